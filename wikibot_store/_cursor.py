@@ -1,0 +1,56 @@
+"""Cursors: where a listing goes on, as url-safe text that opens no other listing.
+
+A cursor is base64url of `version byte · digest · sort key`. The partition key is not in it: it always comes from the
+caller. The digest covers the listing (its name, partition key, filter and direction) and the sort key, so a cursor that
+was damaged or that belongs to another listing is refused; with a secret the digest is an HMAC, so it cannot be forged.
+"""
+
+import hashlib
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+from wikibot_store.errors import InvalidCursorError
+
+_VERSION = 1
+_DIGEST_SIZE = 12
+_MAX_LENGTH = 2048  # a sort key has at most 1,024 bytes
+
+
+def encode(listing: tuple[str, ...], sort_key: str, secret: str | None) -> str:
+    """Return the cursor that continues `listing` behind `sort_key`."""
+    position = sort_key.encode()
+    raw = bytes([_VERSION]) + _digest(listing, position, secret) + position
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def decode(listing: tuple[str, ...], cursor: str, secret: str | None) -> str:
+    """Return the sort key behind which `listing` continues.
+
+    Raises:
+        InvalidCursorError: The cursor is damaged, or not of this listing.
+
+    """
+    if not isinstance(cursor, str) or len(cursor) > _MAX_LENGTH:
+        raise InvalidCursorError("the cursor is damaged: start again without one")
+    try:
+        raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+    except ValueError as error:
+        raise InvalidCursorError("the cursor is damaged: start again without one") from error
+    if not raw or raw[0] != _VERSION:
+        raise InvalidCursorError("the cursor is damaged or of another version: start again without one")
+    digest, position = raw[1 : 1 + _DIGEST_SIZE], raw[1 + _DIGEST_SIZE :]
+    genuine = hmac.compare_digest(digest, _digest(listing, position, secret))
+    # Base64 has several spellings of one value; only the one that was handed out counts.
+    if not genuine or urlsafe_b64encode(raw).rstrip(b"=").decode() != cursor:
+        raise InvalidCursorError("the cursor is damaged or of another listing: start again without one")
+    try:
+        return position.decode()
+    except UnicodeDecodeError as error:  # only from someone who made the digest
+        raise InvalidCursorError("the cursor is damaged: start again without one") from error
+
+
+def _digest(listing: tuple[str, ...], position: bytes, secret: str | None) -> bytes:
+    parts = [part.encode() for part in listing]
+    # Each part goes in with its length, so that no two listings spell the same bytes.
+    message = b"".join(len(part).to_bytes(4, "big") + part for part in [*parts, position])
+    return hmac.digest((secret or "wikibot-store cursor").encode(), message, hashlib.sha256)[:_DIGEST_SIZE]

@@ -1,0 +1,16 @@
+"""The wire to DynamoDB: signed JSON over aiobotocore's HTTP session, retried, with errors as values."""
+
+from wikibot_store._wire._client import CancellationReason, ExhaustedError, Refusal, Wire, open_wire
+from wikibot_store._wire._failures import client_errors, library_error
+from wikibot_store._wire._retry import delay
+
+__all__ = [
+    "CancellationReason",
+    "ExhaustedError",
+    "Refusal",
+    "Wire",
+    "client_errors",
+    "delay",
+    "library_error",
+    "open_wire",
+]

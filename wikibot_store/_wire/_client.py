@@ -1,0 +1,284 @@
+"""One DynamoDB request from a dict to a decoded reply: encode, sign, send, judge, send again."""
+
+import asyncio
+import logging
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import aioboto3
+import msgspec
+from aiobotocore.config import AioConfig
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, SSLError
+
+from wikibot_store._wire._http import Answer, Transport
+from wikibot_store._wire._retry import RetryQuota, Verdict, delay, judge
+from wikibot_store._wire._signer import Credentials, Signer
+from wikibot_store.config import StoreConfig
+from wikibot_store.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+
+T = TypeVar("T")
+
+_log = logging.getLogger("wikibot_store")
+_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
+_TIMEOUT = "no answer before the deadline"
+
+
+class CancellationReason(msgspec.Struct, gc=False):
+    """Why one action of a transaction failed; `item` is what it collided with."""
+
+    code: str = msgspec.field(default="None", name="Code")
+    item: dict[str, Any] | None = msgspec.field(default=None, name="Item")
+
+
+class _ErrorBody(msgspec.Struct, gc=False):
+    """The members of DynamoDB's error answers."""
+
+    type: str = msgspec.field(default="", name="__type")
+    message: str | None = None
+    message_capital: str | None = msgspec.field(default=None, name="Message")
+    item: dict[str, Any] | None = msgspec.field(default=None, name="Item")
+    reasons: list[CancellationReason] = msgspec.field(default_factory=list, name="CancellationReasons")
+
+
+_decode_error = msgspec.json.Decoder(_ErrorBody).decode
+
+
+class Refusal(ClientError):  # noqa: N818 - internal, and a word for what it is
+    """DynamoDB answered with an error.
+
+    A botocore ClientError, with `item` and `reasons` where the error carries them. `maybe_applied` tells that an
+    earlier attempt of this same write may have been applied.
+    """
+
+    def __init__(self, operation: str, status: int, request_id: str | None, body: _ErrorBody) -> None:
+        self.code = body.type.rpartition("#")[2] or f"HTTP {status}"
+        self.message = body.message or body.message_capital or "no message"
+        self.status = status
+        self.request_id = request_id
+        self.item = body.item
+        self.reasons = body.reasons
+        self.maybe_applied = False
+        metadata: Any = {"RequestId": request_id or "", "HTTPStatusCode": status}
+        super().__init__(
+            {"Error": {"Code": self.code, "Message": self.message}, "ResponseMetadata": metadata}, operation
+        )
+
+
+@dataclass(kw_only=True)
+class _Progress:
+    """How far a call has come; `maybe_applied`: an attempt of this write may have been applied without an answer."""
+
+    writes: bool
+    attempts: int = 0
+    maybe_applied: bool = False
+
+
+class ExhaustedError(Exception):
+    """No usable answer within the attempts and the deadline."""
+
+    def __init__(self, progress: _Progress, reason: str, *, throttled: bool = False) -> None:
+        super().__init__(reason)
+        self.attempts = progress.attempts
+        self.reason = reason
+        self.throttled = throttled
+        self.maybe_applied = progress.maybe_applied
+
+
+class _NoAnswerError(Exception):
+    """What came back is not an answer of DynamoDB's: broken on the way, or from something else."""
+
+
+class _CredentialSource(Protocol):
+    async def get_frozen_credentials(self) -> Credentials:
+        """Return the credentials of this moment, refreshed if they are about to expire."""
+
+
+class Wire:
+    """Sends DynamoDB requests; safe to use from any number of tasks of one event loop."""
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        signer: Signer,
+        credentials: _CredentialSource,
+        client: "DynamoDBClient",
+        config: StoreConfig,
+    ) -> None:
+        self.client = client
+        self.config = config
+        self._transport = transport
+        self._signer = signer
+        self._credentials = credentials
+        self._quota = RetryQuota()
+        self._now = asyncio.get_running_loop().time
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def deadline(self) -> float:
+        """Return the moment, in the event loop's time, at which a call that starts now must have ended."""
+        return self._now() + self.config.deadline
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run work that outlives its caller, but not the wire."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def aclose(self) -> None:
+        """Refuse further calls and end what was spawned."""
+        self._closed = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def call(
+        self, operation: str, request: Mapping[str, Any], decode: Callable[[bytes], T], *, deadline: float
+    ) -> T:
+        """Send `request` until it is answered and return the decoded reply.
+
+        Every attempt sends the same bytes. `decode` may raise msgspec.DecodeError for what is no reply at all.
+
+        Raises:
+            Refusal: DynamoDB refused the request.
+            ExhaustedError: There was no usable answer.
+            RuntimeError: The store is closed.
+
+        """
+        if self._closed:
+            raise RuntimeError("the store is closed: use it inside its `async with` block")
+        body = msgspec.json.encode(request)
+        progress = _Progress(writes=operation in _WRITES)
+        try:
+            async with asyncio.timeout_at(deadline):
+                while True:
+                    progress.attempts += 1
+                    try:
+                        reply = decode(await self._attempt(operation, body))
+                    except (Refusal, BotoCoreError, _NoAnswerError, msgspec.DecodeError) as failure:
+                        pause = self._pause_after(failure, progress, deadline)
+                        _log.debug("%s: attempt %d failed, next in %.3f s", operation, progress.attempts, pause)
+                    else:
+                        self._quota.succeeded(retried=progress.attempts > 1)
+                        return reply
+                    await asyncio.sleep(pause)
+        except TimeoutError as error:
+            # The attempt that was cut off may have arrived.
+            progress.maybe_applied = progress.writes
+            raise ExhaustedError(progress, "no answer before the deadline") from error
+
+    def _pause_after(self, failure: Exception, progress: "_Progress", deadline: float) -> float:
+        """Return how long to wait before the next attempt, or raise what ends the call."""
+        verdict = _judge(failure)
+        if isinstance(failure, Refusal):
+            failure.maybe_applied = progress.maybe_applied
+            if verdict is Verdict.FINAL:
+                raise failure
+        if verdict is Verdict.AMBIGUOUS:
+            progress.maybe_applied = progress.writes
+        pause = delay(progress.attempts)
+        if (
+            verdict is Verdict.FINAL
+            or progress.attempts >= self.config.max_attempts
+            or self._now() + pause >= deadline
+            or not self._quota.take()
+        ):
+            raise ExhaustedError(progress, str(failure), throttled=verdict is Verdict.THROTTLED) from failure
+        return pause
+
+    async def _attempt(self, operation: str, body: bytes) -> bytes:
+        """Send the request once and return the bytes of the reply."""
+        credentials = await self._credentials.get_frozen_credentials()
+        headers = self._signer.headers(operation, body, credentials, now=time.time())
+        answer = await self._transport.post(headers, body)
+        checksum = answer.headers.get("x-amz-crc32")
+        if checksum is not None and checksum != str(zlib.crc32(answer.body)):
+            raise _NoAnswerError("the answer's checksum is wrong: it was damaged on the way")
+        if answer.status == HTTPStatus.OK and answer.body[:1] == b"{":
+            return answer.body
+        raise _refusal(operation, answer)
+
+
+def _refusal(operation: str, answer: Answer) -> Exception:
+    """Return what an answer that is no reply means."""
+    try:
+        error = _decode_error(answer.body)
+    except msgspec.DecodeError:
+        error = _ErrorBody()
+    if error.type:
+        return Refusal(operation, answer.status, answer.headers.get("x-amzn-requestid"), error)
+    content_type = answer.headers.get("content-type", "no content type")
+    return _NoAnswerError(f"HTTP {answer.status} with {content_type} is no answer of DynamoDB's")
+
+
+def _judge(failure: Exception) -> Verdict:
+    if isinstance(failure, Refusal):
+        return judge(failure.status, failure.code, tuple([reason.code for reason in failure.reasons]))
+    if isinstance(failure, SSLError):
+        return Verdict.FINAL  # a certificate does not get better
+    if isinstance(failure, HTTPClientError | _NoAnswerError | msgspec.DecodeError):
+        return Verdict.AMBIGUOUS
+    return Verdict.HARMLESS  # the request did not leave: no connection, or no credentials
+
+
+@asynccontextmanager
+async def open_wire(config: StoreConfig, session: aioboto3.Session | None) -> AsyncIterator[Wire]:
+    """Open an aiobotocore client as the session configures it, and a wire over its HTTP session.
+
+    Raises:
+        ConfigurationError: There are no credentials, or no region.
+
+    """
+    session = aioboto3.Session() if session is None else session
+    aio_session = session._session  # noqa: SLF001 - aioboto3 has no public way to its aiobotocore session
+    transports: list[Transport] = []
+
+    def make_transport(**options: Any) -> Transport:  # noqa: ANN401 - aiobotocore's own arguments, handed through
+        transports.append(Transport(**options))
+        return transports[-1]
+
+    aio_config = AioConfig(
+        http_session_cls=make_transport,  # type: ignore[arg-type]  # any callable will do
+        max_pool_connections=config.max_pool_connections,
+        connect_timeout=config.connect_timeout,
+        read_timeout=config.read_timeout,
+        retries={"mode": "standard", "total_max_attempts": config.max_attempts},
+    )
+    async with AsyncExitStack() as stack:
+        try:
+            credentials = await aio_session.get_credentials()
+            if credentials is None:
+                raise NoCredentialsError
+            # Making a client reads megabytes of JSON: read what the session's loader caches off the loop.
+            loader = aio_session.get_component("data_loader")
+            await asyncio.to_thread(loader.load_service_model, "dynamodb", "service-2")
+            client = await stack.enter_async_context(
+                session.client(
+                    "dynamodb", region_name=config.region, endpoint_url=config.endpoint_url, config=aio_config
+                )
+            )
+        except (BotoCoreError, ValueError) as error:  # botocore refuses a malformed endpoint with ValueError
+            raise ConfigurationError(f"the AWS session cannot be used: {error}") from error
+        if not transports:
+            raise ConfigurationError(
+                "the session has a default client config, which hides the store's: use one without"
+            )
+        endpoint_url: str = client.meta.endpoint_url
+        wire = Wire(
+            transport=await transports[0].connect(endpoint_url),
+            signer=Signer(endpoint_url, client.meta.region_name),
+            credentials=credentials,
+            client=client,
+            config=config,
+        )
+        stack.push_async_callback(wire.aclose)
+        yield wire

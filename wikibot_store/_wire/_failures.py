@@ -1,0 +1,53 @@
+"""What went wrong on the wire, in the library's own errors: the one place where that is decided."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from wikibot_store._wire._client import ExhaustedError, Refusal
+from wikibot_store.errors import (
+    RequestFailedError,
+    ThrottledError,
+    UnavailableError,
+    WikibotStoreError,
+    WriteOutcomeUnknownError,
+)
+
+ADVICE = {
+    "AccessDeniedException": "the credentials may not do this on table {table!r}",
+    "ExpiredTokenException": "the session token has expired: renew the credentials",
+    "InvalidSignatureException": "the secret key is wrong, or this machine's clock is",
+    "ResourceNotFoundException": "no table {table!r}, or none with this index: `wikibot-store tables create` makes it",
+    "UnrecognizedClientException": "the access key is not known here: check the credentials and the region",
+    "ValidationException": "if this is about keys, table {table!r} was made with other keys than the library's",
+}
+"""What to do about a refusal, by DynamoDB's error code."""
+
+
+def library_error(
+    failure: Refusal | ExhaustedError, operation: str, table: str, key: Mapping[str, str]
+) -> WikibotStoreError:
+    """Return the library's error for a request that failed for good."""
+    if failure.maybe_applied:
+        return WriteOutcomeUnknownError(table, key, operation)
+    if isinstance(failure, Refusal):
+        advice = ADVICE.get(failure.code)
+        message = failure.message if advice is None else f"{failure.message}; {advice.format(table=table)}"
+        return RequestFailedError(operation, failure.code, message, failure.request_id)
+    error = ThrottledError if failure.throttled else UnavailableError
+    return error(operation, failure.attempts, failure.reason)
+
+
+@contextmanager
+def client_errors() -> Iterator[None]:
+    """Turn what the ordinary aiobotocore client raises into the library's errors."""
+    try:
+        yield
+    except ClientError as error:
+        details, metadata = error.response["Error"], error.response["ResponseMetadata"]
+        raise RequestFailedError(
+            error.operation_name, details["Code"], details["Message"], metadata.get("RequestId")
+        ) from error
+    except BotoCoreError as error:
+        raise UnavailableError("the request", 1, str(error)) from error

@@ -1,0 +1,101 @@
+"""What may be sent again, when, and how often: AWS's standard retry mode, as plain decisions.
+
+https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+"""
+
+import random
+from enum import Enum
+
+# Refused because of load: nothing was applied.
+THROTTLES = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+# Collided with another transaction: nothing was applied.
+CONFLICTS = frozenset({"TransactionConflictException", "ReplicatedWriteConflictException"})
+# The same transaction, by its token, is still under way, or the server failed: perhaps applied.
+TRANSIENT = frozenset(
+    {"InternalServerError", "RequestTimeout", "RequestTimeoutException", "TransactionInProgressException"}
+)
+TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
+# The members of a cancelled transaction that failed only for load or a collision; "None" did not fail.
+RETRYABLE_REASONS = frozenset({"None", "ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"})
+
+_BASE_DELAY = 0.05
+_MAX_DELAY = 20.0
+_BASE_YIELD = 0.01
+_MAX_YIELD = 0.25
+
+
+class Verdict(Enum):
+    """What a failed attempt means for the next one."""
+
+    FINAL = "final"
+    HARMLESS = "harmless"  # not applied for certain: send again
+    THROTTLED = "throttled"  # not applied for certain: send again, but there is too much load
+    AMBIGUOUS = "ambiguous"  # perhaps applied: send again what is safe to repeat
+
+
+def judge(status: int, code: str, reasons: tuple[str, ...] = ()) -> Verdict:
+    """Judge an error answer by its HTTP status, error code and, of a cancelled transaction, reason codes."""
+    if code in THROTTLES:
+        return Verdict.THROTTLED
+    if code in CONFLICTS or (
+        code == "TransactionCanceledException" and reasons and RETRYABLE_REASONS.issuperset(reasons)
+    ):
+        return Verdict.HARMLESS
+    if code in TRANSIENT or status in TRANSIENT_STATUSES:
+        return Verdict.AMBIGUOUS
+    return Verdict.FINAL
+
+
+def delay(attempt: int) -> float:
+    """Return the seconds to wait after the `attempt`-th attempt: exponential with full jitter."""
+    return _jitter(min(_MAX_DELAY, _BASE_DELAY * 2**attempt))
+
+
+def contention_delay(attempt: int) -> float:
+    """Return the seconds to wait after losing to another writer for the `attempt`-th time.
+
+    Shorter than after a failure: every loss means that somebody got on.
+    """
+    return _jitter(min(_MAX_YIELD, _BASE_YIELD * 2**attempt))
+
+
+def _jitter(ceiling: float) -> float:
+    return random.random() * ceiling  # noqa: S311 - spreads load, guards nothing
+
+
+class RetryQuota:
+    """A token bucket shared by all calls, so that an outage is not answered with a storm of retries."""
+
+    CAPACITY = 500
+    RETRY_COST = 5
+    REFUND = 1
+
+    def __init__(self) -> None:
+        self._tokens = self.CAPACITY
+
+    def take(self) -> bool:
+        """Pay for a retry; False if the bucket is empty."""
+        if self._tokens < self.RETRY_COST:
+            return False
+        self._tokens -= self.RETRY_COST
+        return True
+
+    def succeeded(self, *, retried: bool) -> None:
+        """Give back the last retry's price, or a little for a call that needed none."""
+        self._tokens = min(self.CAPACITY, self._tokens + (self.RETRY_COST if retried else self.REFUND))

@@ -1,0 +1,128 @@
+"""The store's settings, checked when they are made, and the two places that they can be read from."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+_TABLES = ("users", "wikis", "acls")
+_LONGEST_TIMEOUT = 3600
+_SHORTEST_SECRET = 16
+_BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreConfig:
+    """Where the tables are and how patient the store is. Times are in seconds.
+
+    `region` and `endpoint_url` may stay None: the AWS session then decides, from its profile and environment
+    (AWS_REGION, AWS_ENDPOINT_URL_DYNAMODB, …), as it does for credentials, proxies and CA bundle in any case.
+
+    `deadline` bounds one call, all attempts and waits between them included; `read_timeout` bounds the silence within
+    one attempt. `coalesce_reads` turns point reads that are issued in one turn of the event loop into one BatchGetItem.
+    With a `cursor_secret`, cursors cannot be forged; every process that serves the same listing needs the same secret.
+    """
+
+    region: str | None = None
+    endpoint_url: str | None = None
+    users_table: str = "users"
+    wikis_table: str = "wikis"
+    acls_table: str = "acls"
+    grantee_index: bool = False
+    max_pool_connections: int = 64
+    connect_timeout: float = 2.0
+    read_timeout: float = 5.0
+    max_attempts: int = 5
+    deadline: float = 10.0
+    coalesce_reads: bool = True
+    cursor_secret: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot work, naming the setting and its rule."""
+        self._check_tables()
+        self._check_numbers()
+        if self.endpoint_url is not None:
+            url = urlsplit(self.endpoint_url)
+            if url.scheme not in ("http", "https") or not url.hostname:
+                raise ValueError("endpoint_url must be an http or https URL such as http://127.0.0.1:8000")
+        if self.cursor_secret is not None and len(self.cursor_secret) < _SHORTEST_SECRET:
+            raise ValueError(f"cursor_secret must have at least {_SHORTEST_SECRET} characters")
+
+    def _check_tables(self) -> None:
+        names = [f"{table}_table" for table in _TABLES]
+        for name in names:
+            if not _TABLE_NAME.fullmatch(getattr(self, name)):
+                raise ValueError(f"{name} must be 3 to 255 characters of A-Z a-z 0-9 _ . -")
+        if len({getattr(self, name) for name in names}) != len(names):
+            raise ValueError(f"{', '.join(names)} must be different tables")
+
+    def _check_numbers(self) -> None:
+        for name in ("max_pool_connections", "max_attempts"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1")
+        for name in ("connect_timeout", "read_timeout", "deadline"):
+            # Written so that NaN is refused too.
+            if not 0 < getattr(self, name) <= _LONGEST_TIMEOUT:
+                raise ValueError(f"{name} must be more than 0 and at most {_LONGEST_TIMEOUT} seconds")
+
+    def table_name(self, table: str) -> str:
+        """Return the name that one of the schema's tables (users, wikis, acls) has here."""
+        name: str = getattr(self, f"{table}_table")
+        return name
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read `WIKIBOT_<FIELD>` for every field, such as WIKIBOT_USERS_TABLE; what is not set keeps its default.
+
+        Raises:
+            ValueError: A value does not fit; the message names the variable.
+
+        """
+        environ = os.environ if environ is None else environ
+        settings: dict[str, Any] = {}
+        for setting in fields(cls):
+            variable = f"WIKIBOT_{setting.name.upper()}"
+            if value := environ.get(variable):
+                settings[setting.name] = _parse(variable, value, _PARSERS.get(setting.name, str))
+        return cls(**settings)
+
+    @classmethod
+    def from_stack_outputs(cls, outputs: Mapping[str, Any], **overrides: Any) -> Self:  # noqa: ANN401 - any field
+        """Read what `pulumi stack output --json` prints: region, the three table names and grantee_index.
+
+        Raises:
+            ValueError: An output is missing; the message names it.
+
+        """
+        names = ("region", "users_table", "wikis_table", "acls_table", "grantee_index")
+        if missing := [name for name in names if name not in outputs]:
+            raise ValueError(f"the stack outputs lack {', '.join(missing)}: is this the output of the wikibot stack?")
+        return cls(**({name: outputs[name] for name in names} | overrides))
+
+
+def _parse_bool(text: str) -> bool:
+    try:
+        return _BOOLEANS[text.lower()]
+    except KeyError:
+        raise ValueError(f"must be one of {', '.join(_BOOLEANS)}") from None
+
+
+def _parse(variable: str, text: str, parser: Callable[[str], Any]) -> Any:  # noqa: ANN401 - whatever the field holds
+    try:
+        return parser(text)
+    except ValueError as error:
+        raise ValueError(f"{variable}: {error}") from error
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "grantee_index": _parse_bool,
+    "coalesce_reads": _parse_bool,
+    "max_pool_connections": int,
+    "max_attempts": int,
+    "connect_timeout": float,
+    "read_timeout": float,
+    "deadline": float,
+}

@@ -1,0 +1,130 @@
+"""Access patterns of the acls table: who may do what in a wiki."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from wikibot_store._expressions import Condition, absent_or
+from wikibot_store._items import epoch, number
+from wikibot_store._table import Listing, Table, check_limit
+from wikibot_store._wire import Wire
+from wikibot_store.errors import IndexNotConfiguredError
+from wikibot_store.keys import WikiKey, check_id
+from wikibot_store.models import Acl, Page, Role
+from wikibot_store.schema import ACLS, GRANTEE_INDEX
+
+
+class AclDao:
+    """Grants. One that has expired counts as absent, whether or not DynamoDB's TTL has removed it yet."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._has_grantee_index = wire.config.grantee_index
+        self._table = Table(wire, ACLS, wire.config.acls_table, Acl)
+
+    async def create(
+        self, wiki_id: str, grantee_id: str, role: Role | str, *, granted_by: str, expires_at: datetime | None = None
+    ) -> Acl:
+        """Grant `role`, or replace what was granted before. `expires_at` is cut to whole seconds.
+
+        Requests: GetItem (consistent), PutItem; again for as long as other writers are faster.
+
+        Raises:
+            InvalidKeyError: `wiki_id`, `grantee_id` or `granted_by` breaks its rule.
+            ValueError: The role is unknown, or `expires_at` is naive.
+            WriteOutcomeUnknownError: An answer was lost and another writer came between.
+
+        """
+        acl = Acl(
+            wiki_id=WikiKey.parse(wiki_id).wiki_id,
+            grantee_id=check_id("grantee_id", grantee_id),
+            role=Role(role),
+            granted_by=check_id("granted_by", granted_by),
+            granted_at=datetime.now(UTC),
+            expires_at=None if expires_at is None else _whole_seconds(expires_at),
+        )
+        return await self._table.upsert(acl)
+
+    async def get(self, wiki_id: str, grantee_id: str, *, consistent: bool = False) -> Acl | None:
+        """Return the grant, or None if there is none or it has expired.
+
+        Requests: GetItem.
+        """
+        acl = await self._table.get(*_key(wiki_id, grantee_id), consistent=consistent)
+        if acl is None or (acl.expires_at is not None and acl.expires_at <= datetime.now(UTC)):
+            return None
+        return acl
+
+    async def delete(self, wiki_id: str, grantee_id: str) -> bool:
+        """Revoke; return whether there was an item.
+
+        Requests: GetItem (consistent), then DeleteItem if there is something to delete.
+
+        Raises:
+            WriteOutcomeUnknownError: An answer was lost and another writer granted anew.
+
+        """
+        return await self._table.delete(*_key(wiki_id, grantee_id))
+
+    async def list_by_wiki(
+        self, wiki_id: str, *, limit: int = 50, cursor: str | None = None, consistent: bool = False
+    ) -> Page[Acl]:
+        """Return a page of a wiki's live grants, in the order of grantee ids.
+
+        Requests: one Query; more where many grants have expired or a page exceeds 1 MB.
+
+        Raises:
+            InvalidCursorError: The cursor is not of this listing.
+
+        """
+        return await self._table.page(_by_wiki(wiki_id), limit=limit, cursor=cursor, consistent=consistent)
+
+    def iter_by_wiki(self, wiki_id: str, *, page_size: int = 500) -> AsyncIterator[Acl]:
+        """Iterate over a wiki's live grants, in the order of grantee ids.
+
+        Requests: one Query per `page_size` items, each when the consumer gets there.
+        """
+        return self._table.stream(_by_wiki(wiki_id), page_size=check_limit("page_size", page_size))
+
+    async def list_by_grantee(self, grantee_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[Acl]:
+        """Return a page of the live grants that one user has, in the order of wiki ids.
+
+        Requests: Query of the index by-grantee, which is never strongly consistent.
+
+        Raises:
+            IndexNotConfiguredError: The store is not configured with `grantee_index`.
+            InvalidCursorError: The cursor is not of this listing.
+
+        """
+        if not self._has_grantee_index:
+            raise IndexNotConfiguredError(GRANTEE_INDEX, "grantee_index")
+        listing = Listing(
+            name="acls.by_grantee",
+            index=GRANTEE_INDEX,
+            partition=("grantee_id", check_id("grantee_id", grantee_id)),
+            sort_key="wiki_id",
+            check=WikiKey.parse,
+            where=_live(),
+        )
+        return await self._table.page(listing, limit=limit, cursor=cursor)
+
+
+def _key(wiki_id: str, grantee_id: str) -> tuple[str, str]:
+    return WikiKey.parse(wiki_id).wiki_id, check_id("grantee_id", grantee_id)
+
+
+def _by_wiki(wiki_id: str) -> Listing:
+    return Listing(
+        name="acls.by_wiki",
+        partition=("wiki_id", WikiKey.parse(wiki_id).wiki_id),
+        sort_key="grantee_id",
+        check=lambda sort_key: check_id("grantee_id", sort_key),
+        where=_live(),
+    )
+
+
+def _live() -> Condition:
+    """Hold for grants that have not expired."""
+    return absent_or("expires_at", ">", number(epoch(datetime.now(UTC))))
+
+
+def _whole_seconds(moment: datetime) -> datetime:
+    return datetime.fromtimestamp(epoch(moment), UTC)

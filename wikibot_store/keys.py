@@ -1,0 +1,91 @@
+"""What a key value may look like, checked before anything is sent, and the keys that are made of two values."""
+
+import re
+from typing import Self
+
+import msgspec
+
+from wikibot_store.errors import InvalidKeyError
+
+# An HTML-safe superset of DNS labels is tempting; labels proper keep `:` and `#` free for the composed keys.
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+# \s and the C0, C1 and surrogate ranges. 256 characters of four bytes are 1,024 bytes: DynamoDB's limit for a sort key.
+_ID = re.compile(r"[^\s#\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
+_USERNAME_LENGTH = range(3, 31)
+
+
+def check_id(field: str, value: str) -> str:
+    """Return `value` if it may stand in a key: 1 to 256 characters, no control characters, no whitespace, no `#`.
+
+    Raises:
+        InvalidKeyError: It breaks the rule, or is not a string.
+
+    """
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise InvalidKeyError(field, "must be 1 to 256 characters without whitespace, control characters or '#'")
+    return value
+
+
+def check_slug(field: str, value: str) -> str:
+    """Return `value` if it is a DNS label (RFC 1035): a-z, 0-9 and inner hyphens, 1 to 63 characters."""
+    if not isinstance(value, str) or not _SLUG.fullmatch(value):
+        raise InvalidKeyError(field, "must be 1 to 63 of a-z, 0-9 and '-', with no hyphen at either end")
+    return value
+
+
+def check_username(value: str) -> str:
+    """Return `value` if it is a DNS label of 3 to 30 characters."""
+    if not isinstance(value, str) or len(value) not in _USERNAME_LENGTH or not _SLUG.fullmatch(value):
+        raise InvalidKeyError("username", "must be 3 to 30 of a-z, 0-9 and '-', with no hyphen at either end")
+    return value
+
+
+def check_prefix(field: str, value: str) -> str:
+    """Return `value` if some slug can start with it."""
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", value):
+        raise InvalidKeyError(field, "must be 1 to 63 of a-z, 0-9 and '-', starting with a letter or digit")
+    return value
+
+
+def oauth_claim(provider: str, sub: str) -> str:
+    """Return the id of the claim item that makes one OAuth identity belong to one user."""
+    return f"claim#oauth#{check_id('oauth_provider', provider)}#{check_id('oauth_provider_sub', sub)}"
+
+
+def username_claim(username: str) -> str:
+    """Return the id of the claim item that makes one username belong to one user."""
+    return f"claim#username#{check_username(username)}"
+
+
+class WikiKey(msgspec.Struct, frozen=True, gc=False, order=True):
+    """The primary key of a wiki; validated when it is made.
+
+    `wiki_id` joins the two with a colon. A slug never holds one, so the last colon is the border, and owner ids may
+    hold colons themselves.
+    """
+
+    owner_id: str
+    wiki_slug: str
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a key."""
+        check_id("owner_id", self.owner_id)
+        check_slug("wiki_slug", self.wiki_slug)
+
+    @property
+    def wiki_id(self) -> str:
+        """The partition key of this wiki's grants."""
+        return f"{self.owner_id}:{self.wiki_slug}"
+
+    @classmethod
+    def parse(cls, wiki_id: str) -> Self:
+        """Split `wiki_id` at its last colon.
+
+        Raises:
+            InvalidKeyError: There is no colon, or a part breaks its rule.
+
+        """
+        if not isinstance(wiki_id, str) or ":" not in wiki_id:
+            raise InvalidKeyError("wiki_id", "must be '<owner_id>:<wiki_slug>'")
+        owner_id, _, wiki_slug = wiki_id.rpartition(":")
+        return cls(owner_id, wiki_slug)

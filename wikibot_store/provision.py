@@ -1,0 +1,163 @@
+"""Makes the tables on any endpoint: once, and again without harm."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from wikibot_store._wire import client_errors
+from wikibot_store.errors import ConfigurationError, UnavailableError
+from wikibot_store.schema import TABLES, TableSchema, create_table_request, tags
+from wikibot_store.store import WikibotStore
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+
+_POLL_SECONDS = 0.5
+_BACKUP_ATTEMPTS = 60
+# What engines answer to operations that they do not have.
+_UNKNOWN_OPERATION = frozenset({"UnknownOperationException", "UnknownOperation", "NotImplemented"})
+
+
+class ProvisionedTable(msgspec.Struct, frozen=True, kw_only=True):
+    """What `create_tables` did to one table; `unsupported` names the settings that the engine does not know."""
+
+    name: str
+    created: bool
+    unsupported: tuple[str, ...] = ()
+
+
+async def create_tables(
+    store: WikibotStore, *, environment: str = "dev", deletion_protection: bool = False, patience: float = 300
+) -> list[ProvisionedTable]:
+    """Create the tables that are missing, set them all up, and wait until they are ACTIVE.
+
+    Each gets on-demand billing, point-in-time recovery, tags, its indexes, TTL where the schema has it, and deletion
+    protection if asked for. Existing tables keep their items. `patience` is in seconds, per table.
+
+    Raises:
+        ConfigurationError: A table of that name has other keys.
+        RequestFailedError: DynamoDB refused a request.
+        UnavailableError: There was no answer, or a table did not become ACTIVE in time.
+
+    """
+    with client_errors():
+        return [
+            await _create_table(store, schema, environment, patience, deletion_protection=deletion_protection)
+            for schema in TABLES
+        ]
+
+
+async def delete_tables(store: WikibotStore) -> None:
+    """Delete the tables with all that is in them; one that does not exist is passed over.
+
+    Raises:
+        RequestFailedError: DynamoDB refused, such as for a table with deletion protection.
+
+    """
+    with client_errors():
+        for schema in TABLES:
+            try:
+                await store.client.delete_table(TableName=store.config.table_name(schema.name))
+            except store.client.exceptions.ResourceNotFoundException:
+                continue
+
+
+async def _create_table(
+    store: WikibotStore, schema: TableSchema, environment: str, patience: float, *, deletion_protection: bool
+) -> ProvisionedTable:
+    client, name = store.client, store.config.table_name(schema.name)
+    request = create_table_request(schema, name, optional_indexes=store.config.grantee_index)
+    created = True
+    try:
+        await client.create_table(**request)
+    except client.exceptions.ResourceInUseException:
+        created = False
+    table = await _wait_until_active(client, name, patience)
+    _check_keys(table, request)
+    for index in request.get("GlobalSecondaryIndexes", ()):
+        if index["IndexName"] not in {there["IndexName"] for there in table.get("GlobalSecondaryIndexes", ())}:
+            await client.update_table(
+                TableName=name,
+                AttributeDefinitions=request["AttributeDefinitions"],
+                GlobalSecondaryIndexUpdates=[{"Create": index}],
+            )
+            table = await _wait_until_active(client, name, patience)
+    unsupported = await _set_up(client, schema, table, environment, deletion_protection=deletion_protection)
+    return ProvisionedTable(name=name, created=created, unsupported=unsupported)
+
+
+async def _set_up(
+    client: "DynamoDBClient", schema: TableSchema, table: dict[str, Any], environment: str, *, deletion_protection: bool
+) -> tuple[str, ...]:
+    """Bring the settings that are not part of the keys into their state; return those that the engine lacks."""
+    name, arn = table["TableName"], table["TableArn"]
+
+    async def protect() -> None:
+        # Only ever switched on: forgetting the flag must not bare a table that holds people's work.
+        if deletion_protection and not table.get("DeletionProtectionEnabled", False):
+            await client.update_table(TableName=name, DeletionProtectionEnabled=True)
+
+    async def back_up() -> None:
+        await client.update_continuous_backups(
+            TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+        )
+
+    async def tag() -> None:
+        wanted: list[Any] = [{"Key": key, "Value": value} for key, value in tags(environment).items()]
+        await client.tag_resource(ResourceArn=arn, Tags=wanted)
+
+    async def expire() -> None:
+        state = (await client.describe_time_to_live(TableName=name))["TimeToLiveDescription"]
+        if schema.ttl_attribute is not None and state.get("AttributeName") != schema.ttl_attribute:
+            await client.update_time_to_live(
+                TableName=name,
+                TimeToLiveSpecification={"Enabled": True, "AttributeName": schema.ttl_attribute},
+            )
+
+    steps = {"deletion protection": protect, "point-in-time recovery": back_up, "tags": tag, "TTL": expire}
+    return tuple([setting for setting, step in steps.items() if not await _supported(step)])
+
+
+async def _supported(step: Callable[[], Awaitable[None]]) -> bool:
+    """Run a step; False if the engine does not have its operation."""
+    for _ in range(_BACKUP_ATTEMPTS):
+        try:
+            await step()
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _UNKNOWN_OPERATION:
+                return False
+            if code != "ContinuousBackupsUnavailableException":  # so shortly after the table was made
+                raise
+            await asyncio.sleep(_POLL_SECONDS)
+        else:
+            return True
+    return False
+
+
+async def _wait_until_active(client: "DynamoDBClient", name: str, patience: float) -> Any:  # noqa: ANN401 - a TypedDict
+    """Return the table's description as soon as it and its indexes are ACTIVE."""
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + patience
+    while True:
+        table = (await client.describe_table(TableName=name))["Table"]
+        states = [table["TableStatus"], *(index["IndexStatus"] for index in table.get("GlobalSecondaryIndexes", ()))]
+        if all(state == "ACTIVE" for state in states):
+            return table
+        if loop.time() > give_up:
+            raise UnavailableError("CreateTable", 1, f"table {name!r} is still {'/'.join(states)}")
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _check_keys(table: Any, request: dict[str, Any]) -> None:  # noqa: ANN401 - a TypedDict
+    """Refuse a table that was made with other keys: they cannot be changed afterwards."""
+    if table["KeySchema"] != request["KeySchema"]:
+        wanted = ", ".join(key["AttributeName"] for key in request["KeySchema"])
+        found = ", ".join(key["AttributeName"] for key in table["KeySchema"])
+        raise ConfigurationError(
+            f"table {table['TableName']!r} exists with the keys {found} instead of {wanted}: "
+            "configure another name, or delete it"
+        )
