@@ -32,7 +32,15 @@ from wikibot_store._expressions import (
     query,
 )
 from wikibot_store._items import WRITE_ID, BatchReply, GetReply, Item, ItemCodec, QueryReply, WriteReply, string
-from wikibot_store._wire import CancellationReason, ExhaustedError, Refusal, Wire, delay, library_error
+from wikibot_store._wire import (
+    CancellationReason,
+    ExhaustedError,
+    Refusal,
+    Wire,
+    contention_delay,
+    delay,
+    library_error,
+)
 from wikibot_store.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -355,7 +363,7 @@ class Table(Generic[M]):
                 if failed.maybe_applied:
                     raise WriteOutcomeUnknownError(self.name, self.key(key), "PutItem") from failed
                 seen = failed.item
-                await asyncio.sleep(delay(attempt))
+                await asyncio.sleep(contention_delay(attempt))
             else:
                 return model
 
@@ -470,7 +478,7 @@ class VersionedTable(Table[V]):
                 return await self._update(key, update, current.version, deadline)
             except ConflictError as conflict:
                 current = conflict.current
-                await asyncio.sleep(delay(attempt))
+                await asyncio.sleep(contention_delay(attempt))
 
     async def _update(self, key: KeyValues, update: Update, expected: int, deadline: float) -> V:
         now = datetime.now(UTC)

@@ -2,7 +2,7 @@
 
 from wikibot_store._wire._client import CancellationReason, ExhaustedError, Refusal, Wire, open_wire
 from wikibot_store._wire._failures import client_errors, library_error
-from wikibot_store._wire._retry import delay
+from wikibot_store._wire._retry import contention_delay, delay
 
 __all__ = [
     "CancellationReason",
@@ -10,6 +10,7 @@ __all__ = [
     "Refusal",
     "Wire",
     "client_errors",
+    "contention_delay",
     "delay",
     "library_error",
     "open_wire",

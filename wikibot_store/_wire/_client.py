@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _log = logging.getLogger("wikibot_store")
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
-_TIMEOUT = "no answer before the deadline"
+_TOO_LATE = "no answer before the deadline"
 
 
 class CancellationReason(msgspec.Struct, gc=False):
@@ -158,6 +158,8 @@ class Wire:
             raise RuntimeError("the store is closed: use it inside its `async with` block")
         body = msgspec.json.encode(request)
         progress = _Progress(writes=operation in _WRITES)
+        if self._now() >= deadline:
+            raise ExhaustedError(progress, _TOO_LATE)
         try:
             async with asyncio.timeout_at(deadline):
                 while True:
@@ -174,7 +176,7 @@ class Wire:
         except TimeoutError as error:
             # The attempt that was cut off may have arrived.
             progress.maybe_applied = progress.writes
-            raise ExhaustedError(progress, "no answer before the deadline") from error
+            raise ExhaustedError(progress, _TOO_LATE) from error
 
     def _pause_after(self, failure: Exception, progress: "_Progress", deadline: float) -> float:
         """Return how long to wait before the next attempt, or raise what ends the call."""

@@ -23,7 +23,7 @@ from wikibot_store._table import (
     new_write_id,
     transact,
 )
-from wikibot_store._wire import Wire, delay
+from wikibot_store._wire import Wire, contention_delay
 from wikibot_store.errors import AlreadyExistsError, NotFoundError
 from wikibot_store.keys import check_id, oauth_claim, username_claim
 from wikibot_store.models import User, UserStatus
@@ -262,7 +262,7 @@ class UserDao:
             except TransactionRefusedError as refused:
                 if claim_id is not None and refused.failed(1):
                     raise AlreadyExistsError(self._table.name, self._table.key(key), "username") from refused
-                await asyncio.sleep(delay(attempt))
+                await asyncio.sleep(contention_delay(attempt))
             else:
                 return msgspec.structs.replace(user, username=username, version=user.version + 1, updated_at=now)
 
