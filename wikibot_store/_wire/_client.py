@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import aioboto3
 import msgspec
 from aiobotocore.config import AioConfig
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, SSLError
+from aiobotocore.credentials import AioCredentials
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    SSLError,
+)
 
 from wikibot_store._wire._http import Answer, Transport
 from wikibot_store._wire._retry import RetryQuota, Verdict, delay, judge
@@ -28,7 +36,6 @@ T = TypeVar("T")
 
 _log = logging.getLogger("wikibot_store")
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
-_TOO_LATE = "no answer before the deadline"
 
 
 class CancellationReason(msgspec.Struct, gc=False):
@@ -158,25 +165,20 @@ class Wire:
             raise RuntimeError("the store is closed: use it inside its `async with` block")
         body = msgspec.json.encode(request)
         progress = _Progress(writes=operation in _WRITES)
-        if self._now() >= deadline:
-            raise ExhaustedError(progress, _TOO_LATE)
-        try:
-            async with asyncio.timeout_at(deadline):
-                while True:
-                    progress.attempts += 1
-                    try:
-                        reply = decode(await self._attempt(operation, body))
-                    except (Refusal, BotoCoreError, _NoAnswerError, msgspec.DecodeError) as failure:
-                        pause = self._pause_after(failure, progress, deadline)
-                        _log.debug("%s: attempt %d failed, next in %.3f s", operation, progress.attempts, pause)
-                    else:
-                        self._quota.succeeded(retried=progress.attempts > 1)
-                        return reply
-                    await asyncio.sleep(pause)
-        except TimeoutError as error:
-            # The attempt that was cut off may have arrived.
-            progress.maybe_applied = progress.writes
-            raise ExhaustedError(progress, _TOO_LATE) from error
+        while True:
+            seconds = deadline - self._now()
+            if seconds <= 0:
+                raise ExhaustedError(progress, "no answer before the deadline")
+            progress.attempts += 1
+            try:
+                reply = decode(await self._attempt(operation, body, min(seconds, self.config.read_timeout)))
+            except (Refusal, BotoCoreError, _NoAnswerError, msgspec.DecodeError) as failure:
+                pause = self._pause_after(failure, progress, deadline)
+                _log.debug("%s: attempt %d failed, next in %.3f s", operation, progress.attempts, pause)
+            else:
+                self._quota.succeeded(retried=progress.attempts > 1)
+                return reply
+            await asyncio.sleep(pause)
 
     def _pause_after(self, failure: Exception, progress: "_Progress", deadline: float) -> float:
         """Return how long to wait before the next attempt, or raise what ends the call."""
@@ -197,17 +199,27 @@ class Wire:
             raise ExhaustedError(progress, str(failure), throttled=verdict is Verdict.THROTTLED) from failure
         return pause
 
-    async def _attempt(self, operation: str, body: bytes) -> bytes:
+    async def _attempt(self, operation: str, body: bytes, seconds: float) -> bytes:
         """Send the request once and return the bytes of the reply."""
-        credentials = await self._credentials.get_frozen_credentials()
+        credentials = await self._frozen_credentials(seconds)
         headers = self._signer.headers(operation, body, credentials, now=time.time())
-        answer = await self._transport.post(headers, body)
+        answer = await self._transport.post(headers, body, seconds=seconds)
         checksum = answer.headers.get("x-amz-crc32")
         if checksum is not None and checksum != str(zlib.crc32(answer.body)):
             raise _NoAnswerError("the answer's checksum is wrong: it was damaged on the way")
         if answer.status == HTTPStatus.OK and answer.body[:1] == b"{":
             return answer.body
         raise _refusal(operation, answer)
+
+    async def _frozen_credentials(self, seconds: float) -> Credentials:
+        """Return the credentials of this moment; those that can expire may have to be fetched."""
+        if isinstance(self._credentials, AioCredentials):
+            return await self._credentials.get_frozen_credentials()
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._credentials.get_frozen_credentials()
+        except TimeoutError as error:
+            raise CredentialRetrievalError(provider="session", error_msg="not refreshed in time") from error
 
 
 def _refusal(operation: str, answer: Answer) -> Exception:

@@ -1,6 +1,7 @@
 """The seam to HTTP: signed bytes out; status, headers and bytes back, over aiobotocore's own session."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from typing import NamedTuple, Self
 
 import aiohttp
@@ -16,6 +17,9 @@ from botocore.exceptions import (
 )
 from botocore.httpsession import ProxyConfiguration, mask_proxy_url
 from yarl import URL
+
+# DynamoDB compresses for those who accept it; at these sizes that costs more than it saves.
+_AS_IT_IS = {"Accept-Encoding": "identity"}
 
 
 class Answer(NamedTuple):
@@ -35,7 +39,10 @@ class Transport(AIOHTTPSession):
 
     # What the base class has and its stubs lack.
     _proxy_config: ProxyConfiguration
-    _get_session: Callable[[str | None], Awaitable[aiohttp.ClientSession]]
+    _timeout: aiohttp.ClientTimeout
+    _sessions: dict[str | None, aiohttp.ClientSession]
+    _exit_stack: AsyncExitStack
+    _create_connector: Callable[[str | None], aiohttp.BaseConnector]
 
     async def connect(self, endpoint_url: str) -> Self:
         """Fix the endpoint; no connection is made yet."""
@@ -43,26 +50,47 @@ class Transport(AIOHTTPSession):
         self._proxy_url = self._proxy_config.proxy_url_for(endpoint_url)
         self._proxy_headers = self._proxy_config.proxy_headers_for(endpoint_url) if self._proxy_url else None
         self._session = await self._get_session(self._proxy_url)
+        self._limit = self._timeout
         return self
 
-    async def post(self, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send one request and read the whole answer.
+    async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:
+        """Return the session for a proxy: as the base class makes it, but without a cookie jar."""
+        session = self._sessions.get(proxy_url)
+        if session is None:
+            session = aiohttp.ClientSession(
+                connector=self._create_connector(proxy_url),
+                timeout=self._timeout,
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+            self._sessions[proxy_url] = await self._exit_stack.enter_async_context(session)
+        return session
+
+    async def post(self, headers: dict[str, str], body: bytes, *, seconds: float) -> Answer:
+        """Send one request and read the whole answer, in at most so many seconds.
 
         Raises:
             HTTPClientError: No whole answer came, but DynamoDB may have seen the request.
             BotoCoreError: Any other: the request did not leave.
 
         """
+        if self._limit.total != seconds:
+            # One timer for the attempt: a limit of the silence between two reads would be a second one.
+            self._limit = aiohttp.ClientTimeout(total=seconds, sock_connect=self._timeout.sock_connect)
         try:
-            async with self._session.post(
+            response = await self._session.post(
                 self._url,
-                headers=headers,
+                headers=headers | _AS_IT_IS,
                 data=body,
                 proxy=self._proxy_url,
                 proxy_headers=self._proxy_headers,
                 allow_redirects=False,
-            ) as response:
+                timeout=self._limit,
+            )
+            try:
                 return Answer(response.status, response.headers, await response.read())
+            finally:
+                response.release()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._translate(error) from error
 

@@ -40,12 +40,16 @@ class Signer:
         self._region = region
         path = quote(normalize_url_path(url.path), safe="/~")
         self._head = f"POST\n{path}\n\ncontent-type:{CONTENT_TYPE}\nhost:{self.host}\nx-amz-date:"
+        self._second = -1
+        self._moment = ""
         self._key_for: tuple[str, str, str] | None = None
-        self._key = b""
+        self._mac = hmac.new(b"", digestmod="sha256")
 
     def headers(self, operation: str, body: bytes, credentials: Credentials, *, now: float) -> dict[str, str]:
         """Return the headers that make `body` a signed request; `now` is in seconds since 1970."""
-        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        if self._second != (second := int(now)):
+            self._second, self._moment = second, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+        moment = self._moment
         date = moment[:8]
         target = f"{_API}.{operation}"
         token = credentials.token
@@ -55,7 +59,8 @@ class Signer:
         canonical = f"{self._head}{moment}\n{token_line}x-amz-target:{target}\n\n{signed_headers}\n{digest}"
         scope = f"{date}/{self._region}/dynamodb/aws4_request"
         to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-        signature = hmac.digest(self._signing_key(credentials, date), to_sign.encode(), "sha256").hex()
+        mac = self._keyed_mac(credentials, date).copy()
+        mac.update(to_sign.encode())
         headers = {
             "Host": self.host,
             "Content-Type": CONTENT_TYPE,
@@ -63,22 +68,22 @@ class Signer:
             "X-Amz-Target": target,
             "Authorization": (
                 f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
-                f"SignedHeaders={signed_headers}, Signature={signature}"
+                f"SignedHeaders={signed_headers}, Signature={mac.hexdigest()}"
             ),
         }
         if token:
             headers["X-Amz-Security-Token"] = token
         return headers
 
-    def _signing_key(self, credentials: Credentials, date: str) -> bytes:
-        """Return the derived key, which is the same for a whole day."""
+    def _keyed_mac(self, credentials: Credentials, date: str) -> hmac.HMAC:
+        """Return an HMAC with the derived key, which is the same for a whole day; a copy of it costs little."""
         wanted = (credentials.access_key, credentials.secret_key, date)
         if self._key_for != wanted:
             key = f"AWS4{credentials.secret_key}".encode()
             for part in (date, self._region, "dynamodb", "aws4_request"):
                 key = hmac.digest(key, part.encode(), "sha256")
-            self._key_for, self._key = wanted, key
-        return self._key
+            self._key_for, self._mac = wanted, hmac.new(key, digestmod="sha256")
+        return self._mac
 
 
 def _canonical_host(scheme: str, hostname: str, port: int | None) -> str:
