@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from botocore.exceptions import ClientError
 
-from wikibot_store._wire import client_errors
+from wikibot_store._wire import UNKNOWN_OPERATION, client_errors
 from wikibot_store.errors import ConfigurationError, UnavailableError
 from wikibot_store.schema import TABLES, TableSchema, create_table_request, tags
 from wikibot_store.store import WikibotStore
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
 _POLL_SECONDS = 0.5
-_BACKUP_ATTEMPTS = 60
-# What engines answer to operations that they do not have.
-_UNKNOWN_OPERATION = frozenset({"UnknownOperationException", "UnknownOperation", "NotImplemented"})
 
 
 class ProvisionedTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,11 +40,17 @@ async def create_tables(
         UnavailableError: There was no answer, or a table did not become ACTIVE in time.
 
     """
+    provisioned = []
     with client_errors():
-        return [
-            await _create_table(store, schema, environment, patience, deletion_protection=deletion_protection)
-            for schema in TABLES
-        ]
+        for schema in TABLES:
+            try:
+                async with asyncio.timeout(patience):
+                    table = await _create_table(store, schema, environment, deletion_protection=deletion_protection)
+            except TimeoutError as error:
+                name = store.config.table_name(schema.name)
+                raise UnavailableError("CreateTable", 1, f"table {name!r} is not ready after {patience} s") from error
+            provisioned.append(table)
+    return provisioned
 
 
 async def delete_tables(store: WikibotStore) -> None:
@@ -66,7 +69,7 @@ async def delete_tables(store: WikibotStore) -> None:
 
 
 async def _create_table(
-    store: WikibotStore, schema: TableSchema, environment: str, patience: float, *, deletion_protection: bool
+    store: WikibotStore, schema: TableSchema, environment: str, *, deletion_protection: bool
 ) -> ProvisionedTable:
     client, name = store.client, store.config.table_name(schema.name)
     request = create_table_request(schema, name, optional_indexes=store.config.grantee_index)
@@ -75,7 +78,7 @@ async def _create_table(
         await client.create_table(**request)
     except client.exceptions.ResourceInUseException:
         created = False
-    table = await _wait_until_active(client, name, patience)
+    table = await _wait_until_active(client, name)
     _check_keys(table, request)
     for index in request.get("GlobalSecondaryIndexes", ()):
         if index["IndexName"] not in {there["IndexName"] for there in table.get("GlobalSecondaryIndexes", ())}:
@@ -84,8 +87,9 @@ async def _create_table(
                 AttributeDefinitions=request["AttributeDefinitions"],
                 GlobalSecondaryIndexUpdates=[{"Create": index}],
             )
-            table = await _wait_until_active(client, name, patience)
+            table = await _wait_until_active(client, name)
     unsupported = await _set_up(client, schema, table, environment, deletion_protection=deletion_protection)
+    await _wait_until_active(client, name)
     return ProvisionedTable(name=name, created=created, unsupported=unsupported)
 
 
@@ -94,11 +98,6 @@ async def _set_up(
 ) -> tuple[str, ...]:
     """Bring the settings that are not part of the keys into their state; return those that the engine lacks."""
     name, arn = table["TableName"], table["TableArn"]
-
-    async def protect() -> None:
-        # Only ever switched on: forgetting the flag must not bare a table that holds people's work.
-        if deletion_protection and not table.get("DeletionProtectionEnabled", False):
-            await client.update_table(TableName=name, DeletionProtectionEnabled=True)
 
     async def back_up() -> None:
         await client.update_continuous_backups(
@@ -117,38 +116,38 @@ async def _set_up(
                 TimeToLiveSpecification={"Enabled": True, "AttributeName": schema.ttl_attribute},
             )
 
-    steps = {"deletion protection": protect, "point-in-time recovery": back_up, "tags": tag, "TTL": expire}
+    async def protect() -> None:
+        # Only ever switched on: forgetting the flag must not bare a table that holds people's work.
+        if deletion_protection and not table.get("DeletionProtectionEnabled", False):
+            await client.update_table(TableName=name, DeletionProtectionEnabled=True)
+
+    steps = {"point-in-time recovery": back_up, "tags": tag, "TTL": expire, "deletion protection": protect}
     return tuple([setting for setting, step in steps.items() if not await _supported(step)])
 
 
 async def _supported(step: Callable[[], Awaitable[None]]) -> bool:
     """Run a step; False if the engine does not have its operation."""
-    for _ in range(_BACKUP_ATTEMPTS):
+    while True:
         try:
             await step()
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            if code in _UNKNOWN_OPERATION:
+            if code in UNKNOWN_OPERATION:
                 return False
-            if code != "ContinuousBackupsUnavailableException":  # so shortly after the table was made
+            if code != "ContinuousBackupsUnavailableException":  # the table is too new
                 raise
             await asyncio.sleep(_POLL_SECONDS)
         else:
             return True
-    return False
 
 
-async def _wait_until_active(client: "DynamoDBClient", name: str, patience: float) -> Any:  # noqa: ANN401 - a TypedDict
+async def _wait_until_active(client: "DynamoDBClient", name: str) -> Any:  # noqa: ANN401 - a TypedDict
     """Return the table's description as soon as it and its indexes are ACTIVE."""
-    loop = asyncio.get_running_loop()
-    give_up = loop.time() + patience
     while True:
         table = (await client.describe_table(TableName=name))["Table"]
-        states = [table["TableStatus"], *(index["IndexStatus"] for index in table.get("GlobalSecondaryIndexes", ()))]
-        if all(state == "ACTIVE" for state in states):
+        indexes = table.get("GlobalSecondaryIndexes", ())
+        if {table["TableStatus"], *(index["IndexStatus"] for index in indexes)} == {"ACTIVE"}:
             return table
-        if loop.time() > give_up:
-            raise UnavailableError("CreateTable", 1, f"table {name!r} is still {'/'.join(states)}")
         await asyncio.sleep(_POLL_SECONDS)
 
 

@@ -9,6 +9,8 @@ import aioboto3
 from wikibot_store._wire import Wire, open_wire
 from wikibot_store.config import StoreConfig
 from wikibot_store.daos import AclDao, UserDao, WikiDao
+from wikibot_store.errors import ConfigurationError
+from wikibot_store.verify import verify_tables
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -33,19 +35,21 @@ class WikibotStore:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, config: StoreConfig | None = None, *, session: aioboto3.Session | None = None
+        cls, config: StoreConfig | None = None, *, session: aioboto3.Session | None = None, verify: bool = False
     ) -> AsyncIterator["WikibotStore"]:
         """Open a store; without arguments as the environment says.
 
         Credentials, region, endpoint, proxies and CA bundle that `config` does not name come from the session. No
-        request is sent.
+        request is sent, unless `verify` asks to compare the tables with the schema first.
 
         Raises:
-            ConfigurationError: There are no credentials, or no region.
+            ConfigurationError: There are no credentials or no region; or the tables differ from the schema.
 
         """
         config = StoreConfig.from_env() if config is None else config
         async with open_wire(config, session) as wire:
+            if verify and (drift := await verify_tables(wire)):
+                raise ConfigurationError("the tables differ from the schema: " + "; ".join(map(str, drift)))
             yield cls(wire)
 
     @property

@@ -1,10 +1,11 @@
 """The wire to DynamoDB: signed JSON over aiobotocore's HTTP session, retried, with errors as values."""
 
 from wikibot_store._wire._client import CancellationReason, ExhaustedError, Refusal, Wire, open_wire
-from wikibot_store._wire._failures import client_errors, library_error
+from wikibot_store._wire._failures import UNKNOWN_OPERATION, client_errors, library_error
 from wikibot_store._wire._retry import contention_delay, delay
 
 __all__ = [
+    "UNKNOWN_OPERATION",
     "CancellationReason",
     "ExhaustedError",
     "Refusal",

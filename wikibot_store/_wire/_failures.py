@@ -14,6 +14,9 @@ from wikibot_store.errors import (
     WriteOutcomeUnknownError,
 )
 
+UNKNOWN_OPERATION = frozenset({"UnknownOperationException", "UnknownOperation", "NotImplemented"})
+"""What engines answer to an operation that they do not have."""
+
 ADVICE = {
     "AccessDeniedException": "the credentials may not do this on table {table!r}",
     "ExpiredTokenException": "the session token has expired: renew the credentials",
