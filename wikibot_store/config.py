@@ -1,14 +1,17 @@
 """The store's settings, checked when they are made, and the two places that they can be read from."""
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _TABLES = ("users", "wikis", "acls")
+_STACK_OUTPUTS = "WIKIBOT_STACK_OUTPUTS"
 _LONGEST_TIMEOUT = 3600
 _SHORTEST_SECRET = 16
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
@@ -77,12 +80,17 @@ class StoreConfig:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read `WIKIBOT_<FIELD>` for every field, such as WIKIBOT_USERS_TABLE; what is not set keeps its default.
 
+        WIKIBOT_STACK_OUTPUTS may name a file with what `pulumi stack output --json` printed; it takes the place of the
+        defaults.
+
         Raises:
             ValueError: A value does not fit; the message names the variable.
 
         """
         environ = os.environ if environ is None else environ
         settings: dict[str, Any] = {}
+        if path := environ.get(_STACK_OUTPUTS):
+            settings = _parse(_STACK_OUTPUTS, path, _read_stack_outputs)
         for setting in fields(cls):
             variable = f"WIKIBOT_{setting.name.upper()}"
             if value := environ.get(variable):
@@ -90,17 +98,28 @@ class StoreConfig:
         return cls(**settings)
 
     @classmethod
-    def from_stack_outputs(cls, outputs: Mapping[str, Any], **overrides: Any) -> Self:  # noqa: ANN401 - any field
-        """Read what `pulumi stack output --json` prints: region, the three table names and grantee_index.
+    def from_stack_outputs(cls, outputs: Mapping[str, Any]) -> Self:
+        """Read what `pulumi stack output --json` prints: region, the three tables' names and grantee_index.
 
         Raises:
             ValueError: An output is missing; the message names it.
 
         """
-        names = ("region", "users_table", "wikis_table", "acls_table", "grantee_index")
-        if missing := [name for name in names if name not in outputs]:
-            raise ValueError(f"the stack outputs lack {', '.join(missing)}: is this the output of the wikibot stack?")
-        return cls(**({name: outputs[name] for name in names} | overrides))
+        return cls(**_from_stack_outputs(outputs))
+
+
+def _from_stack_outputs(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("region", *(f"{table}_table" for table in _TABLES), "grantee_index")
+    if missing := [name for name in names if name not in outputs]:
+        raise ValueError(f"the stack outputs lack {', '.join(missing)}: are they those of the wikibot stack?")
+    return {name: outputs[name] for name in names}
+
+
+def _read_stack_outputs(path: str) -> dict[str, Any]:
+    outputs = json.loads(Path(path).read_text())
+    if not isinstance(outputs, dict):
+        raise ValueError("the file must hold what `pulumi stack output --json` prints")  # noqa: TRY004 - bad content
+    return _from_stack_outputs(outputs)
 
 
 def _parse_bool(text: str) -> bool:
@@ -113,7 +132,7 @@ def _parse_bool(text: str) -> bool:
 def _parse(variable: str, text: str, parser: Callable[[str], Any]) -> Any:  # noqa: ANN401 - whatever the field holds
     try:
         return parser(text)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{variable}: {error}") from error
 
 
