@@ -69,7 +69,7 @@ def dynamodb_local(*, port: int = 0, data: Path | None = None) -> Iterator[str]:
     port = port or _free_port()
     storage = ["-inMemory"] if data is None else ["-dbPath", str(data)]
     command = ["java", "-Xmx512m", "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our own command
         [*command, *storage, "-port", str(port), "-disableTelemetry"],
         cwd=_DYNAMODB_LOCAL,
         stdout=subprocess.DEVNULL,

@@ -139,8 +139,10 @@ async def test_fresh_tables_do_not_differ(store: WikibotStore) -> None:
         ),
         (
             remake(USERS, with_keys_only),
-            "users: index by-oauth is oauth_provider (S) + oauth_provider_sub (S), KEYS_ONLY, "
-            "not oauth_provider (S) + oauth_provider_sub (S), ALL",
+            (
+                "users: index by-oauth is oauth_provider (S) + oauth_provider_sub (S), KEYS_ONLY, "
+                "not oauth_provider (S) + oauth_provider_sub (S), ALL"
+            ),
         ),
         (remake(WIKIS, with_foreign_index), "wikis: index by-slug is wiki_slug (S), ALL, not none"),
         (remake(WIKIS, with_provisioned_capacity), "wikis: billing is PROVISIONED, not PAY_PER_REQUEST"),
