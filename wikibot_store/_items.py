@@ -170,8 +170,7 @@ class ItemCodec(Generic[M]):
 
         """
         form = self._forms[attribute]
-        # An exact type: True is no number, and nothing that merely looks like a string gets into an item.
-        if type(value) is not form.accepts:
+        if not isinstance(value, form.accepts) or (isinstance(value, bool) and form.accepts is not bool):
             raise TypeError(f"{attribute} must be {form.accepts.__name__}, not {type(value).__name__}")
         try:
             return form.encode(value)
