@@ -9,7 +9,10 @@ from wikibot_store.errors import (
     IndexNotConfiguredError,
     InvalidCursorError,
     InvalidKeyError,
+    NotActiveError,
     NotFoundError,
+    ProtectedOwnerError,
+    QuotaExceededError,
     RequestFailedError,
     ThrottledError,
     UnavailableError,
@@ -17,10 +20,11 @@ from wikibot_store.errors import (
     WriteOutcomeUnknownError,
 )
 from wikibot_store.keys import WikiKey
-from wikibot_store.models import Acl, Page, Role, User, UserStatus, Wiki, WikiStatus
+from wikibot_store.models import Access, Acl, Page, Role, User, UserStatus, Wiki, WikiStatus
 from wikibot_store.store import WikibotStore
 
 __all__ = [
+    "Access",
     "Acl",
     "AlreadyExistsError",
     "ConfigurationError",
@@ -29,8 +33,11 @@ __all__ = [
     "IndexNotConfiguredError",
     "InvalidCursorError",
     "InvalidKeyError",
+    "NotActiveError",
     "NotFoundError",
     "Page",
+    "ProtectedOwnerError",
+    "QuotaExceededError",
     "RequestFailedError",
     "Role",
     "StoreConfig",

@@ -110,10 +110,10 @@ class QueryReply(msgspec.Struct, Generic[M], gc=False):
     last_key: Item | None = msgspec.field(default=None, name="LastEvaluatedKey")
 
 
-class BatchReply(msgspec.Struct, Generic[M], gc=False):
-    """What BatchGetItem answers."""
+class BatchReply(msgspec.Struct, gc=False):
+    """What BatchGetItem answers; each table's items are left to its own codec."""
 
-    responses: dict[str, list[M]] = msgspec.field(name="Responses")
+    responses: dict[str, msgspec.Raw] = msgspec.field(name="Responses")
     unprocessed: dict[str, Any] = msgspec.field(default_factory=dict, name="UnprocessedKeys")
 
 
@@ -141,8 +141,11 @@ class ItemCodec(Generic[M]):
         # of the model's own field names only.
         self.from_wire: Callable[[Any], M] = eval(f"lambda wire: model({arguments})", {"model": model})  # noqa: S307
 
-    def reader(self, reply: Any, table: str) -> Callable[[bytes], Any]:  # noqa: ANN401 - a generic struct class
-        """Return the function that decodes the bytes of such a reply from `table`; it may raise CorruptItemError."""
+    def reader(self, reply: Any, table: str) -> Callable[[bytes], Any]:  # noqa: ANN401 - a generic class
+        """Return the function that decodes the bytes of such a reply from `table`; it may raise CorruptItemError.
+
+        `reply` is one of the reply classes, or `list` for a bare list of items.
+        """
         # Not strict: DynamoDB writes numbers as strings.
         decode = msgspec.json.Decoder(reply[self._wire], strict=False).decode
 
@@ -207,8 +210,9 @@ class ItemCodec(Generic[M]):
     def _name_corrupt_item(self, body: bytes, table: str) -> None:
         """Raise CorruptItemError for the first item of a reply that does not decode, if it is an item's fault."""
         reply = msgspec.json.decode(body)
-        items = [reply.get("Item"), reply.get("Attributes"), *reply.get("Items", ())]
-        items += [item for found in reply.get("Responses", {}).values() for item in found]
+        items = (
+            reply if isinstance(reply, list) else [*reply.get("Items", ()), reply.get("Item"), reply.get("Attributes")]
+        )
         for item in items:
             if item is not None:
                 self.from_item(item, table)

@@ -63,7 +63,10 @@ KeyValues = tuple[str, ...]
 _MAX_LIMIT = 10_000
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _MAX_BATCH_GET = 100
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+_MAX_BATCH_WRITE = 25
 _CONDITION_FAILED = "ConditionalCheckFailedException"
+_decode_batch = msgspec.json.Decoder(BatchReply).decode
 _ACTION_CONDITION_FAILED = "ConditionalCheckFailed"
 
 
@@ -154,12 +157,12 @@ class Table(Generic[M]):
         self.wire = wire
         self._schema = schema
         self._exists = exists(schema.partition_key)
-        self._absent = not_exists(schema.partition_key)
+        self.absent = not_exists(schema.partition_key)
         self._identity = identity
         self._decode_get = self.codec.reader(GetReply, name)
         self._decode_write = self.codec.reader(WriteReply, name)
         self._decode_query = self.codec.reader(QueryReply, name)
-        self._decode_batch = self.codec.reader(BatchReply, name)
+        self._decode_list = self.codec.reader(list, name)
         self._eventual = self._coalescer(consistent=False)
         self._strong = self._coalescer(consistent=True)
 
@@ -233,22 +236,13 @@ class Table(Generic[M]):
         return None if reply.item is None else self.codec.from_wire(reply.item)
 
     async def _get_batch(self, keys: list[KeyValues], *, consistent: bool) -> dict[KeyValues, M]:
-        """BatchGetItem of at most 100 keys; what is left unprocessed is asked for again, ever more slowly."""
-        pending: Any = {self.name: {"Keys": [self.key_item(key) for key in keys], "ConsistentRead": consistent}}
-        found: dict[KeyValues, M] = {}
-        deadline = self.wire.deadline()
-        for attempt in range(1, self.wire.config.max_attempts + 1):
-            reply: BatchReply[Any] = await self.call(
-                "BatchGetItem", {"RequestItems": pending}, self._decode_batch, keys[0], deadline=deadline
-            )
-            for wire_item in reply.responses.get(self.name, ()):
-                item = self.codec.from_wire(wire_item)
-                found[self.key_values(item)] = item
-            if not reply.unprocessed:
-                return found
-            pending = reply.unprocessed
-            await asyncio.sleep(delay(attempt))
-        raise ThrottledError("BatchGetItem", self.wire.config.max_attempts, "keys were left unprocessed every time")
+        """BatchGetItem of at most 100 keys."""
+        return (await batch_get(self.wire, {self: keys}, consistent=consistent))[self]
+
+    def decode_items(self, items: msgspec.Raw) -> dict[KeyValues, M]:
+        """Return a list of items, as DynamoDB wrote it, by key."""
+        found = map(self.codec.from_wire, self._decode_list(items))
+        return {self.key_values(item): item for item in found}
 
     async def _get_batch_or_each(self, keys: list[KeyValues], *, consistent: bool) -> Mapping[KeyValues, M | Exception]:
         """Read for readers that do not know of each other: a corrupt item is the trouble of its own readers only."""
@@ -295,6 +289,22 @@ class Table(Generic[M]):
             if start is None:
                 return
 
+    async def key_pages(self, listing: Listing) -> AsyncIterator[list[KeyValues]]:
+        """Query consistently for the keys alone, page after page, whether or not the items decode."""
+        start: Item | None = None
+        names = {f"#k{position}": name for position, name in enumerate(self._schema.key)}
+        while True:
+            request = {"TableName": self.name, **listing.request(), "ConsistentRead": True}
+            request["ProjectionExpression"] = ", ".join(names)
+            request["ExpressionAttributeNames"] = request["ExpressionAttributeNames"] | names
+            if start is not None:
+                request["ExclusiveStartKey"] = start
+            reply = await self.call("Query", request, msgspec.json.decode, (listing.partition[1],))
+            yield [tuple(item[name]["S"] for name in self._schema.key) for item in reply["Items"]]
+            start = reply.get("LastEvaluatedKey")
+            if start is None:
+                return
+
     async def _query(
         self, listing: Listing, start: Item | None, limit: int, *, consistent: bool, deadline: float
     ) -> QueryReply[Any]:
@@ -326,7 +336,7 @@ class Table(Generic[M]):
         write_id = new_write_id()
         item = self.codec.encode(model, write_id)
         key = self.key_values(model)
-        request = {"TableName": self.name, "Item": item, **conditional(self._absent)}
+        request = {"TableName": self.name, "Item": item, **conditional(self.absent)}
         try:
             await self.call("PutItem", request, self._decode_write, key)
         except ConditionFailedError as failed:
@@ -353,7 +363,7 @@ class Table(Generic[M]):
         attempt = 0
         while True:
             attempt += 1
-            condition = self._absent if seen is None else self._unchanged(seen, WRITE_ID)
+            condition = self.absent if seen is None else self._unchanged(seen, WRITE_ID)
             request = {"TableName": self.name, "Item": item, **conditional(condition)}
             try:
                 await self.call("PutItem", request, self._decode_write, key, deadline=deadline)
@@ -418,6 +428,11 @@ class Table(Generic[M]):
             raise
         return self.codec.from_wire(reply.attributes)
 
+    def check_action(self, key: KeyValues, condition: Condition) -> Item:
+        """Return a ConditionCheck of a transaction: the item exists and the condition holds."""
+        members = conditional(self._exists & condition)
+        return {"ConditionCheck": {"TableName": self.name, "Key": self.key_item(key), **members}}
+
     def put_action(self, item: Item, condition: Condition) -> Item:
         """Return a Put of a transaction."""
         return {"Put": {"TableName": self.name, "Item": item, **conditional(condition)}}
@@ -430,6 +445,28 @@ class Table(Generic[M]):
     def delete_action(self, key: KeyValues, condition: Condition) -> Item:
         """Return a Delete of a transaction."""
         return {"Delete": {"TableName": self.name, "Key": self.key_item(key), **conditional(condition)}}
+
+    async def delete_many(self, keys: Sequence[KeyValues]) -> None:
+        """BatchWriteItem of Deletes, 25 per request; what is left unprocessed is sent again, ever more slowly.
+
+        Raises:
+            ThrottledError: Some deletes were left unprocessed every time.
+
+        """
+        for start in range(0, len(keys), _MAX_BATCH_WRITE):
+            batch = keys[start : start + _MAX_BATCH_WRITE]
+            pending: Any = {self.name: [{"DeleteRequest": {"Key": self.key_item(key)}} for key in batch]}
+            deadline = self.wire.deadline()
+            attempt = 0
+            while pending:
+                if attempt == self.wire.config.max_attempts:
+                    raise ThrottledError("BatchWriteItem", attempt, "deletes were left unprocessed every time")
+                if attempt:
+                    await asyncio.sleep(delay(attempt))
+                attempt += 1
+                request = {"RequestItems": pending}
+                reply = await self.call("BatchWriteItem", request, msgspec.json.decode, batch[0], deadline=deadline)
+                pending = reply.get("UnprocessedItems")
 
     def _unchanged(self, seen: Item, attribute: str) -> Condition:
         """Hold while the item has the attribute as it was seen."""
@@ -506,6 +543,43 @@ class VersionedTable(Table[V]):
     def next_version(self, version: int, now: datetime) -> Item:
         """Return the attributes that make this version the next one."""
         return {"version": self.codec.value("version", version + 1), "updated_at": self.codec.value("updated_at", now)}
+
+
+async def batch_get(
+    wire: Wire,
+    wanted: Mapping[Table[Any], Sequence[KeyValues]],
+    *,
+    consistent: bool,
+    deadline: float | None = None,
+) -> dict[Table[Any], dict[KeyValues, Any]]:
+    """BatchGetItem over any tables, at most 100 keys in all; return what exists, by table and key.
+
+    What DynamoDB leaves unprocessed is asked for again, ever more slowly.
+
+    Raises:
+        ThrottledError: Some keys were left unprocessed every time.
+
+    """
+    tables = {table.name: table for table in wanted}
+    pending: Any = {
+        table.name: {"Keys": [table.key_item(key) for key in keys], "ConsistentRead": consistent}
+        for table, keys in wanted.items()
+    }
+    found: dict[Table[Any], dict[KeyValues, Any]] = {table: {} for table in wanted}
+    first = next(iter(wanted))
+    if deadline is None:
+        deadline = wire.deadline()
+    for attempt in range(1, wire.config.max_attempts + 1):
+        reply: BatchReply = await first.call(
+            "BatchGetItem", {"RequestItems": pending}, _decode_batch, wanted[first][0], deadline=deadline
+        )
+        for name, items in reply.responses.items():
+            found[tables[name]] |= tables[name].decode_items(items)
+        if not reply.unprocessed:
+            return found
+        pending = reply.unprocessed
+        await asyncio.sleep(delay(attempt))
+    raise ThrottledError("BatchGetItem", wire.config.max_attempts, "keys were left unprocessed every time")
 
 
 async def transact(

@@ -8,6 +8,9 @@
     ├── NotFoundError               the item that must exist does not
     ├── AlreadyExistsError          a create was refused
     ├── ConflictError               a versioned write was refused
+    ├── NotActiveError              the user or wiki is suspended or on its way out
+    ├── QuotaExceededError          the owner has as many wikis as allowed
+    ├── ProtectedOwnerError         the owner's own access cannot be changed
     ├── CorruptItemError            a stored item does not decode
     ├── WriteOutcomeUnknownError    a write may or may not have been applied
     ├── UnavailableError            no usable answer within the attempts and the deadline
@@ -105,6 +108,38 @@ class ConflictError(_ItemError):
         super().__init__(table, key)
         self.args = (table, self.key, current)
         self.current = current
+
+
+class NotActiveError(_ItemError):
+    """The user or wiki is there, but in `status` and not active."""
+
+    _reason = "not active"
+
+    def __init__(self, table: str, key: Key, status: str) -> None:
+        super().__init__(table, key)
+        self.args = (table, self.key, status)
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"{self.status}, not active: {_where(self.table, self.key)}"
+
+
+class QuotaExceededError(_ItemError):
+    """The user owns `limit` wikis already."""
+
+    def __init__(self, table: str, key: Key, limit: int) -> None:
+        super().__init__(table, key)
+        self.args = (table, self.key, limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"no more than {self.limit} wikis: {_where(self.table, self.key)}"
+
+
+class ProtectedOwnerError(_ItemError):
+    """The owner of a wiki has all access by owning it; it can be neither granted, lowered nor revoked."""
+
+    _reason = "the owner's access is fixed"
 
 
 class CorruptItemError(_ItemError):

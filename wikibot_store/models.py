@@ -105,6 +105,23 @@ class Acl(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     expires_at: Annotated[datetime, EPOCH] | None = None
     wiki_uid: str | None = None
 
+    def is_expired(self, now: datetime) -> bool:
+        """Tell whether the grant has run out."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user may do in a wiki: `role` None is nothing. Wiki and user are as they were found, None if missing."""
+
+    role: Role | None
+    wiki: Wiki | None
+    user: User | None
+
+    def allows(self, role: Role | str) -> bool:
+        """Tell whether the access is at least that of `role`: an owner is an editor too, an editor a viewer."""
+        ranks = list(Role)
+        return self.role is not None and ranks.index(self.role) <= ranks.index(Role(role))
+
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
     """One page of a listing. `cursor` leads to the next one and is None exactly when nothing follows."""

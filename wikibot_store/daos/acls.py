@@ -5,20 +5,20 @@ from datetime import UTC, datetime
 
 from wikibot_store._expressions import Condition, absent_or
 from wikibot_store._items import epoch, number
-from wikibot_store._table import Listing, Table, check_limit
-from wikibot_store._wire import Wire
+from wikibot_store._table import Listing, check_limit
+from wikibot_store._tables import Tables
 from wikibot_store.errors import IndexNotConfiguredError
 from wikibot_store.keys import WikiKey, check_id
 from wikibot_store.models import Acl, Page, Role
-from wikibot_store.schema import ACLS, GRANTEE_INDEX
+from wikibot_store.schema import GRANTEE_INDEX
 
 
 class AclDao:
     """Grants. One that has expired counts as absent, whether or not DynamoDB's TTL has removed it yet."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._has_grantee_index = wire.config.grantee_index
-        self._table = Table(wire, ACLS, wire.config.acls_table, Acl)
+    def __init__(self, tables: Tables) -> None:
+        self._has_grantee_index = tables.wire.config.grantee_index
+        self._table = tables.acls
 
     async def create(
         self, wiki_id: str, grantee_id: str, role: Role | str, *, granted_by: str, expires_at: datetime | None = None
@@ -39,7 +39,7 @@ class AclDao:
             role=Role(role),
             granted_by=check_id("granted_by", granted_by),
             granted_at=datetime.now(UTC),
-            expires_at=None if expires_at is None else _whole_seconds(expires_at),
+            expires_at=None if expires_at is None else whole_seconds(expires_at),
         )
         return await self._table.upsert(acl)
 
@@ -49,9 +49,7 @@ class AclDao:
         Requests: GetItem.
         """
         acl = await self._table.get(*_key(wiki_id, grantee_id), consistent=consistent)
-        if acl is None or (acl.expires_at is not None and acl.expires_at <= datetime.now(UTC)):
-            return None
-        return acl
+        return None if acl is None or acl.is_expired(datetime.now(UTC)) else acl
 
     async def delete(self, wiki_id: str, grantee_id: str) -> bool:
         """Revoke; return whether there was an item.
@@ -126,5 +124,6 @@ def _live() -> Condition:
     return absent_or("expires_at", ">", number(epoch(datetime.now(UTC))))
 
 
-def _whole_seconds(moment: datetime) -> datetime:
+def whole_seconds(moment: datetime) -> datetime:
+    """Return the time as it will be read: DynamoDB's TTL knows whole seconds."""
     return datetime.fromtimestamp(epoch(moment), UTC)

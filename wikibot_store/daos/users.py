@@ -15,35 +15,22 @@ from msgspec import UNSET, UnsetType
 
 from wikibot_store._expressions import Update, absent_or, equals, not_exists
 from wikibot_store._items import WRITE_ID, Item, string, time
-from wikibot_store._table import (
-    ConditionFailedError,
-    Table,
-    TransactionRefusedError,
-    VersionedTable,
-    new_write_id,
-    transact,
-)
-from wikibot_store._wire import Wire, contention_delay
+from wikibot_store._table import ConditionFailedError, TransactionRefusedError, new_write_id, transact
+from wikibot_store._tables import Claim, Tables
+from wikibot_store._wire import contention_delay
 from wikibot_store.errors import AlreadyExistsError, NotFoundError
 from wikibot_store.keys import check_id, oauth_claim, username_claim
 from wikibot_store.models import User, UserStatus
-from wikibot_store.schema import OAUTH_INDEX, USERS
-
-
-class _Claim(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What belongs to `user_id`, by its key."""
-
-    id: str
-    user_id: str
+from wikibot_store.schema import OAUTH_INDEX
 
 
 class UserDao:
     """People, found by id, OAuth identity or username."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._table = VersionedTable(wire, USERS, wire.config.users_table, User)
-        self._claims = Table(wire, USERS, wire.config.users_table, _Claim)
+    def __init__(self, tables: Tables) -> None:
+        self._wire = tables.wire
+        self._table = tables.users
+        self._claims = tables.claims
 
     async def create(
         self,
@@ -287,5 +274,5 @@ class UserDao:
 
     def _claim_action(self, claim_id: str, user_id: str, write_id: str) -> Item:
         """Put the claim, unless it is somebody else's."""
-        claim = self._claims.codec.encode(_Claim(id=claim_id, user_id=user_id), write_id)
+        claim = self._claims.codec.encode(Claim(id=claim_id, user_id=user_id), write_id)
         return self._claims.put_action(claim, absent_or("user_id", "=", string(user_id)))

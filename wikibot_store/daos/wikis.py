@@ -8,12 +8,11 @@ from msgspec import UNSET, UnsetType
 
 from wikibot_store._expressions import Condition, Update, absent_or, equals
 from wikibot_store._items import string, time
-from wikibot_store._table import ConditionFailedError, Listing, VersionedTable, check_limit
-from wikibot_store._wire import Wire
+from wikibot_store._table import ConditionFailedError, Listing, check_limit
+from wikibot_store._tables import Tables
 from wikibot_store.errors import NotFoundError
 from wikibot_store.keys import WikiKey, check_id, check_prefix, check_slug
 from wikibot_store.models import Page, Wiki
-from wikibot_store.schema import WIKIS
 
 # When the usage figures were taken; the model does not show it.
 _MEASURED_AT = "usage_measured_at"
@@ -23,8 +22,8 @@ _MAX_FIGURE = 2**63 - 1
 class WikiDao:
     """Wikis, found by owner and slug."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._table = VersionedTable(wire, WIKIS, wire.config.wikis_table, Wiki, identity="uid")
+    def __init__(self, tables: Tables) -> None:
+        self._table = tables.wikis
 
     async def create(
         self,
@@ -45,20 +44,15 @@ class WikiDao:
             InvalidKeyError: `owner_id` or `wiki_slug` breaks its rule.
 
         """
-        key = WikiKey(owner_id, wiki_slug)
-        now = datetime.now(UTC)
-        wiki = Wiki(
-            owner_id=key.owner_id,
-            wiki_slug=key.wiki_slug,
-            uid=uuid4().hex,
-            display_name=display_name,
-            repo_path=repo_path,
-            mcp_token_hash=mcp_token_hash,
-            is_public=is_public,
-            created_at=now,
-            updated_at=now,
+        return await self._table.insert(
+            new_wiki(
+                WikiKey(owner_id, wiki_slug),
+                display_name=display_name,
+                repo_path=repo_path,
+                mcp_token_hash=mcp_token_hash,
+                is_public=is_public,
+            )
         )
-        return await self._table.insert(wiki)
 
     async def get(self, owner_id: str, wiki_slug: str, *, consistent: bool = False) -> Wiki | None:
         """Return the wiki, or None.
@@ -203,6 +197,22 @@ class WikiDao:
         Requests: GetItem (consistent), then DeleteItem if there is something to delete.
         """
         return await self._table.delete(*_key(owner_id, wiki_slug))
+
+
+def new_wiki(key: WikiKey, *, display_name: str, repo_path: str, mcp_token_hash: str | None, is_public: bool) -> Wiki:
+    """Return a wiki that is not stored yet, with an incarnation of its own."""
+    now = datetime.now(UTC)
+    return Wiki(
+        owner_id=key.owner_id,
+        wiki_slug=key.wiki_slug,
+        uid=uuid4().hex,
+        display_name=display_name,
+        repo_path=repo_path,
+        mcp_token_hash=mcp_token_hash,
+        is_public=is_public,
+        created_at=now,
+        updated_at=now,
+    )
 
 
 def _key(owner_id: str, wiki_slug: str) -> tuple[str, str]:

@@ -1,0 +1,1 @@
+"""What crosses tables: access, lifecycle and sharing."""
