@@ -18,12 +18,13 @@ _BACKEND = {
 _OPERATOR = (
     "CreateTable",
     "DeleteTable",
+    "DescribeContinuousBackups",
     "DescribeTable",
     "DescribeTimeToLive",
+    "ListTagsOfResource",
     "TagResource",
     "UpdateContinuousBackups",
     "UpdateTable",
-    "UpdateTimeToLive",
 )
 
 
@@ -43,8 +44,14 @@ def backend_policy(table_arns: Mapping[str, str], *, optional_indexes: bool = Fa
 
 
 def operator_policy(table_arns: Mapping[str, str]) -> dict[str, Any]:
-    """Return what an operator may do: make the tables, set them up and delete them; the items stay out of reach."""
-    return _document([_allow("Tables", _OPERATOR, [table_arns[schema.name] for schema in TABLES])])
+    """Return what an operator may do: make, set up, verify and delete these tables; their items stay out of reach."""
+    expiring = [table_arns[schema.name] for schema in TABLES if schema.ttl_attribute is not None]
+    return _document(
+        [
+            _allow("Tables", _OPERATOR, [table_arns[schema.name] for schema in TABLES]),
+            _allow("Expiry", ["UpdateTimeToLive"], expiring),
+        ]
+    )
 
 
 def _allow(sid: str, operations: Iterable[str], resources: list[str]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def judge(status: int, code: str, reasons: tuple[str, ...] = ()) -> Verdict:
 
 def delay(attempt: int) -> float:
     """Return the seconds to wait after the `attempt`-th attempt: exponential with full jitter."""
-    return _jitter(min(_MAX_DELAY, _BASE_DELAY * 2**attempt))
+    return _jitter(_BASE_DELAY, attempt, _MAX_DELAY)
 
 
 def contention_delay(attempt: int) -> float:
@@ -72,11 +72,12 @@ def contention_delay(attempt: int) -> float:
 
     Shorter than after a failure: every loss means that somebody got on.
     """
-    return _jitter(min(_MAX_YIELD, _BASE_YIELD * 2**attempt))
+    return _jitter(_BASE_YIELD, attempt, _MAX_YIELD)
 
 
-def _jitter(ceiling: float) -> float:
-    return random.random() * ceiling  # noqa: S311 - spreads load, guards nothing
+def _jitter(base: float, attempt: int, most: float) -> float:
+    doublings = min(attempt, 30)  # far beyond `most`, and still a float
+    return random.random() * min(most, base * 2.0**doublings)  # noqa: S311 - spreads load, guards nothing
 
 
 class RetryQuota:

@@ -1,0 +1,1 @@
+"""The parts that the program is built from."""

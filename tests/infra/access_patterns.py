@@ -1,0 +1,69 @@
+"""Every access pattern of the store, called once, on tables that are empty at first."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from wikibot_store import WikibotStore, WikiKey
+from wikibot_store.daos import AclDao, UserDao, WikiDao
+
+T = TypeVar("T")
+
+_WIKI_ID = "ada:notes"
+
+
+async def _all(items: AsyncIterator[T]) -> list[T]:
+    return [item async for item in items]
+
+
+# Point reads come in pairs, so that they share a BatchGetItem; the writes read single items by themselves.
+CALLS: dict[str, Callable[[WikibotStore], Awaitable[Any]]] = {
+    "users.create": lambda store: store.users.create(
+        id="ada", oauth_provider="github", oauth_provider_sub="1", username="ada"
+    ),
+    "users.get_or_create_by_oauth": lambda store: store.users.get_or_create_by_oauth("github", "2", username="bob"),
+    "users.get": lambda store: asyncio.gather(store.users.get("ada"), store.users.get("nobody")),
+    "users.require": lambda store: store.users.require("ada"),
+    "users.get_many": lambda store: store.users.get_many(["ada", "nobody"]),
+    "users.get_by_oauth": lambda store: store.users.get_by_oauth("github", "1"),
+    "users.get_by_username": lambda store: store.users.get_by_username("ada"),
+    "users.update": lambda store: store.users.update("ada", display_name="Ada"),
+    "users.set_username": lambda store: store.users.set_username("ada", "countess"),
+    "users.record_login": lambda store: store.users.record_login("ada"),
+    "wikis.create": lambda store: store.wikis.create("ada", "notes", display_name="Notes", repo_path="/srv/notes"),
+    "wikis.get": lambda store: asyncio.gather(store.wikis.get("ada", "notes"), store.wikis.get("ada", "none")),
+    "wikis.require": lambda store: store.wikis.require("ada", "notes"),
+    "wikis.get_many": lambda store: store.wikis.get_many([WikiKey("ada", "notes")]),
+    "wikis.list_by_owner": lambda store: store.wikis.list_by_owner("ada", limit=1),
+    "wikis.iter_by_owner": lambda store: _all(store.wikis.iter_by_owner("ada")),
+    "wikis.update": lambda store: store.wikis.update("ada", "notes", is_public=True),
+    "wikis.touch": lambda store: store.wikis.touch("ada", "notes"),
+    "wikis.record_usage": lambda store: store.wikis.record_usage(
+        "ada", "notes", uid="another", page_count=1, disk_usage_bytes=1, measured_at=datetime.now(UTC)
+    ),
+    "acls.create": lambda store: store.acls.create(_WIKI_ID, "bob", "editor", granted_by="ada"),
+    "acls.get": lambda store: asyncio.gather(store.acls.get(_WIKI_ID, "bob"), store.acls.get(_WIKI_ID, "nobody")),
+    "acls.list_by_wiki": lambda store: store.acls.list_by_wiki(_WIKI_ID),
+    "acls.iter_by_wiki": lambda store: _all(store.acls.iter_by_wiki(_WIKI_ID)),
+    "acls.list_by_grantee": lambda store: store.acls.list_by_grantee("bob"),
+    "acls.delete": lambda store: store.acls.delete(_WIKI_ID, "bob"),
+    "wikis.delete": lambda store: store.wikis.delete("ada", "notes"),
+}
+
+
+def public_methods() -> Iterator[str]:
+    """Return the names of all that a user of the store can call."""
+    for name, dao in {"users": UserDao, "wikis": WikiDao, "acls": AclDao}.items():
+        yield from (f"{name}.{method}" for method in vars(dao) if not method.startswith("_"))
+    yield from (name for name, method in vars(WikibotStore).items() if inspect.iscoroutinefunction(method))
+
+
+async def call_all(store: WikibotStore) -> dict[str, Any]:
+    """Call one after the other and return what each returned; by-grantee only where there is this index."""
+    return {
+        name: await call(store)
+        for name, call in CALLS.items()
+        if store.config.grantee_index or name != "acls.list_by_grantee"
+    }
