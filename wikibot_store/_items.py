@@ -210,10 +210,9 @@ class ItemCodec(Generic[M]):
     def _name_corrupt_item(self, body: bytes, table: str) -> None:
         """Raise CorruptItemError for the first item of a reply that does not decode, if it is an item's fault."""
         reply = msgspec.json.decode(body)
-        items = (
-            reply if isinstance(reply, list) else [*reply.get("Items", ()), reply.get("Item"), reply.get("Attributes")]
-        )
-        for item in items:
+        if isinstance(reply, dict):
+            reply = [*reply.get("Items", ()), reply.get("Item"), reply.get("Attributes")]
+        for item in reply:
             if item is not None:
                 self.from_item(item, table)
 

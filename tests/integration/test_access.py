@@ -1,0 +1,151 @@
+"""Authorization: one round trip over users, wikis and acls."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.integration.samples import a_user, a_wiki, an_acl_item, fresh, put
+from wikibot_store import Access, CorruptItemError, InvalidKeyError, Role, Wiki, WikibotStore
+
+
+async def a_public_wiki(store: WikibotStore) -> Wiki:
+    """Create a wiki that anybody may read."""
+    return await store.wikis.create(fresh(), fresh(), display_name="A wiki", repo_path="/srv/a", is_public=True)
+
+
+async def test_owner_is_known_by_the_key(store: WikibotStore, sent: list[str]) -> None:
+    """The owner of a wiki is its owner without any grant, in one request."""
+    user = await a_user(store)
+    wiki = await a_wiki(store, user.id)
+    sent.clear()
+
+    access = await store.authorize(user.id, wiki.owner_id, wiki.wiki_slug)
+
+    assert access == Access(role=Role.OWNER, wiki=wiki, user=user)
+    assert sent == ["BatchGetItem"]
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_grant_gives_its_role(store: WikibotStore, role: Role) -> None:
+    """A grant gives the role that it names."""
+    user, wiki = await a_user(store), await a_wiki(store)
+    await store.grant(wiki.owner_id, wiki.wiki_slug, user.id, role, granted_by=wiki.owner_id)
+
+    assert (await store.authorize(user.id, wiki.owner_id, wiki.wiki_slug)).role is role
+
+
+async def test_revoke_counts_at_the_next_check(store: WikibotStore) -> None:
+    """A revoked grant opens nothing any more."""
+    user, wiki = await a_user(store), await a_wiki(store)
+    await store.grant(wiki.owner_id, wiki.wiki_slug, user.id, "editor", granted_by=wiki.owner_id)
+
+    assert await store.revoke(wiki.owner_id, wiki.wiki_slug, user.id)
+    assert (await store.authorize(user.id, wiki.owner_id, wiki.wiki_slug)).role is None
+
+
+async def test_public_wiki_lets_anybody_view(store: WikibotStore) -> None:
+    """On a public wiki anonymous and strangers are viewers, and an editor stays an editor."""
+    wiki, stranger, editor = await a_public_wiki(store), await a_user(store), await a_user(store)
+    await store.grant(wiki.owner_id, wiki.wiki_slug, editor.id, "editor", granted_by=wiki.owner_id)
+
+    roles = [
+        (await store.authorize(user_id, wiki.owner_id, wiki.wiki_slug)).role
+        for user_id in (None, stranger.id, editor.id)
+    ]
+
+    assert roles == [Role.VIEWER, Role.VIEWER, Role.EDITOR]
+
+
+async def test_private_wiki_is_closed(store: WikibotStore) -> None:
+    """A private wiki opens to nobody without a grant."""
+    wiki, stranger = await a_wiki(store), await a_user(store)
+
+    for user_id in (None, stranger.id):
+        assert (await store.authorize(user_id, wiki.owner_id, wiki.wiki_slug)).role is None
+
+
+@pytest.mark.parametrize("status", ["suspended", "deleting"])
+async def test_user_who_is_not_active_may_nothing(store: WikibotStore, status: str) -> None:
+    """A suspended or vanishing user may nothing, not even in his own or a public wiki."""
+    user = await a_user(store)
+    own, public = await a_wiki(store, user.id), await a_public_wiki(store)
+    await store.users.update(user.id, status=status)
+
+    for wiki in (own, public):
+        assert (await store.authorize(user.id, wiki.owner_id, wiki.wiki_slug)).role is None
+
+
+async def test_missing_user_may_nothing(store: WikibotStore) -> None:
+    """A grant to somebody who does not exist opens nothing, and ownership by nobody neither."""
+    wiki, nobody = await a_public_wiki(store), fresh()
+    await store.grant(wiki.owner_id, wiki.wiki_slug, nobody, "editor", granted_by=wiki.owner_id)
+
+    for user_id in (nobody, wiki.owner_id):
+        access = await store.authorize(user_id, wiki.owner_id, wiki.wiki_slug)
+        assert access == Access(role=None, wiki=wiki, user=None)
+
+
+async def test_missing_wiki_allows_nothing(store: WikibotStore) -> None:
+    """Where there is no wiki there is no role."""
+    user = await a_user(store)
+
+    assert await store.authorize(user.id, user.id, "none") == Access(role=None, wiki=None, user=user)
+
+
+async def test_expired_grant_opens_nothing(store: WikibotStore) -> None:
+    """A grant that has run out is none."""
+    user, wiki = await a_user(store), await a_wiki(store)
+    past = datetime.now(UTC) - timedelta(hours=1)
+    await store.grant(wiki.owner_id, wiki.wiki_slug, user.id, "editor", granted_by=wiki.owner_id, expires_at=past)
+
+    assert (await store.authorize(user.id, wiki.owner_id, wiki.wiki_slug)).role is None
+
+
+async def test_grant_for_an_earlier_wiki_opens_nothing(store: WikibotStore) -> None:
+    """A grant that outlived its wiki does not open the next one of that slug."""
+    user, wiki = await a_user(store), await a_wiki(store)
+    await store.grant(wiki.owner_id, wiki.wiki_slug, user.id, "editor", granted_by=wiki.owner_id)
+    await store.wikis.delete(wiki.owner_id, wiki.wiki_slug)
+    await store.wikis.create(wiki.owner_id, wiki.wiki_slug, display_name="Another", repo_path="/srv/b")
+
+    assert (await store.authorize(user.id, wiki.owner_id, wiki.wiki_slug)).role is None
+
+
+async def test_unknown_flags_fail_closed(store: WikibotStore) -> None:
+    """A grant with a role that this version does not know is an error, not an access."""
+    user, wiki = await a_user(store), await a_public_wiki(store)
+    await put(store, "acls", an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=user.id, role="superuser"))
+
+    with pytest.raises(CorruptItemError):
+        await store.authorize(user.id, wiki.owner_id, wiki.wiki_slug)
+
+
+async def test_eventual_reads_on_demand(store: WikibotStore) -> None:
+    """With consistent=False the same is answered for half the read units."""
+    wiki = await a_public_wiki(store)
+
+    assert (await store.authorize(None, wiki.owner_id, wiki.wiki_slug, consistent=False)).wiki in (wiki, None)
+
+
+async def test_bad_ids_are_refused(unreachable_store: WikibotStore) -> None:
+    """An id that breaks its rule is refused before any request."""
+    with pytest.raises(InvalidKeyError, match="user_id"):
+        await unreachable_store.authorize("a#b", "owner", "slug")
+    with pytest.raises(InvalidKeyError, match="wiki_slug"):
+        await unreachable_store.authorize(None, "owner", "Slug")
+
+
+@pytest.mark.parametrize(
+    ("role", "allowed"),
+    [
+        (Role.OWNER, {"owner", "editor", "viewer"}),
+        (Role.EDITOR, {"editor", "viewer"}),
+        (Role.VIEWER, {"viewer"}),
+        (None, set[str]()),
+    ],
+)
+def test_a_role_includes_the_lower_ones(role: Role | None, allowed: set[str]) -> None:
+    """An owner is an editor too, and an editor a viewer."""
+    access = Access(role=role, wiki=None, user=None)
+
+    assert {candidate.value for candidate in Role if access.allows(candidate)} == allowed

@@ -1,0 +1,260 @@
+"""Wikis made within a quota and deleted with their grants, whatever happens in between."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from tests.integration.samples import a_user, a_wiki, an_acl_item, fresh, put, put_all, stored
+from wikibot_store import (
+    AlreadyExistsError,
+    NotActiveError,
+    NotFoundError,
+    QuotaExceededError,
+    ThrottledError,
+    Wiki,
+    WikibotStore,
+)
+
+
+class CrashError(Exception):
+    """Stands for the end of the process."""
+
+
+async def create(store: WikibotStore, owner_id: str, slug: str, limit: int | None = None) -> Wiki:
+    """Create a counted wiki."""
+    return await store.create_wiki(owner_id, slug, display_name="A wiki", repo_path="/srv/a", limit=limit)
+
+
+async def count_of(store: WikibotStore, user_id: str) -> int:
+    """Return how many wikis a user is counted to have."""
+    return (await store.users.require(user_id, consistent=True)).wiki_count
+
+
+async def test_create_counts(store: WikibotStore, sent: list[str]) -> None:
+    """A wiki is stored and counted in one transaction; the owner's version stays."""
+    user = await a_user(store)
+    sent.clear()
+
+    wiki = await create(store, user.id, "notes", limit=1)
+
+    assert sent == ["TransactWriteItems (Update, Put)"]
+    assert await store.wikis.get(user.id, "notes", consistent=True) == wiki
+    owner = await store.users.require(user.id, consistent=True)
+    assert (owner.wiki_count, owner.version) == (1, user.version)
+
+
+async def test_quota_holds_in_a_race(store: WikibotStore) -> None:
+    """Of 48 creates with a quota of one, one succeeds; count and items agree."""
+    user = await a_user(store)
+
+    results = await asyncio.gather(
+        *[create(store, user.id, f"wiki-{number}", limit=1) for number in range(48)], return_exceptions=True
+    )
+
+    assert sum(isinstance(result, Wiki) for result in results) == 1
+    assert sum(isinstance(result, QuotaExceededError) for result in results) == 47
+    assert await count_of(store, user.id) == 1
+    assert len(await store.wikis.list_by_owner(user.id, consistent=True)) == 1
+
+
+async def test_duplicate_is_not_counted(store: WikibotStore) -> None:
+    """A slug that is taken is refused, and counted once."""
+    user = await a_user(store)
+    await create(store, user.id, "notes")
+
+    with pytest.raises(AlreadyExistsError) as refusal:
+        await create(store, user.id, "notes")
+
+    assert refusal.value.field == "wiki_slug"
+    assert await count_of(store, user.id) == 1
+
+
+async def test_missing_owner_is_named(store: WikibotStore) -> None:
+    """A wiki needs an owner who exists."""
+    with pytest.raises(NotFoundError, match="users"):
+        await create(store, fresh(), "notes")
+
+
+@pytest.mark.parametrize("limit", [None, 5])
+async def test_owner_must_be_active(store: WikibotStore, limit: int | None) -> None:
+    """A suspended user gets no wiki, and the error says why."""
+    user = await a_user(store)
+    await store.users.update(user.id, status="suspended")
+
+    with pytest.raises(NotActiveError) as refusal:
+        await create(store, user.id, "notes", limit)
+
+    assert refusal.value.status == "suspended"
+    assert await store.wikis.get(user.id, "notes", consistent=True) is None
+
+
+async def test_limit_of_zero_allows_none(store: WikibotStore) -> None:
+    """A quota of zero refuses the first wiki."""
+    user = await a_user(store)
+
+    with pytest.raises(QuotaExceededError) as refusal:
+        await create(store, user.id, "notes", limit=0)
+
+    assert refusal.value.limit == 0
+
+
+async def test_owner_without_a_count_starts_at_one(store: WikibotStore) -> None:
+    """An owner whose item lacks count and status is active and owns nothing yet."""
+    user = await a_user(store)
+    item = await stored(store, "users", id=user.id)
+    assert item is not None
+    del item["wiki_count"], item["status"]
+    await put(store, "users", item)
+
+    await create(store, user.id, "notes", limit=1)
+
+    assert await count_of(store, user.id) == 1
+
+
+async def test_delete_takes_grants_and_count_along(store: WikibotStore) -> None:
+    """Nothing of a deleted wiki is left: item, grants (expired and corrupt ones too), count."""
+    user = await a_user(store)
+    wiki = await create(store, user.id, "notes")
+    grants = [an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=fresh()) for _ in range(60)]
+    grants.append(an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=fresh(), role="broken"))
+    grants.append(an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=fresh(), expires_at=1))
+    await put_all(store, "acls", grants)
+
+    await store.delete_wiki(user.id, "notes")
+
+    assert await stored(store, "wikis", owner_id=user.id, wiki_slug="notes") is None
+    assert await count_of(store, user.id) == 0
+    assert await grants_of(store, wiki) == 0
+
+
+async def grants_of(store: WikibotStore, wiki: Wiki) -> int:
+    """Count the items that a wiki's partition of acls holds."""
+    reply = await store.client.query(
+        TableName=store.config.acls_table,
+        KeyConditionExpression="wiki_id = :wiki",
+        ExpressionAttributeValues={":wiki": {"S": wiki.key.wiki_id}},
+        ConsistentRead=True,
+    )
+    return reply["Count"]
+
+
+async def test_delete_is_idempotent(store: WikibotStore) -> None:
+    """Deleting what is not there does nothing."""
+    user = await a_user(store)
+
+    await store.delete_wiki(user.id, "none")
+
+    assert await count_of(store, user.id) == 0
+
+
+async def test_delete_of_an_uncounted_wiki(store: WikibotStore) -> None:
+    """A wiki whose owner never counted it, or is gone, is deleted without a count below zero."""
+    user = await a_user(store)
+    counted_by_nobody, owned_by_nobody = await a_wiki(store, user.id), await a_wiki(store)
+
+    for wiki in (counted_by_nobody, owned_by_nobody):
+        await store.delete_wiki(wiki.owner_id, wiki.wiki_slug)
+        assert await store.wikis.get(wiki.owner_id, wiki.wiki_slug, consistent=True) is None
+    assert await count_of(store, user.id) == 0
+
+
+async def test_slug_can_be_used_at_once(store: WikibotStore) -> None:
+    """After a delete the slug is free, and the new wiki is another incarnation."""
+    user = await a_user(store)
+    before = await create(store, user.id, "notes", limit=1)
+    await store.delete_wiki(user.id, "notes")
+
+    after = await create(store, user.id, "notes", limit=1)
+
+    assert after.uid != before.uid
+
+
+async def test_parallel_deletes_count_once(store: WikibotStore) -> None:
+    """Any number of deletes of one wiki take it out of the count once."""
+    user = await a_user(store)
+    await create(store, user.id, "keep")
+    await create(store, user.id, "drop")
+
+    await asyncio.gather(*[store.delete_wiki(user.id, "drop") for _ in range(8)])
+
+    assert await count_of(store, user.id) == 1
+
+
+async def test_no_grant_survives_a_delete(store: WikibotStore) -> None:
+    """However grants race a delete, none is left afterwards."""
+    user = await a_user(store)
+    wiki = await create(store, user.id, "notes")
+
+    async def grant_until_refused() -> None:
+        while True:
+            await store.grant(user.id, "notes", fresh(), "viewer", granted_by=user.id)
+
+    storm = [asyncio.create_task(grant_until_refused()) for _ in range(6)]
+    await store.grant(user.id, "notes", fresh(), "viewer", granted_by=user.id)
+    await store.delete_wiki(user.id, "notes")
+    refusals = await asyncio.gather(*storm, return_exceptions=True)
+
+    assert {type(refusal) for refusal in refusals} <= {NotActiveError, NotFoundError}
+    assert await grants_of(store, wiki) == 0
+
+
+@pytest.mark.parametrize("survived", range(6))
+async def test_delete_goes_on_after_a_crash(
+    store: WikibotStore, monkeypatch: pytest.MonkeyPatch, survived: int
+) -> None:
+    """After a crash behind any of its requests, the next call completes the delete and counts once."""
+    user = await a_user(store)
+    await create(store, user.id, "keep")
+    wiki = await create(store, user.id, "notes")
+    await store.grant(user.id, "notes", fresh(), "viewer", granted_by=user.id)
+    call, sent = store._wire.call, 0
+
+    async def crash(
+        operation: str, request: Mapping[str, Any], decode: Callable[[bytes], Any], *, deadline: float
+    ) -> Any:  # noqa: ANN401 - what `decode` returns
+        nonlocal sent
+        reply = await call(operation, request, decode, deadline=deadline)
+        sent += 1
+        if sent == survived:
+            raise CrashError
+        return reply
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._wire, "call", crash)
+        try:
+            await store.delete_wiki(user.id, "notes")
+        except CrashError:
+            assert survived > 0
+    await store.delete_wiki(user.id, "notes")
+
+    assert await store.wikis.get(user.id, "notes", consistent=True) is None
+    assert await grants_of(store, wiki) == 0
+    assert await count_of(store, user.id) == 1
+
+
+async def test_unprocessed_deletes_are_sent_again(store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What DynamoDB leaves unprocessed is deleted with the next request, or is ThrottledError in the end."""
+    user = await a_user(store)
+    wiki = await create(store, user.id, "notes")
+    await store.grant(user.id, "notes", fresh(), "viewer", granted_by=user.id)
+    call, refusals = store._wire.call, 1
+
+    async def busy(
+        operation: str, request: Mapping[str, Any], decode: Callable[[bytes], Any], *, deadline: float
+    ) -> Any:  # noqa: ANN401 - what `decode` returns
+        nonlocal refusals
+        if operation == "BatchWriteItem" and refusals:
+            refusals -= 1
+            return {"UnprocessedItems": request["RequestItems"]}
+        return await call(operation, request, decode, deadline=deadline)
+
+    monkeypatch.setattr(store._wire, "call", busy)
+    refusals = store.config.max_attempts
+    with pytest.raises(ThrottledError):
+        await store.delete_wiki(user.id, "notes")
+    refusals = 1
+    await store.delete_wiki(user.id, "notes")
+
+    assert await grants_of(store, wiki) == 0

@@ -1,0 +1,180 @@
+"""Grants of wikis that exist."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.integration.samples import a_user, a_wiki, fresh, stored
+from wikibot_store import (
+    InvalidKeyError,
+    NotActiveError,
+    NotFoundError,
+    ProtectedOwnerError,
+    Role,
+    UnavailableError,
+    WikibotStore,
+)
+
+
+async def test_grant_remembers_the_incarnation(store: WikibotStore, sent: list[str]) -> None:
+    """A grant is stored with the wiki's uid, in a transaction that checks the wiki."""
+    wiki, grantee = await a_wiki(store), fresh()
+    sent.clear()
+
+    acl = await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "editor", granted_by=wiki.owner_id)
+
+    assert sent == ["BatchGetItem", "TransactWriteItems (ConditionCheck, Put)"]
+    assert (acl.role, acl.wiki_uid) == (Role.EDITOR, wiki.uid)
+    assert await store.acls.get(wiki.key.wiki_id, grantee, consistent=True) == acl
+
+
+async def test_same_grant_is_left_as_it_is(store: WikibotStore, sent: list[str]) -> None:
+    """Granting the same again writes nothing and keeps who granted first and when."""
+    wiki, grantee = await a_wiki(store), fresh()
+    first = await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "editor", granted_by=wiki.owner_id)
+    sent.clear()
+
+    again = await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "editor", granted_by=fresh())
+
+    assert again == first
+    assert sent == ["BatchGetItem"]
+
+
+async def test_another_role_replaces_the_grant(store: WikibotStore) -> None:
+    """Granting another role says who did it and when."""
+    wiki, grantee, other = await a_wiki(store), fresh(), fresh()
+    first = await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "editor", granted_by=wiki.owner_id)
+
+    second = await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=other)
+
+    assert (second.role, second.granted_by) == (Role.VIEWER, other)
+    assert second.granted_at > first.granted_at
+    assert await store.acls.get(wiki.key.wiki_id, grantee, consistent=True) == second
+
+
+async def test_expired_grant_can_be_given_again(store: WikibotStore) -> None:
+    """An expired grant is replaced, even by one that reads the same."""
+    wiki, grantee = await a_wiki(store), fresh()
+    past = datetime.now(UTC) - timedelta(hours=1)
+    first = await store.grant(
+        wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id, expires_at=past
+    )
+
+    again = await store.grant(
+        wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id, expires_at=past
+    )
+    forever = await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id)
+
+    assert again.granted_at > first.granted_at
+    assert forever.expires_at is None
+    assert await store.acls.get(wiki.key.wiki_id, grantee, consistent=True) == forever
+
+
+async def test_missing_wiki_is_not_granted(store: WikibotStore) -> None:
+    """There is no grant without a wiki."""
+    owner_id, grantee = fresh(), fresh()
+
+    with pytest.raises(NotFoundError, match="wikis"):
+        await store.grant(owner_id, "none", grantee, "viewer", granted_by=owner_id)
+
+    assert await stored(store, "acls", wiki_id=f"{owner_id}:none", grantee_id=grantee) is None
+
+
+async def test_dying_wiki_is_not_granted(store: WikibotStore) -> None:
+    """A wiki that is being deleted takes no more grants."""
+    wiki = await a_wiki(store)
+    await store.client.update_item(
+        TableName=store.config.wikis_table,
+        Key={"owner_id": {"S": wiki.owner_id}, "wiki_slug": {"S": wiki.wiki_slug}},
+        UpdateExpression="SET #s = :deleting",
+        ExpressionAttributeNames={"#s": "status"},
+        ExpressionAttributeValues={":deleting": {"S": "deleting"}},
+    )
+
+    with pytest.raises(NotActiveError) as refusal:
+        await store.grant(wiki.owner_id, wiki.wiki_slug, fresh(), "viewer", granted_by=wiki.owner_id)
+
+    assert refusal.value.status == "deleting"
+
+
+async def test_owner_is_protected(unreachable_store: WikibotStore) -> None:
+    """The owner can be neither granted nor revoked anything, and nothing is sent to find that out."""
+    with pytest.raises(ProtectedOwnerError):
+        await unreachable_store.grant("owner", "wiki", "owner", "viewer", granted_by="owner")
+    with pytest.raises(ProtectedOwnerError):
+        await unreachable_store.revoke("owner", "wiki", "owner")
+
+
+async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:
+    """Bad ids, roles and times are refused before any request; good ones would be sent."""
+    with pytest.raises(InvalidKeyError, match="grantee_id"):
+        await unreachable_store.grant("owner", "wiki", "a b", "viewer", granted_by="owner")
+    with pytest.raises(InvalidKeyError, match="granted_by"):
+        await unreachable_store.grant("owner", "wiki", "bob", "viewer", granted_by="")
+    with pytest.raises(ValueError, match="superuser"):
+        await unreachable_store.grant("owner", "wiki", "bob", "superuser", granted_by="owner")
+    with pytest.raises(ValueError, match="naive"):
+        await unreachable_store.grant(
+            "owner",
+            "wiki",
+            "bob",
+            "viewer",
+            granted_by="owner",
+            expires_at=datetime(2030, 1, 1),  # noqa: DTZ001 - naive on purpose
+        )
+    with pytest.raises(UnavailableError):
+        await unreachable_store.grant("owner", "wiki", "bob", "viewer", granted_by="owner")
+
+
+async def test_revoke_tells_whether_there_was_a_grant(store: WikibotStore) -> None:
+    """The first revoke finds the grant, the second finds nothing."""
+    wiki, grantee = await a_wiki(store), fresh()
+    await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id)
+
+    assert await store.revoke(wiki.owner_id, wiki.wiki_slug, grantee)
+    assert not await store.revoke(wiki.owner_id, wiki.wiki_slug, grantee)
+
+
+async def test_parallel_grants_end_as_one_of_them(store: WikibotStore) -> None:
+    """Grants of different roles to one user at once all succeed, and one of them is what is stored."""
+    wiki, grantee = await a_wiki(store), fresh()
+
+    acls = await asyncio.gather(
+        *[
+            store.grant(wiki.owner_id, wiki.wiki_slug, grantee, role, granted_by=wiki.owner_id)
+            for role in ("viewer", "editor") * 6
+        ]
+    )
+
+    assert await store.acls.get(wiki.key.wiki_id, grantee, consistent=True) in acls
+
+
+async def test_members_come_with_their_users(store: WikibotStore, sent: list[str]) -> None:
+    """A page of members takes two requests and shows the deleted ones without a user."""
+    wiki = await a_wiki(store)
+    people = [await a_user(store) for _ in range(5)]
+    gone = fresh()
+    for grantee in [*(user.id for user in people), gone]:
+        await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id)
+    sent.clear()
+
+    page = await store.members(wiki.owner_id, wiki.wiki_slug, limit=10)
+
+    assert sent == ["Query", "BatchGetItem"]
+    assert {acl.grantee_id: user for acl, user in page} == {user.id: user for user in people} | {gone: None}
+    assert page.cursor is None
+
+
+async def test_members_are_paged_exactly(store: WikibotStore) -> None:
+    """Pages of members join up to the whole."""
+    wiki = await a_wiki(store)
+    grantees = sorted(fresh() for _ in range(6))
+    for grantee in grantees:
+        await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id)
+
+    first = await store.members(wiki.owner_id, wiki.wiki_slug, limit=3)
+    second = await store.members(wiki.owner_id, wiki.wiki_slug, limit=3, cursor=first.cursor)
+
+    assert [acl.grantee_id for acl, _ in [*first, *second]] == grantees
+    assert (len(first), second.cursor) == (3, None)
