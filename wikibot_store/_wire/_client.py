@@ -272,14 +272,13 @@ async def open_wire(config: StoreConfig, session: aioboto3.Session | None) -> As
             credentials = await aio_session.get_credentials()
             if credentials is None:
                 raise NoCredentialsError
-            # Making a client reads megabytes of JSON: read what the session's loader caches off the loop.
-            loader = aio_session.get_component("data_loader")
-            await asyncio.to_thread(loader.load_service_model, "dynamodb", "service-2")
-            client = await stack.enter_async_context(
-                session.client(
-                    "dynamodb", region_name=config.region, endpoint_url=config.endpoint_url, config=aio_config
-                )
+            context = session.client(
+                "dynamodb", region_name=config.region, endpoint_url=config.endpoint_url, config=aio_config
             )
+            # Making a client reads megabytes of JSON, which takes a tenth of a second. Nothing in it is bound to the
+            # event loop of the thread; the credentials, which might be, are there already.
+            client = await asyncio.to_thread(asyncio.run, context.__aenter__())
+            stack.push_async_exit(context)
         except (BotoCoreError, ValueError) as error:  # botocore refuses a malformed endpoint with ValueError
             raise ConfigurationError(f"the AWS session cannot be used: {error}") from error
         if not transports:

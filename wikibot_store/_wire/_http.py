@@ -1,8 +1,10 @@
 """The seam to HTTP: signed bytes out; status, headers and bytes back, over aiobotocore's own session."""
 
+import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 from aiobotocore.httpsession import AIOHTTPSession
@@ -15,7 +17,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
-from botocore.httpsession import ProxyConfiguration, mask_proxy_url
+from botocore.httpsession import ProxyConfiguration, get_cert_path, mask_proxy_url
 from yarl import URL
 
 # DynamoDB compresses for those who accept it; at these sizes that costs more than it saves.
@@ -34,7 +36,8 @@ class Transport(AIOHTTPSession):
     """aiobotocore's HTTP session with a door for requests that are already signed.
 
     It is given to aiobotocore as `AioConfig(http_session_cls=…)`, so the ordinary client and `post` share one pool, one
-    TLS context, the proxies and the timeouts, all configured by aiobotocore.
+    TLS context, the proxies and the timeouts, all configured by aiobotocore. Stricter than the base class in one thing:
+    it checks that the certificate is the host's own, and checks certificates behind a proxy too.
     """
 
     # What the base class has and its stubs lack.
@@ -42,23 +45,41 @@ class Transport(AIOHTTPSession):
     _timeout: aiohttp.ClientTimeout
     _sessions: dict[str | None, aiohttp.ClientSession]
     _exit_stack: AsyncExitStack
-    _create_connector: Callable[[str | None], aiohttp.BaseConnector]
+    _verify: bool | str
+    _cert_file: str | None
+    _key_file: str | None
+    _max_pool_connections: int
+    _connector_args: dict[str, Any]
+    _get_ssl_context: Callable[[], ssl.SSLContext]
 
     async def connect(self, endpoint_url: str) -> Self:
         """Fix the endpoint; no connection is made yet."""
         self._url = URL(endpoint_url, encoded=True)
         self._proxy_url = self._proxy_config.proxy_url_for(endpoint_url)
         self._proxy_headers = self._proxy_config.proxy_headers_for(endpoint_url) if self._proxy_url else None
+        # Reading a CA bundle takes tens of milliseconds.
+        self._tls = await asyncio.to_thread(self._make_tls) if self._url.scheme == "https" else True
         self._session = await self._get_session(self._proxy_url)
         self._limit = self._timeout
         return self
+
+    def _make_tls(self) -> ssl.SSLContext | bool:
+        """Return how to verify the endpoint: by the session's CA bundle, or not at all if the session says so."""
+        if not self._verify:
+            return False
+        context = self._get_ssl_context()
+        context.check_hostname = True
+        context.load_verify_locations(get_cert_path(self._verify))  # type: ignore[arg-type]  # or a path
+        if self._cert_file is not None:
+            context.load_cert_chain(self._cert_file, self._key_file)
+        return context
 
     async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:
         """Return the session for a proxy: as the base class makes it, but without a cookie jar."""
         session = self._sessions.get(proxy_url)
         if session is None:
             session = aiohttp.ClientSession(
-                connector=self._create_connector(proxy_url),
+                connector=aiohttp.TCPConnector(limit=self._max_pool_connections, ssl=self._tls, **self._connector_args),
                 timeout=self._timeout,
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
