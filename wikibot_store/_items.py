@@ -21,6 +21,9 @@ M = TypeVar("M", bound=msgspec.Struct)
 Item = dict[str, Any]
 """An item as DynamoDB writes it: attribute name to {"S": …}, {"N": …}, …"""
 
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+_TOO_LARGE: Final = 10**38
+
 WRITE_ID: Final = "write_id"
 """The attribute with the random id of the write that last touched the item."""
 
@@ -66,6 +69,17 @@ def time(value: datetime) -> Item:
     return {"S": timestamp(value)}
 
 
+def _text(value: str) -> Item:
+    value.encode()  # raises UnicodeEncodeError, a ValueError, for half a surrogate pair
+    return string(value)
+
+
+def _whole_number(value: int) -> Item:
+    if abs(value) >= _TOO_LARGE:
+        raise ValueError("must have at most 38 digits")
+    return number(value)
+
+
 class _Form(NamedTuple):
     """How one Python type is stored: DynamoDB's type, what to parse it as, the type it must have, and the encoder."""
 
@@ -84,8 +98,8 @@ def _form(python_type: Any) -> _Form:  # noqa: ANN401 - annotations are of any t
 
 
 _FORMS = {
-    str: _Form("S", str, str, string),
-    int: _Form("N", int, int, number),
+    str: _Form("S", str, str, _text),
+    int: _Form("N", int, int, _whole_number),
     bool: _Form("BOOL", bool, bool, lambda value: {"BOOL": value}),
     datetime: _Form("S", Annotated[datetime, msgspec.Meta(tz=True)], datetime, time),
 }

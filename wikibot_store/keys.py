@@ -7,10 +7,11 @@ import msgspec
 
 from wikibot_store.errors import InvalidKeyError
 
-# An HTML-safe superset of DNS labels is tempting; labels proper keep `:` and `#` free for the composed keys.
+# Labels keep `:` and `#` free for the composed keys.
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # \s and the C0, C1 and surrogate ranges. 256 characters of four bytes are 1,024 bytes: DynamoDB's limit for a sort key.
 _ID = re.compile(r"[^\s#\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
+_MAX_PARTITION_KEY = 2048
 _USERNAME_LENGTH = range(3, 31)
 
 
@@ -49,7 +50,10 @@ def check_prefix(field: str, value: str) -> str:
 
 def oauth_claim(provider: str, sub: str) -> str:
     """Return the id of the claim item that makes one OAuth identity belong to one user."""
-    return f"claim#oauth#{check_id('oauth_provider', provider)}#{check_id('oauth_provider_sub', sub)}"
+    claim = f"claim#oauth#{check_id('oauth_provider', provider)}#{check_id('oauth_provider_sub', sub)}"
+    if len(claim.encode()) > _MAX_PARTITION_KEY:
+        raise InvalidKeyError("oauth_provider_sub", "must be shorter: with oauth_provider it exceeds 2,048 bytes")
+    return claim
 
 
 def username_claim(username: str) -> str:

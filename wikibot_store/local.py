@@ -81,5 +81,6 @@ def local_engine(port: int = 0) -> Iterator[str]:
 class _QuietHandler(WSGIRequestHandler):
     """Does not log every request."""
 
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log nothing."""
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """Log nothing, and leave the Server header to moto: aiohttp refuses two of them in Python's dev mode."""
+        self.send_response_only(code, message)

@@ -23,9 +23,10 @@ ADVICE = {
     "InvalidSignatureException": "the secret key is wrong, or this machine's clock is",
     "ResourceNotFoundException": "no table {table!r}, or none with this index: `wikibot-store tables create` makes it",
     "UnrecognizedClientException": "the access key is not known here: check the credentials and the region",
-    "ValidationException": "if this is about keys, table {table!r} was made with other keys than the library's",
 }
 """What to do about a refusal, by DynamoDB's error code."""
+
+_OTHER_KEYS = "table {table!r} may have been made with other keys: compare it with `wikibot-store tables verify`"
 
 
 def library_error(
@@ -36,6 +37,8 @@ def library_error(
         return WriteOutcomeUnknownError(table, key, operation)
     if isinstance(failure, Refusal):
         advice = ADVICE.get(failure.code)
+        if failure.code == "ValidationException" and "key" in failure.message.lower():
+            advice = _OTHER_KEYS
         message = failure.message if advice is None else f"{failure.message}; {advice.format(table=table)}"
         return RequestFailedError(operation, failure.code, message, failure.request_id)
     error = ThrottledError if failure.throttled else UnavailableError

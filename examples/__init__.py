@@ -1,0 +1,1 @@
+"""Programs that use wikibot_store as its users would."""

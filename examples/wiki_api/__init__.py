@@ -1,0 +1,1 @@
+"""A FastAPI backend whose handlers await the DAOs: `python -m examples.wiki_api`."""

@@ -1,0 +1,86 @@
+"""Every error as an HTTP answer: the one place where that is decided.
+
+The body is a problem as in RFC 9457. What it says comes from this table and from messages that hold no stored value;
+table names, keys and DynamoDB's own words go to the log.
+"""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from wikibot_store import (
+    AlreadyExistsError,
+    ConfigurationError,
+    ConflictError,
+    CorruptItemError,
+    IndexNotConfiguredError,
+    InvalidCursorError,
+    InvalidKeyError,
+    NotFoundError,
+    RequestFailedError,
+    ThrottledError,
+    UnavailableError,
+    WikibotStoreError,
+    WriteOutcomeUnknownError,
+)
+
+_log = logging.getLogger(__name__)
+
+_INTERNAL = (HTTPStatus.INTERNAL_SERVER_ERROR, "This is our fault, and it is in our log.")
+_BUSY = (HTTPStatus.SERVICE_UNAVAILABLE, "The store cannot answer now: try again in a moment.")
+_RETRY_AFTER_SECONDS = "5"
+
+ANSWERS: dict[type[WikibotStoreError], tuple[HTTPStatus, str]] = {
+    InvalidKeyError: (HTTPStatus.UNPROCESSABLE_ENTITY, "{error}"),
+    InvalidCursorError: (HTTPStatus.UNPROCESSABLE_ENTITY, "{error}"),
+    NotFoundError: (HTTPStatus.NOT_FOUND, "There is no such thing."),
+    AlreadyExistsError: (HTTPStatus.CONFLICT, "{error.field} is taken."),
+    ConflictError: (HTTPStatus.CONFLICT, "Somebody else changed it first: read it again before you change it."),
+    UnavailableError: _BUSY,
+    ThrottledError: _BUSY,
+    # Not 503: that and Retry-After invite clients and proxies to send it again by themselves, and a create that had
+    # been applied would then be answered as a duplicate. Only who reads first can tell.
+    WriteOutcomeUnknownError: (
+        HTTPStatus.GATEWAY_TIMEOUT,
+        "This may have been saved or not: read it before you retry.",
+    ),
+    ConfigurationError: _INTERNAL,
+    CorruptItemError: _INTERNAL,
+    IndexNotConfiguredError: _INTERNAL,
+    RequestFailedError: _INTERNAL,
+}
+"""Status and detail for each of the library's errors; the detail may use what the error says."""
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Make `app` answer errors with problems.
+
+    TypeError and ValueError outside the library's tree stay what they are, bugs: FastAPI has checked the input.
+    """
+
+    @app.exception_handler(WikibotStoreError)
+    async def answer_store_error(_request: Request, error: WikibotStoreError) -> JSONResponse:
+        status, detail = ANSWERS[type(error)]
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            _log.error("answered with %d", status, exc_info=error)
+        busy = status is HTTPStatus.SERVICE_UNAVAILABLE
+        return _problem(status, detail.format(error=error), {"Retry-After": _RETRY_AFTER_SECONDS} if busy else None)
+
+    @app.exception_handler(RequestValidationError)
+    async def answer_bad_input(_request: Request, error: RequestValidationError) -> JSONResponse:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(faults))
+
+    @app.exception_handler(HTTPException)
+    async def answer_http_error(_request: Request, error: HTTPException) -> JSONResponse:
+        return _problem(HTTPStatus(error.status_code), error.detail, error.headers)
+
+
+def _problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    body = {"status": status.value, "title": status.phrase, "detail": detail}
+    return JSONResponse(body, status, headers, media_type="application/problem+json")

@@ -1,0 +1,64 @@
+"""The example as a process of its own."""
+
+import asyncio
+import re
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+import pytest
+
+from examples.wiki_api.__main__ import open_store
+from tests.examples.serving import Person, client
+from wikibot_store.local import local_engine
+
+ROOT = Path(__file__).parents[2]
+_SECONDS = 60
+
+
+async def announced_url(stderr: asyncio.StreamReader) -> str:
+    """Return the URL that uvicorn announces once it serves."""
+    log = b""
+    async for line in stderr:
+        log += line
+        if found := re.search(r"running on (http://127\.0\.0\.1:\d+)", line.decode()):
+            return found[1]
+    raise RuntimeError(f"the process ended before it served:\n{log.decode()}")
+
+
+async def test_serves_until_it_is_told_to_stop() -> None:
+    """The command serves on the port that it is given, and ends with status 0 on SIGTERM."""
+    command = [sys.executable, "-m", "examples.wiki_api", "--port", "0"]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.DEVNULL, stderr=PIPE)
+    try:
+        async with asyncio.timeout(_SECONDS):
+            assert process.stderr is not None
+            async with client(await announced_url(process.stderr)) as http:
+                ada = await Person.log_in(http)
+            process.send_signal(signal.SIGTERM)
+            await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+    assert ada.id
+    assert process.returncode == 0
+
+
+async def test_store_is_embedded_by_default() -> None:
+    """Without settings the command brings an engine of its own, with its tables made."""
+    async with open_store() as store:
+        assert await store.users.get("nobody") is None
+
+
+async def test_store_is_the_one_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With WIKIBOT_ENDPOINT_URL the command uses that engine."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    monkeypatch.setenv("WIKIBOT_REGION", "us-east-1")
+    with local_engine() as url:
+        monkeypatch.setenv("WIKIBOT_ENDPOINT_URL", url)
+        async with open_store() as store:
+            assert store.config.endpoint_url == url
