@@ -60,18 +60,19 @@ async def delete_tables(store: WikibotStore) -> None:
         RequestFailedError: DynamoDB refused, such as for a table with deletion protection.
 
     """
+    client = await store.client()
     with client_errors():
         for schema in TABLES:
             try:
-                await store.client.delete_table(TableName=store.config.table_name(schema.name))
-            except store.client.exceptions.ResourceNotFoundException:
+                await client.delete_table(TableName=store.config.table_name(schema.name))
+            except client.exceptions.ResourceNotFoundException:
                 continue
 
 
 async def _create_table(
     store: WikibotStore, schema: TableSchema, environment: str, *, deletion_protection: bool
 ) -> ProvisionedTable:
-    client, name = store.client, store.config.table_name(schema.name)
+    client, name = await store.client(), store.config.table_name(schema.name)
     request = create_table_request(schema, name, optional_indexes=store.config.grantee_index)
     created = True
     try:

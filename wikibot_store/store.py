@@ -166,7 +166,9 @@ class WikibotStore:
         """The settings that the store was opened with."""
         return self._wire.config
 
-    @property
-    def client(self) -> "DynamoDBClient":
-        """The aiobotocore client that shares this store's connections, for what the DAOs do not do."""
-        return self._wire.client
+    async def client(self) -> "DynamoDBClient":
+        """Return an aiobotocore client over this store's connections, for what the DAOs do not do.
+
+        The first call takes a tenth of a second, in a thread; it lives as long as the store.
+        """
+        return await self._wire.client()

@@ -34,9 +34,8 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
 class _Tables(Protocol):
     """A store, or the wire of one that is being opened."""
 
-    @property
-    def client(self) -> "DynamoDBClient":
-        """The aiobotocore client."""
+    async def client(self) -> "DynamoDBClient":
+        """Return the aiobotocore client."""
 
     @property
     def config(self) -> StoreConfig:
@@ -60,11 +59,12 @@ async def verify_tables(
 
     """
     drift: list[Drift] = []
+    client = await store.client()
     with client_errors():
         for schema in TABLES:
             name = store.config.table_name(schema.name)
             expected = _expected(schema, store.config, environment=environment, deletion_protection=deletion_protection)
-            found = await _found(store.client, name)
+            found = await _found(client, name)
             if found["status"] != _MISSING:
                 # An index that only one side has is a difference too; other settings are absent where unknown.
                 expected = {setting: _NONE for setting in found if setting.startswith(_INDEX)} | expected

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,19 +12,18 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import aioboto3
 import msgspec
-from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     CredentialRetrievalError,
     HTTPClientError,
-    NoCredentialsError,
     SSLError,
 )
 
 from wikibot_store._wire._http import Answer, Transport
 from wikibot_store._wire._retry import RetryQuota, Verdict, delay, judge
+from wikibot_store._wire._session import make_client, resolve
 from wikibot_store._wire._signer import Credentials, Signer
 from wikibot_store.config import StoreConfig
 from wikibot_store.errors import ConfigurationError
@@ -117,11 +116,13 @@ class Wire:
         transport: Transport,
         signer: Signer,
         credentials: _CredentialSource,
-        client: "DynamoDBClient",
+        make_client: Callable[[], Awaitable["DynamoDBClient"]],
         config: StoreConfig,
     ) -> None:
-        self.client = client
         self.config = config
+        self._make_client = make_client
+        self._client: DynamoDBClient | None = None
+        self._client_lock = asyncio.Lock()
         self._transport = transport
         self._signer = signer
         self._credentials = credentials
@@ -133,6 +134,13 @@ class Wire:
     def deadline(self) -> float:
         """Return the moment, in the event loop's time, at which a call that starts now must have ended."""
         return self._now() + self.config.deadline
+
+    async def client(self) -> "DynamoDBClient":
+        """Return the ordinary aiobotocore client over the same connections; the first call makes it."""
+        async with self._client_lock:
+            if self._client is None:
+                self._client = await self._make_client()
+        return self._client
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run work that outlives its caller, but not the wire."""
@@ -246,51 +254,31 @@ def _judge(failure: Exception) -> Verdict:
 
 @asynccontextmanager
 async def open_wire(config: StoreConfig, session: aioboto3.Session | None) -> AsyncIterator[Wire]:
-    """Open an aiobotocore client as the session configures it, and a wire over its HTTP session.
+    """Open a wire to where the session and the config say; nothing is sent.
 
     Raises:
-        ConfigurationError: There are no credentials, or no region.
+        ConfigurationError: There are no credentials or no region, or the session is not usable for another reason.
 
     """
     session = aioboto3.Session() if session is None else session
-    aio_session = session._session  # noqa: SLF001 - aioboto3 has no public way to its aiobotocore session
-    transports: list[Transport] = []
-
-    def make_transport(**options: Any) -> Transport:  # noqa: ANN401 - aiobotocore's own arguments, handed through
-        transports.append(Transport(**options))
-        return transports[-1]
-
-    aio_config = AioConfig(
-        http_session_cls=make_transport,  # type: ignore[arg-type]  # any callable will do
-        max_pool_connections=config.max_pool_connections,
-        connect_timeout=config.connect_timeout,
-        read_timeout=config.read_timeout,
-        retries={"mode": "standard", "total_max_attempts": config.max_attempts},
-    )
     async with AsyncExitStack() as stack:
         try:
-            credentials = await aio_session.get_credentials()
-            if credentials is None:
-                raise NoCredentialsError
-            context = session.client(
-                "dynamodb", region_name=config.region, endpoint_url=config.endpoint_url, config=aio_config
+            settings = await resolve(session, config)
+            transport = Transport(
+                verify=settings.verify,  # type: ignore[arg-type]  # the stubs lack the path
+                proxies=settings.proxies,
+                timeout=(config.connect_timeout, config.read_timeout),  # type: ignore[arg-type]  # and the pair
+                max_pool_connections=config.max_pool_connections,
             )
-            # Making a client reads megabytes of JSON, which takes a tenth of a second. Nothing in it is bound to the
-            # event loop of the thread; the credentials, which might be, are there already.
-            client = await asyncio.to_thread(asyncio.run, context.__aenter__())
-            stack.push_async_exit(context)
-        except (BotoCoreError, ValueError) as error:  # botocore refuses a malformed endpoint with ValueError
+            stack.push_async_callback(transport.close)
+            await transport.connect(settings.endpoint_url)
+        except (BotoCoreError, OSError, ValueError) as error:
             raise ConfigurationError(f"the AWS session cannot be used: {error}") from error
-        if not transports:
-            raise ConfigurationError(
-                "the session has a default client config, which hides the store's: use one without"
-            )
-        endpoint_url: str = client.meta.endpoint_url
         wire = Wire(
-            transport=await transports[0].connect(endpoint_url),
-            signer=Signer(endpoint_url, client.meta.region_name),
-            credentials=credentials,
-            client=client,
+            transport=transport,
+            signer=Signer(settings.endpoint_url, settings.region),
+            credentials=settings.credentials,
+            make_client=lambda: make_client(session, settings, transport, config),
             config=config,
         )
         stack.push_async_callback(wire.aclose)

@@ -35,9 +35,9 @@ class Answer(NamedTuple):
 class Transport(AIOHTTPSession):
     """aiobotocore's HTTP session with a door for requests that are already signed.
 
-    It is given to aiobotocore as `AioConfig(http_session_cls=…)`, so the ordinary client and `post` share one pool, one
-    TLS context, the proxies and the timeouts, all configured by aiobotocore. Stricter than the base class in one thing:
-    it checks that the certificate is the host's own, and checks certificates behind a proxy too.
+    The ordinary client gets it as `AioConfig(http_session_cls=…)`, so that both share one pool, one TLS context, the
+    proxies and the timeouts. It is stricter than the base class: it checks that a certificate is the host's own, and it
+    checks certificates behind a proxy too.
     """
 
     # What the base class has and its stubs lack.
@@ -46,8 +46,6 @@ class Transport(AIOHTTPSession):
     _sessions: dict[str | None, aiohttp.ClientSession]
     _exit_stack: AsyncExitStack
     _verify: bool | str
-    _cert_file: str | None
-    _key_file: str | None
     _max_pool_connections: int
     _connector_args: dict[str, Any]
     _get_ssl_context: Callable[[], ssl.SSLContext]
@@ -63,15 +61,11 @@ class Transport(AIOHTTPSession):
         self._limit = self._timeout
         return self
 
-    def _make_tls(self) -> ssl.SSLContext | bool:
-        """Return how to verify the endpoint: by the session's CA bundle, or not at all if the session says so."""
-        if not self._verify:
-            return False
+    def _make_tls(self) -> ssl.SSLContext:
+        """Return how to verify the endpoint: always, by the session's CA bundle or the usual one."""
         context = self._get_ssl_context()
         context.check_hostname = True
         context.load_verify_locations(get_cert_path(self._verify))  # type: ignore[arg-type]  # or a path
-        if self._cert_file is not None:
-            context.load_cert_chain(self._cert_file, self._key_file)
         return context
 
     async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:
