@@ -47,28 +47,35 @@ class StoreConfig:
         """Refuse settings that cannot work, naming the setting and its rule."""
         self._check_tables()
         self._check_numbers()
-        if self.endpoint_url is not None:
-            url = urlsplit(self.endpoint_url)
-            if url.scheme not in ("http", "https") or not url.hostname:
-                raise ValueError("endpoint_url must be an http or https URL such as http://127.0.0.1:8000")
-        if self.cursor_secret is not None and len(self.cursor_secret) < _SHORTEST_SECRET:
+        self._check_switches()
+        if self.endpoint_url is not None and not _is_http_url(self.endpoint_url):
+            raise ValueError("endpoint_url must be an http or https URL such as http://127.0.0.1:8000")
+        secret = self.cursor_secret
+        if secret is not None and (not isinstance(secret, str) or len(secret) < _SHORTEST_SECRET):
             raise ValueError(f"cursor_secret must have at least {_SHORTEST_SECRET} characters")
 
     def _check_tables(self) -> None:
         names = [f"{table}_table" for table in _TABLES]
         for name in names:
-            if not _TABLE_NAME.fullmatch(getattr(self, name)):
+            if not isinstance(getattr(self, name), str) or not _TABLE_NAME.fullmatch(getattr(self, name)):
                 raise ValueError(f"{name} must be 3 to 255 characters of A-Z a-z 0-9 _ . -")
         if len({getattr(self, name) for name in names}) != len(names):
             raise ValueError(f"{', '.join(names)} must be different tables")
 
+    def _check_switches(self) -> None:
+        for name in ("grantee_index", "coalesce_reads"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be True or False")
+
     def _check_numbers(self) -> None:
         for name in ("max_pool_connections", "max_attempts"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+            number = getattr(self, name)
+            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1")
         for name in ("connect_timeout", "read_timeout", "deadline"):
+            seconds = getattr(self, name)
             # Written so that NaN is refused too.
-            if not 0 < getattr(self, name) <= _LONGEST_TIMEOUT:
+            if not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST_TIMEOUT:
                 raise ValueError(f"{name} must be more than 0 and at most {_LONGEST_TIMEOUT} seconds")
 
     def table_name(self, table: str) -> str:
@@ -84,7 +91,7 @@ class StoreConfig:
         defaults.
 
         Raises:
-            ValueError: A value does not fit; the message names the variable.
+            ValueError: A value does not fit; the message names the variable or the field.
 
         """
         environ = os.environ if environ is None else environ
@@ -120,6 +127,14 @@ def _read_stack_outputs(path: str) -> dict[str, Any]:
     if not isinstance(outputs, dict):
         raise ValueError("the file must hold what `pulumi stack output --json` prints")  # noqa: TRY004 - bad content
     return _from_stack_outputs(outputs)
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # a port that is none, or half an IPv6 address
+        return False
 
 
 def _parse_bool(text: str) -> bool:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _log = logging.getLogger("wikibot_store")
+# msgspec raises UnicodeDecodeError for text that is not UTF-8.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 
 
@@ -134,11 +136,12 @@ class Wire:
         """Return the moment, in the event loop's time, at which a call that starts now must have ended."""
         return self._now() + self.config.deadline
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run work that outlives its caller, but not the wire."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def aclose(self) -> None:
         """Refuse further calls and end what was spawned."""
@@ -172,7 +175,7 @@ class Wire:
             progress.attempts += 1
             try:
                 reply = decode(await self._attempt(operation, body, min(seconds, self.config.read_timeout)))
-            except (Refusal, BotoCoreError, _NoAnswerError, msgspec.DecodeError) as failure:
+            except (Refusal, BotoCoreError, _NoAnswerError, *_UNREADABLE) as failure:
                 pause = self._pause_after(failure, progress, deadline)
                 _log.debug("%s: attempt %d failed, next in %.3f s", operation, progress.attempts, pause)
             else:
@@ -226,7 +229,7 @@ def _refusal(operation: str, answer: Answer) -> Exception:
     """Return what an answer that is no reply means."""
     try:
         error = _decode_error(answer.body)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         error = _ErrorBody()
     if error.type:
         return Refusal(operation, answer.status, answer.headers.get("x-amzn-requestid"), error)
@@ -239,7 +242,7 @@ def _judge(failure: Exception) -> Verdict:
         return judge(failure.status, failure.code, tuple([reason.code for reason in failure.reasons]))
     if isinstance(failure, SSLError):
         return Verdict.FINAL  # a certificate does not get better
-    if isinstance(failure, HTTPClientError | _NoAnswerError | msgspec.DecodeError):
+    if isinstance(failure, (HTTPClientError, _NoAnswerError, *_UNREADABLE)):
         return Verdict.AMBIGUOUS
     return Verdict.HARMLESS  # the request did not leave: no connection, or no credentials
 
