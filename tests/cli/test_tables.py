@@ -122,3 +122,38 @@ def test_tables_have_their_configured_names(configured: str, run: Run, monkeypat
 
     assert run("tables", "create").stdout.startswith("people: created\n")
     assert on_store(configured, _names) == ["acls", "people", "wikis"]
+
+
+@pytest.mark.usefixtures("configured")
+def test_verify_finds_nothing_in_what_create_made(run: Run) -> None:
+    """Tables as the schema says are one line and status 0."""
+    run("tables", "create", "--environment", "prod", "--deletion-protection")
+
+    outcome = run("tables", "verify", "--environment", "prod", "--deletion-protection")
+
+    assert (outcome.status, outcome.stdout) == (0, "the tables are as the schema says\n")
+    assert run("tables", "verify", "--json").json == []
+
+
+@pytest.mark.usefixtures("configured")
+def test_verify_shows_what_differs(run: Run) -> None:
+    """Every difference is a line of a table, and the status is 1."""
+    run("tables", "create")
+
+    outcome = run("tables", "verify", "--environment", "prod")
+
+    assert (outcome.status, outcome.stderr) == (1, "")
+    header, *lines = [line.split() for line in outcome.stdout.splitlines()]
+    assert header == ["table", "setting", "expected", "found"]
+    assert lines == [[name, "tag", "environment", "prod", "dev"] for name in NAMES]
+
+
+@pytest.mark.usefixtures("configured")
+def test_verify_as_json(run: Run) -> None:
+    """With --json, the differences are one document, and the status is 1 too."""
+    outcome = run("tables", "verify", "--json")
+
+    assert outcome.status == 1
+    assert outcome.json == [
+        {"table": name, "setting": "status", "expected": "ACTIVE", "found": "MISSING"} for name in NAMES
+    ]
