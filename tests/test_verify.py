@@ -28,9 +28,9 @@ def remake(schema: TableSchema, change: Callable[[dict[str, Any]], None]) -> Sab
         request = create_table_request(schema, schema.name)
         change(request)
         tags: list[Any] = [{"Key": "project", "Value": "wikibot-io"}, {"Key": "environment", "Value": "local"}]
-        await store.client.delete_table(TableName=schema.name)
-        await store.client.create_table(**request, Tags=tags)
-        await store.client.update_continuous_backups(
+        await (await store.client()).delete_table(TableName=schema.name)
+        await (await store.client()).create_table(**request, Tags=tags)
+        await (await store.client()).update_continuous_backups(
             TableName=schema.name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
         )
 
@@ -77,49 +77,49 @@ def with_provisioned_capacity(request: dict[str, Any]) -> None:
 
 async def drop(store: WikibotStore) -> None:
     """Delete a table."""
-    await store.client.delete_table(TableName="wikis")
+    await (await store.client()).delete_table(TableName="wikis")
 
 
 async def stop_backups(store: WikibotStore) -> None:
     """Switch point-in-time recovery off."""
-    await store.client.update_continuous_backups(
+    await (await store.client()).update_continuous_backups(
         TableName="wikis", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
     )
 
 
 async def stop_expiry(store: WikibotStore) -> None:
     """Switch TTL off."""
-    await store.client.update_time_to_live(
+    await (await store.client()).update_time_to_live(
         TableName="acls", TimeToLiveSpecification={"Enabled": False, "AttributeName": "expires_at"}
     )
 
 
 async def expire_users(store: WikibotStore) -> None:
     """Let DynamoDB delete users."""
-    await store.client.update_time_to_live(
+    await (await store.client()).update_time_to_live(
         TableName="users", TimeToLiveSpecification={"Enabled": True, "AttributeName": "last_login_at"}
     )
 
 
 async def protect(store: WikibotStore) -> None:
     """Switch deletion protection on."""
-    await store.client.update_table(TableName="users", DeletionProtectionEnabled=True)
+    await (await store.client()).update_table(TableName="users", DeletionProtectionEnabled=True)
 
 
 def tag(key: str, value: str) -> Sabotage:
     """Change a tag of the wikis table."""
 
     async def sabotage(store: WikibotStore) -> None:
-        table = (await store.client.describe_table(TableName="wikis"))["Table"]
-        await store.client.tag_resource(ResourceArn=table["TableArn"], Tags=[{"Key": key, "Value": value}])
+        table = (await (await store.client()).describe_table(TableName="wikis"))["Table"]
+        await (await store.client()).tag_resource(ResourceArn=table["TableArn"], Tags=[{"Key": key, "Value": value}])
 
     return sabotage
 
 
 async def untag(store: WikibotStore) -> None:
     """Remove a tag of the wikis table."""
-    table = (await store.client.describe_table(TableName="wikis"))["Table"]
-    await store.client.untag_resource(ResourceArn=table["TableArn"], TagKeys=["project"])
+    table = (await (await store.client()).describe_table(TableName="wikis"))["Table"]
+    await (await store.client()).untag_resource(ResourceArn=table["TableArn"], TagKeys=["project"])
 
 
 async def test_fresh_tables_do_not_differ(store: WikibotStore) -> None:
@@ -187,7 +187,7 @@ async def test_open_verifies(store: WikibotStore) -> None:
 
 async def test_missing_tables_are_one_line_each(store: WikibotStore) -> None:
     """Of a table that is not there nothing else is reported."""
-    await store.client.delete_table(TableName=ACLS.name)
+    await (await store.client()).delete_table(TableName=ACLS.name)
 
     assert [drift.setting for drift in await verify_tables(store)] == ["status"]
 
@@ -203,7 +203,7 @@ async def test_refusals_are_not_drift(store: WikibotStore) -> None:
         response = type("Response", (), {"status_code": 400})()
         return response, body
 
-    events: Any = store.client.meta.events
+    events: Any = (await store.client()).meta.events
     events.register("before-call.dynamodb.DescribeContinuousBackups", refuse)
 
     with pytest.raises(RequestFailedError, match="AccessDeniedException"):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K")
@@ -22,7 +23,7 @@ class Coalescer(Generic[K, V]):
         load_many: Callable[[list[K]], Awaitable[Mapping[K, V | Exception]]],
         *,
         batch_size: int,
-        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
         self._load_one = load_one
         self._load_many = load_many
@@ -55,7 +56,7 @@ class Coalescer(Generic[K, V]):
         wanted = [key for key, futures in gathered.items() if not all(future.done() for future in futures)]
         for start in range(0, len(wanted), self._batch_size):
             batch = {key: gathered[key] for key in wanted[start : start + self._batch_size]}
-            self._spawn(self._load(batch))
+            self._spawn(self._load(batch)).add_done_callback(partial(_give_up, batch))
 
     async def _load(self, batch: dict[K, list[asyncio.Future[V | None]]]) -> None:
         """Load one batch and hand each waiting reader its part."""
@@ -77,3 +78,11 @@ class Coalescer(Generic[K, V]):
                     future.set_exception(result)
                 else:
                     future.set_result(result)
+
+
+def _give_up(batch: dict[K, list[asyncio.Future[V | None]]], _task: asyncio.Task[None]) -> None:
+    """End the readers that still wait: the load that they waited for was cancelled."""
+    for futures in batch.values():
+        for future in futures:
+            if not future.done():
+                future.set_exception(RuntimeError("the store is closed: it was during this read"))

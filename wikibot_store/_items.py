@@ -6,7 +6,7 @@ model turns such a struct into the model. No dict of dicts is built in between.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -27,6 +27,8 @@ _TOO_LARGE: Final = 10**38
 WRITE_ID: Final = "write_id"
 """The attribute with the random id of the write that last touched the item."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def timestamp(moment: datetime) -> str:
     """Return fixed-width ISO 8601 in UTC, such as 2026-01-02T03:04:05.000006Z; it sorts as text.
@@ -35,7 +37,7 @@ def timestamp(moment: datetime) -> str:
         ValueError: The datetime is naive.
 
     """
-    return f"{_aware(moment).astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+    return f"{_aware(moment).astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def epoch(moment: datetime) -> int:
@@ -45,7 +47,7 @@ def epoch(moment: datetime) -> int:
         ValueError: The datetime is naive.
 
     """
-    return int(_aware(moment).timestamp() // 1)
+    return (_aware(moment) - _EPOCH) // timedelta(seconds=1)
 
 
 def _aware(moment: datetime) -> datetime:
@@ -174,7 +176,11 @@ class ItemCodec(Generic[M]):
 
     def encode(self, model: M, write_id: str) -> Item:
         """Return the whole item; None is an absent attribute."""
-        item = {name: self.value(name, value) for name in self._forms if (value := getattr(model, name)) is not None}
+        item = {
+            name: self.value(name, value)
+            for name in self._forms
+            if (value := getattr(model, name)) is not None or name not in self._optional
+        }
         item[WRITE_ID] = string(write_id)
         return item
 
@@ -207,7 +213,7 @@ class ItemCodec(Generic[M]):
 
     def key_of(self, item: Mapping[str, Any]) -> dict[str, str]:
         """Return the primary key of an item, for a message; an attribute that is missing is shown so."""
-        return {name: item.get(name, {}).get("S", "?") for name in self._schema.key}
+        return {name: _shown(item.get(name)) for name in self._schema.key}
 
     def from_item(self, item: Item, table: str) -> M:
         """Return the model of an item that was parsed as JSON.
@@ -223,12 +229,30 @@ class ItemCodec(Generic[M]):
 
     def _name_corrupt_item(self, body: bytes, table: str) -> None:
         """Raise CorruptItemError for the first item of a reply that does not decode, if it is an item's fault."""
-        reply = msgspec.json.decode(body)
-        if isinstance(reply, dict):
-            reply = [*reply.get("Items", ()), reply.get("Item"), reply.get("Attributes")]
-        for item in reply:
-            if item is not None:
-                self.from_item(item, table)
+        for item in _items_in(msgspec.json.decode(body)):
+            self.from_item(item, table)
+
+
+def _items_in(reply: Any) -> list[Item]:  # noqa: ANN401 - any JSON
+    """Return the items of any kind of reply, as far as it has a reply's shape."""
+    match reply:
+        case {"Item": dict(item)} | {"Attributes": dict(item)}:
+            return [item]
+        case {"Items": list(items)}:
+            return [item for item in items if isinstance(item, dict)]
+        case list(items):
+            return _items_in({"Items": items})
+        case _:
+            return []
+
+
+def _shown(attribute: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return the text of a string attribute, or a question mark for what is none."""
+    match attribute:
+        case {"S": str(text)}:
+            return text
+        case _:
+            return "?"
 
 
 def _reason(error: msgspec.ValidationError) -> str:

@@ -38,7 +38,6 @@ from wikibot_store._wire import (
     Refusal,
     Wire,
     contention_delay,
-    delay,
     library_error,
 )
 from wikibot_store.errors import (
@@ -459,14 +458,12 @@ class Table(Generic[M]):
             deadline = self.wire.deadline()
             attempt = 0
             while pending:
-                if attempt == self.wire.config.max_attempts:
-                    raise ThrottledError("BatchWriteItem", attempt, "deletes were left unprocessed every time")
-                if attempt:
-                    await asyncio.sleep(delay(attempt))
                 attempt += 1
                 request = {"RequestItems": pending}
                 reply = await self.call("BatchWriteItem", request, msgspec.json.decode, batch[0], deadline=deadline)
                 pending = reply.get("UnprocessedItems")
+                if pending and not await self.wire.pause(attempt, deadline):
+                    raise ThrottledError("BatchWriteItem", attempt, "deletes were left unprocessed")
 
     def _unchanged(self, seen: Item, attribute: str) -> Condition:
         """Hold while the item has the attribute as it was seen."""
@@ -569,7 +566,9 @@ async def batch_get(
     first = next(iter(wanted))
     if deadline is None:
         deadline = wire.deadline()
-    for attempt in range(1, wire.config.max_attempts + 1):
+    attempt = 0
+    while True:
+        attempt += 1
         reply: BatchReply = await first.call(
             "BatchGetItem", {"RequestItems": pending}, _decode_batch, wanted[first][0], deadline=deadline
         )
@@ -578,8 +577,8 @@ async def batch_get(
         if not reply.unprocessed:
             return found
         pending = reply.unprocessed
-        await asyncio.sleep(delay(attempt))
-    raise ThrottledError("BatchGetItem", wire.config.max_attempts, "keys were left unprocessed every time")
+        if not await wire.pause(attempt, deadline):
+            raise ThrottledError("BatchGetItem", attempt, "keys were left unprocessed")
 
 
 async def transact(

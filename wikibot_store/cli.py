@@ -4,11 +4,11 @@ import asyncio
 import inspect
 import os
 import signal
-import socket
 import sys
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import wraps
 from ipaddress import ip_address
@@ -38,6 +38,7 @@ from wikibot_store.models import Acl, Page, User, Wiki
 from wikibot_store.provision import create_tables, delete_tables
 from wikibot_store.schema import TABLES
 from wikibot_store.store import WikibotStore
+from wikibot_store.verify import verify_tables
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb.type_defs import TableDescriptionTypeDef
@@ -122,7 +123,7 @@ def with_options(command: Callable[Concatenate[Options, P], None]) -> Callable[.
         try:
             command(options, **arguments)  # type: ignore[call-arg]  # typer follows the signature
             sys.stdout.flush()  # a pipe that nobody reads any more shows here, and typer ends the command quietly
-        except BrokenPipeError:
+        except (BrokenPipeError, typer.Exit):
             raise
         except Exception as error:
             if options.debug:
@@ -223,7 +224,7 @@ def _new_group(name: str, purpose: str) -> typer.Typer:
 
 
 app = typer.Typer(rich_markup_mode=None, epilog="Example: wikibot-store wiki list --help")
-tables = _new_group("tables", "Create or delete the tables.")
+tables = _new_group("tables", "Create, compare or delete the tables.")
 user = _new_group("user", "Look up users.")
 wiki = _new_group("wiki", "Look up wikis.")
 acl = _new_group("acl", "Look up grants.")
@@ -301,14 +302,42 @@ def delete(
     print("\n".join(f"{name}: deleted" for name in deleted) or "there are no tables to delete")
 
 
+@tables.command("verify", epilog="Example: wikibot-store tables verify --environment prod --deletion-protection")
+@with_options
+def verify(
+    options: Options,
+    *,
+    environment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the tag `environment` should be; any, if left out.")
+    ] = None,
+    deletion_protection: Annotated[
+        bool | None, typer.Option(help="Whether the tables should be protected; either, if left out.")
+    ] = None,
+) -> None:
+    """Compare the tables with the schema; the exit status is 1 if anything differs."""
+    drift = options.run(
+        lambda store: verify_tables(store, environment=environment, deletion_protection=deletion_protection)
+    )
+    if options.json:
+        _print_json(drift)
+    elif drift:
+        columns = ("table", "setting", "expected", "found")
+        _print_table(columns, [[getattr(difference, column) for column in columns] for difference in drift])
+    else:
+        print("the tables are as the schema says")
+    if drift:
+        raise typer.Exit(1)
+
+
 async def _existing_tables(store: WikibotStore) -> list["TableDescriptionTypeDef"]:
     """Return DynamoDB's descriptions of those tables that exist."""
     found = []
+    client = await store.client()
     with client_errors():
         for schema in TABLES:
             try:
-                reply = await store.client.describe_table(TableName=store.config.table_name(schema.name))
-            except store.client.exceptions.ResourceNotFoundException:
+                reply = await client.describe_table(TableName=store.config.table_name(schema.name))
+            except client.exceptions.ResourceNotFoundException:
                 continue
             found.append(reply["Table"])
     return found
@@ -467,8 +496,11 @@ def serve(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    _check_port(port)
-    with local_engine(port) as url:
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(local_engine(port))
+        except OSError as error:
+            raise CommandError(f"port {port} is taken, or not for you: choose another with --port") from error
         region = options.config().region or REGION
         replace(options, endpoint_url=url, region=region, profile=None).run(create_tables)
         environment = {
@@ -483,13 +515,6 @@ def serve(
             print("\n".join(f"export {name}={value}" for name, value in environment.items()), flush=True)
         _note(f"serving DynamoDB on {url} until Ctrl-C")
         stop.wait()
-
-
-def _check_port(port: int) -> None:
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError as error:
-        raise CommandError(f"port {port} is taken, or not for you: choose another with --port") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,6 +14,8 @@ _TABLES = ("users", "wikis", "acls")
 _STACK_OUTPUTS = "WIKIBOT_STACK_OUTPUTS"
 _LONGEST_TIMEOUT = 3600
 _SHORTEST_SECRET = 16
+ENDPOINT_RULE = "http or https URL without user or query, such as http://127.0.0.1:8000"
+"""What is_endpoint takes, in words."""
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -47,28 +49,35 @@ class StoreConfig:
         """Refuse settings that cannot work, naming the setting and its rule."""
         self._check_tables()
         self._check_numbers()
-        if self.endpoint_url is not None:
-            url = urlsplit(self.endpoint_url)
-            if url.scheme not in ("http", "https") or not url.hostname:
-                raise ValueError("endpoint_url must be an http or https URL such as http://127.0.0.1:8000")
-        if self.cursor_secret is not None and len(self.cursor_secret) < _SHORTEST_SECRET:
+        self._check_switches()
+        if self.endpoint_url is not None and not is_endpoint(self.endpoint_url):
+            raise ValueError(f"endpoint_url must be an {ENDPOINT_RULE}")
+        secret = self.cursor_secret
+        if secret is not None and (not isinstance(secret, str) or len(secret) < _SHORTEST_SECRET):
             raise ValueError(f"cursor_secret must have at least {_SHORTEST_SECRET} characters")
 
     def _check_tables(self) -> None:
         names = [f"{table}_table" for table in _TABLES]
         for name in names:
-            if not _TABLE_NAME.fullmatch(getattr(self, name)):
+            if not isinstance(getattr(self, name), str) or not _TABLE_NAME.fullmatch(getattr(self, name)):
                 raise ValueError(f"{name} must be 3 to 255 characters of A-Z a-z 0-9 _ . -")
         if len({getattr(self, name) for name in names}) != len(names):
             raise ValueError(f"{', '.join(names)} must be different tables")
 
+    def _check_switches(self) -> None:
+        for name in ("grantee_index", "coalesce_reads"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be True or False")
+
     def _check_numbers(self) -> None:
         for name in ("max_pool_connections", "max_attempts"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+            number = getattr(self, name)
+            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1")
         for name in ("connect_timeout", "read_timeout", "deadline"):
+            seconds = getattr(self, name)
             # Written so that NaN is refused too.
-            if not 0 < getattr(self, name) <= _LONGEST_TIMEOUT:
+            if not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST_TIMEOUT:
                 raise ValueError(f"{name} must be more than 0 and at most {_LONGEST_TIMEOUT} seconds")
 
     def table_name(self, table: str) -> str:
@@ -81,16 +90,16 @@ class StoreConfig:
         """Read `WIKIBOT_<FIELD>` for every field, such as WIKIBOT_USERS_TABLE; what is not set keeps its default.
 
         WIKIBOT_STACK_OUTPUTS may name a file with what `pulumi stack output --json` printed; it takes the place of the
-        defaults.
+        defaults. AWS_REGION, which botocore does not read, is the region that nothing else names.
 
         Raises:
-            ValueError: A value does not fit; the message names the variable.
+            ValueError: A value does not fit; the message names the variable or the field.
 
         """
         environ = os.environ if environ is None else environ
-        settings: dict[str, Any] = {}
+        settings: dict[str, Any] = {"region": environ.get("AWS_REGION")}
         if path := environ.get(_STACK_OUTPUTS):
-            settings = _parse(_STACK_OUTPUTS, path, _read_stack_outputs)
+            settings |= _parse(_STACK_OUTPUTS, path, _read_stack_outputs)
         for setting in fields(cls):
             variable = f"WIKIBOT_{setting.name.upper()}"
             if value := environ.get(variable):
@@ -120,6 +129,16 @@ def _read_stack_outputs(path: str) -> dict[str, Any]:
     if not isinstance(outputs, dict):
         raise ValueError("the file must hold what `pulumi stack output --json` prints")  # noqa: TRY004 - bad content
     return _from_stack_outputs(outputs)
+
+
+def is_endpoint(text: str) -> bool:
+    """Tell whether this is the URL of an endpoint: of host, port and path, and nothing that signing leaves out."""
+    try:
+        url = urlsplit(text)
+        has_more = url.username is not None or url.query or url.fragment or " " in text
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and not has_more
+    except ValueError:  # a port that is none, or half an IPv6 address
+        return False
 
 
 def _parse_bool(text: str) -> bool:

@@ -12,6 +12,7 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # \s and the C0, C1 and surrogate ranges. 256 characters of four bytes are 1,024 bytes: DynamoDB's limit for a sort key.
 _ID = re.compile(r"[^\s#\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
 _MAX_PARTITION_KEY = 2048
+_MAX_SORT_KEY = 1024
 _USERNAME_LENGTH = range(3, 31)
 
 
@@ -75,6 +76,8 @@ class WikiKey(msgspec.Struct, frozen=True, gc=False, order=True):
         """Refuse what cannot be a key."""
         check_id("owner_id", self.owner_id)
         check_slug("wiki_slug", self.wiki_slug)
+        if len(self.wiki_id.encode()) > _MAX_SORT_KEY:  # the index by-grantee sorts by it
+            raise InvalidKeyError("owner_id", "must be shorter: with wiki_slug it exceeds 1,024 bytes")
 
     @property
     def wiki_id(self) -> str:

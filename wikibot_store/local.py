@@ -1,6 +1,7 @@
 """A DynamoDB to develop against: moto inside this process, with nothing to install or start."""
 
 import secrets
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -49,7 +50,7 @@ async def local_store(config: StoreConfig | None = None) -> AsyncIterator[Wikibo
 
 @contextmanager
 def local_engine(port: int = 0) -> Iterator[str]:
-    """Serve a fresh moto on 127.0.0.1 and yield its URL; port 0 picks a free one.
+    """Serve a fresh moto on 127.0.0.1 and yield its URL; port 0 picks a free one, a taken one is OSError.
 
     It serves one request at a time, because moto is not thread-safe: served by threads, its conditional writes and
     transactions are not atomic.
@@ -66,15 +67,20 @@ def local_engine(port: int = 0) -> Iterator[str]:
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
         return moto(environ, start_response)
 
-    server = make_server("127.0.0.1", port, application, threaded=False, request_handler=_QuietHandler)
+    # Bound here and not by werkzeug, which ends the process where a port is taken.
+    listener = socket.create_server(("127.0.0.1", port))
+    server = make_server(
+        "127.0.0.1", port, application, threaded=False, request_handler=_QuietHandler, fd=listener.fileno()
+    )
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.port}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+        listener.close()
         get_backend("dynamodb").pop(account, None)
 
 

@@ -60,7 +60,7 @@ class User(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the user without the profile, so that a log line gives nothing away."""
-        return f"User(id={self.id!r}, username={self.username!r}, status={self.status.value!r}, version={self.version})"
+        return f"User(id={self.id!r}, username={self.username!r}, status={str(self.status)!r}, version={self.version})"
 
 
 class Wiki(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -90,7 +90,7 @@ class Wiki(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         """Name the wiki without its token hash and paths."""
         return (
             f"Wiki(owner_id={self.owner_id!r}, wiki_slug={self.wiki_slug!r}, uid={self.uid!r}, "
-            f"status={self.status.value!r}, version={self.version})"
+            f"status={str(self.status)!r}, version={self.version})"
         )
 
 

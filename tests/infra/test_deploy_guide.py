@@ -39,7 +39,7 @@ async def test_check_after_a_restore_finds_both_halves_of_a_transaction() -> Non
             for name in ("ada", "bob", "eve"):
                 await store.users.create(id=name, oauth_provider="github", oauth_provider_sub=name, username=name)
             for lost in ("claim#username#bob", "eve"):
-                await store.client.delete_item(TableName=config.users_table, Key={"id": {"S": lost}})
+                await (await store.client()).delete_item(TableName=config.users_table, Key={"id": {"S": lost}})
         environment = {
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",

@@ -34,7 +34,8 @@ async def arns_of(store: WikibotStore) -> dict[str, str]:
     """Return the ARN of each table of the schema."""
     names = {schema.name: store.config.table_name(schema.name) for schema in TABLES}
     return {
-        table: (await store.client.describe_table(TableName=name))["Table"]["TableArn"] for table, name in names.items()
+        table: (await (await store.client()).describe_table(TableName=name))["Table"]["TableArn"]
+        for table, name in names.items()
     }
 
 
@@ -92,7 +93,7 @@ async def test_operator_policy_is_what_provisioning_sends() -> None:
         def record(params: Mapping[str, Any], model: Any, **_: Any) -> None:  # noqa: ANN401 - botocore's
             sent.update(permissions(model.name, params, arns))
 
-        store.client.meta.events.register("before-parameter-build.dynamodb", record)
+        (await store.client()).meta.events.register("before-parameter-build.dynamodb", record)
         await delete_tables(store)
         await create_tables(store, deletion_protection=True)
         await verify_tables(store)

@@ -73,7 +73,7 @@ async def test_store_works_on_the_programs_tables(endpoint: str) -> None:
 
     async with WikibotStore.open(config, session=local_session()) as store:
         for schema in TABLES:
-            await store.client.create_table(**as_create_table(plan.table(schema.name)))
+            await (await store.client()).create_table(**as_create_table(plan.table(schema.name)))
         found = await call_all(store)
 
     assert found["users.get_by_oauth"].id == "ada"

@@ -131,7 +131,7 @@ async def test_delete_takes_grants_and_count_along(store: WikibotStore) -> None:
 
 async def grants_of(store: WikibotStore, wiki: Wiki) -> int:
     """Count the items that a wiki's partition of acls holds."""
-    reply = await store.client.query(
+    reply = await (await store.client()).query(
         TableName=store.config.acls_table,
         KeyConditionExpression="wiki_id = :wiki",
         ExpressionAttributeValues={":wiki": {"S": wiki.key.wiki_id}},

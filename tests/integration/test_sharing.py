@@ -84,7 +84,7 @@ async def test_missing_wiki_is_not_granted(store: WikibotStore) -> None:
 async def test_dying_wiki_is_not_granted(store: WikibotStore) -> None:
     """A wiki that is being deleted takes no more grants."""
     wiki = await a_wiki(store)
-    await store.client.update_item(
+    await (await store.client()).update_item(
         TableName=store.config.wikis_table,
         Key={"owner_id": {"S": wiki.owner_id}, "wiki_slug": {"S": wiki.wiki_slug}},
         UpdateExpression="SET #s = :deleting",

@@ -2,7 +2,7 @@
 
 from wikibot_store._wire._client import CancellationReason, ExhaustedError, Refusal, Wire, open_wire
 from wikibot_store._wire._failures import UNKNOWN_OPERATION, client_errors, library_error
-from wikibot_store._wire._retry import contention_delay, delay
+from wikibot_store._wire._retry import contention_delay
 
 __all__ = [
     "UNKNOWN_OPERATION",
@@ -12,7 +12,6 @@ __all__ = [
     "Wire",
     "client_errors",
     "contention_delay",
-    "delay",
     "library_error",
     "open_wire",
 ]

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _log = logging.getLogger("wikibot_store")
+# msgspec raises UnicodeDecodeError for text that is not UTF-8.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 
 
@@ -131,6 +133,14 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
+    async def pause(self, attempt: int, deadline: float) -> bool:
+        """Wait before another attempt at what was left undone; False if there is none within attempts and deadline."""
+        seconds = delay(attempt)
+        if attempt >= self.config.max_attempts or self._now() + seconds >= deadline:
+            return False
+        await asyncio.sleep(seconds)
+        return True
+
     def deadline(self) -> float:
         """Return the moment, in the event loop's time, at which a call that starts now must have ended."""
         return self._now() + self.config.deadline
@@ -142,11 +152,12 @@ class Wire:
                 self._client = await self._make_client()
         return self._client
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run work that outlives its caller, but not the wire."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def aclose(self) -> None:
         """Refuse further calls and end what was spawned."""
@@ -180,7 +191,7 @@ class Wire:
             progress.attempts += 1
             try:
                 reply = decode(await self._attempt(operation, body, min(seconds, self.config.read_timeout)))
-            except (Refusal, BotoCoreError, _NoAnswerError, msgspec.DecodeError) as failure:
+            except (Refusal, BotoCoreError, _NoAnswerError, *_UNREADABLE) as failure:
                 pause = self._pause_after(failure, progress, deadline)
                 _log.debug("%s: attempt %d failed, next in %.3f s", operation, progress.attempts, pause)
             else:
@@ -228,13 +239,15 @@ class Wire:
                 return await self._credentials.get_frozen_credentials()
         except TimeoutError as error:
             raise CredentialRetrievalError(provider="session", error_msg="not refreshed in time") from error
+        except Exception as error:  # whatever the provider of the credentials raises
+            raise CredentialRetrievalError(provider="session", error_msg=str(error)) from error
 
 
 def _refusal(operation: str, answer: Answer) -> Exception:
     """Return what an answer that is no reply means."""
     try:
         error = _decode_error(answer.body)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         error = _ErrorBody()
     if error.type:
         return Refusal(operation, answer.status, answer.headers.get("x-amzn-requestid"), error)
@@ -247,7 +260,7 @@ def _judge(failure: Exception) -> Verdict:
         return judge(failure.status, failure.code, tuple([reason.code for reason in failure.reasons]))
     if isinstance(failure, SSLError):
         return Verdict.FINAL  # a certificate does not get better
-    if isinstance(failure, HTTPClientError | _NoAnswerError | msgspec.DecodeError):
+    if isinstance(failure, (HTTPClientError, _NoAnswerError, *_UNREADABLE)):
         return Verdict.AMBIGUOUS
     return Verdict.HARMLESS  # the request did not leave: no connection, or no credentials
 
@@ -260,10 +273,10 @@ async def open_wire(config: StoreConfig, session: aioboto3.Session | None) -> As
         ConfigurationError: There are no credentials or no region, or the session is not usable for another reason.
 
     """
-    session = aioboto3.Session() if session is None else session
     async with AsyncExitStack() as stack:
         try:
-            settings = await resolve(session, config)
+            aws_session = aioboto3.Session() if session is None else session
+            settings = await resolve(aws_session, config)
             transport = Transport(
                 verify=settings.verify,  # type: ignore[arg-type]  # the stubs lack the path
                 proxies=settings.proxies,
@@ -272,13 +285,14 @@ async def open_wire(config: StoreConfig, session: aioboto3.Session | None) -> As
             )
             stack.push_async_callback(transport.close)
             await transport.connect(settings.endpoint_url)
+            signer = Signer(settings.endpoint_url, settings.region)
         except (BotoCoreError, OSError, ValueError) as error:
             raise ConfigurationError(f"the AWS session cannot be used: {error}") from error
         wire = Wire(
             transport=transport,
-            signer=Signer(settings.endpoint_url, settings.region),
+            signer=signer,
             credentials=settings.credentials,
-            make_client=lambda: make_client(session, settings, transport, config),
+            make_client=lambda: make_client(aws_session, settings, transport, config),
             config=config,
         )
         stack.push_async_callback(wire.aclose)

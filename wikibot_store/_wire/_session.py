@@ -17,7 +17,7 @@ from botocore.exceptions import NoCredentialsError, NoRegionError
 from botocore.utils import get_environ_proxies
 
 from wikibot_store._wire._http import Transport
-from wikibot_store.config import StoreConfig
+from wikibot_store.config import ENDPOINT_RULE, StoreConfig, is_endpoint
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -40,6 +40,7 @@ async def resolve(session: aioboto3.Session, config: StoreConfig) -> Settings:
 
     Raises:
         BotoCoreError: There is no region, there are no credentials, or a profile is broken.
+        ValueError: The endpoint that environment or profile name is none.
 
     """
     aio_session = session._session  # noqa: SLF001 - aioboto3 has no public way to its aiobotocore session
@@ -50,6 +51,8 @@ async def resolve(session: aioboto3.Session, config: StoreConfig) -> Settings:
     if credentials is None:
         raise NoCredentialsError
     endpoint_url = config.endpoint_url or _configured_endpoint(aio_session) or _endpoint(aio_session, region)
+    if not is_endpoint(endpoint_url):
+        raise ValueError(f"the endpoint must be an {ENDPOINT_RULE}")  # it may hold a password: not shown
     ca_bundle = aio_session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
     return Settings(
         region=region,

@@ -273,6 +273,6 @@ class UserDao:
             return self._table.codec.from_item(failed.item, self._table.name)
 
     def _claim_action(self, claim_id: str, user_id: str, write_id: str) -> Item:
-        """Put the claim, unless it is somebody else's."""
+        """Put the claim if it is free; one that this write has put already shows that it was applied."""
         claim = self._claims.codec.encode(Claim(id=claim_id, user_id=user_id), write_id)
-        return self._claims.put_action(claim, absent_or("user_id", "=", string(user_id)))
+        return self._claims.put_action(claim, not_exists("id"))

@@ -16,6 +16,7 @@ from wikibot_store.models import Page, Wiki
 
 # When the usage figures were taken; the model does not show it.
 _MEASURED_AT = "usage_measured_at"
+_LONGEST_INTERVAL = 366 * 86_400
 _MAX_FIGURE = 2**63 - 1
 
 
@@ -147,8 +148,8 @@ class WikiDao:
 
         Requests: UpdateItem on condition that the wiki exists and was not accessed lately. The version stays.
         """
-        if not min_interval >= 0:
-            raise ValueError("min_interval must be at least 0 seconds")
+        if not 0 <= min_interval <= _LONGEST_INTERVAL:
+            raise ValueError(f"min_interval must be 0 to {_LONGEST_INTERVAL} seconds")
         now = datetime.now(UTC)
         update = Update(set={"last_accessed": time(now)})
         # `<` and not `<=`: with an interval of 0 time must still move forward.

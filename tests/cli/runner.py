@@ -1,0 +1,50 @@
+"""What running a command gives, and work on the same endpoint behind the command line's back."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from wikibot_store import StoreConfig, WikibotStore
+from wikibot_store.local import local_session
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command printed, and its exit status."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - whatever the document holds
+        """The document on stdout."""
+        return json.loads(self.stdout)
+
+    @property
+    def error(self) -> str:
+        """The one line of a command that failed with status 1 and no result."""
+        assert (self.status, self.stdout) == (1, "")
+        (line,) = self.stderr.splitlines()
+        return line
+
+
+class Run(Protocol):
+    """Runs `wikibot-store` with these arguments."""
+
+    def __call__(self, *arguments: str, stdin: str = "") -> Outcome:
+        """Return what came of it."""
+
+
+def on_store(endpoint: str, work: Callable[[WikibotStore], Awaitable[T]]) -> T:
+    """Open a store on the endpoint, do `work` on it and return what came of it."""
+
+    async def opened() -> T:
+        async with WikibotStore.open(StoreConfig(endpoint_url=endpoint), session=local_session()) as store:
+            return await work(store)
+
+    return asyncio.run(opened())

@@ -1,0 +1,297 @@
+"""What all commands share: options, help, errors, and how they behave in scripts."""
+
+import errno
+import io
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tests.cli.runner import Run
+from wikibot_store import __version__, cli
+
+COMMANDS = [
+    "tables create",
+    "tables delete",
+    "user get",
+    "user by-oauth",
+    "user by-username",
+    "wiki get",
+    "wiki list",
+    "acl get",
+    "acl list",
+    "demo",
+    "serve",
+]
+COMMON = ["--endpoint-url URL", "--region NAME", "--profile NAME", "--json", "--debug"]
+
+
+def test_version(run: Run) -> None:
+    """--version prints the version."""
+    assert run("--version").stdout == f"wikibot-store {__version__}\n"
+
+
+def _names(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:  # noqa: ANN401 - typer's own type is private
+    if not hasattr(command, "commands"):
+        yield " ".join(path)
+        return
+    for name, inner in command.commands.items():
+        yield from _names(inner, (*path, name))
+
+
+def test_these_are_all_commands() -> None:
+    """The tests of help leave out no command."""
+    assert sorted(_names(typer.main.get_command(cli.app))) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches(run: Run, command: str) -> None:
+    """Each command's help has an example and the common options."""
+    outcome = run(*command.split(), "--help")
+
+    assert outcome.status == 0
+    assert f"Example: wikibot-store {command}" in outcome.stdout
+    assert all(option in outcome.stdout for option in COMMON)
+
+
+def test_root_help_lists_commands_and_options(run: Run) -> None:
+    """The first help page names the groups and says where options may stand."""
+    text = " ".join(run("--help").stdout.split())
+
+    assert "--json and --debug may stand before or after a command's name" in text
+    assert all(command.split()[0] in text for command in COMMANDS)
+    assert "--install-completion" in text
+
+
+def test_nearest_option_wins(run: Run, endpoint: str, dead_port: int) -> None:
+    """An option after the command replaces the same one before it."""
+    dead = f"http://127.0.0.1:{dead_port}"
+
+    assert run("--endpoint-url", dead, "tables", "create", "--endpoint-url", endpoint).status == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("", "Missing command: see --help"),
+        ("user", "Missing command: see --help"),
+        ("nope", "No such command 'nope': see --help"),
+        ("user get", "Missing argument 'ID': see --help"),
+        ("user get a b", "Got unexpected extra argument(s) (b): see --help"),
+        ("user get a --nope", "No such option: --nope: see --help"),
+        ("wiki list a --limit", "Option '--limit' requires an argument: see --help"),
+        ("serve --port 70000", "Invalid value for '--port': "),
+        ("demo --people 1", "Invalid value for '--people': "),
+    ],
+)
+def test_wrong_usage_is_one_line(run: Run, line: str, error: str) -> None:
+    """A line that cannot be understood gets one line, and exit status 2."""
+    outcome = run(*line.split())
+
+    assert (outcome.status, outcome.stdout) == (2, "")
+    (only,) = outcome.stderr.splitlines()
+    assert only.startswith(f"error: {error}")
+
+
+def test_dead_endpoint_is_one_line(run: Run, dead_port: int) -> None:
+    """An endpoint that does not answer is named, with what to do."""
+    for line in ("tables create", "user get u-1"):
+        error = run(*line.split(), "--endpoint-url", f"http://127.0.0.1:{dead_port}").error
+
+        assert f"http://127.0.0.1:{dead_port}" in error
+        assert error.endswith("is the endpoint up and reachable?")
+
+
+@pytest.mark.usefixtures("configured")
+def test_missing_table_is_one_line(run: Run) -> None:
+    """A missing table is named, with the command that makes it."""
+    error = run("wiki", "get", "u-1", "notes").error
+
+    assert "no table 'wikis'" in error
+    assert "`wikibot-store tables create` makes it" in error
+
+
+def test_unknown_profile_is_one_line(run: Run) -> None:
+    """A profile that AWS's files do not have is named."""
+    error = run("user", "get", "u-1", "--profile", "nope").error
+
+    assert (
+        error
+        == "error: The config profile (nope) could not be found: `aws configure list-profiles` shows which there are"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "error"),
+    [
+        ("WIKIBOT_ENDPOINT_URL", "nope", "error: endpoint_url must be an http or https URL"),
+        ("WIKIBOT_MAX_ATTEMPTS", "many", "error: WIKIBOT_MAX_ATTEMPTS: "),
+    ],
+)
+def test_bad_setting_is_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, error: str
+) -> None:
+    """A setting of the environment that cannot be is refused by its name."""
+    monkeypatch.setenv(variable, value)
+
+    assert run("user", "get", "u-1").error.startswith(error)
+
+
+@pytest.mark.usefixtures("aws_files")
+def test_profile_gives_credentials_and_region(run: Run, endpoint: str) -> None:
+    """--profile is the session's, even for an endpoint on this machine."""
+    run("tables", "create", "--profile", "ops", "--endpoint-url", endpoint)
+
+    shown = run("tables", "delete", "--profile", "ops", "--endpoint-url", endpoint).stderr
+
+    assert shown.startswith("arn:aws:dynamodb:eu-west-1:")
+
+
+def test_region_is_an_option(run: Run, endpoint: str) -> None:
+    """--region is where the tables are made."""
+    run("tables", "create", "--region", "eu-north-1", "--endpoint-url", endpoint)
+
+    shown = run("tables", "delete", "--region", "eu-north-1", "--endpoint-url", endpoint).stderr
+
+    assert shown.startswith("arn:aws:dynamodb:eu-north-1:")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_this_machine_needs_no_credentials(run: Run, dead_port: int, host: str) -> None:
+    """For a loopback host the request is sent although there are no credentials."""
+    assert "Could not connect" in run("user", "get", "u-1", "--endpoint-url", f"http://{host}:{dead_port}").error
+
+
+@pytest.mark.parametrize("host", ["localhost.example", "127.0.0.1.example", "10.0.0.1", "localhost@db.example"])
+def test_other_machines_never_get_made_up_credentials(run: Run, host: str) -> None:
+    """Any other host needs real credentials: nothing is sent without."""
+    error = run("user", "get", "u-1", "--region", "us-east-1", "--endpoint-url", f"http://{host}").error
+
+    assert error == "error: the AWS session cannot be used: Unable to locate credentials"
+
+
+def test_credentials_of_the_environment_are_used(run: Run, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials in the environment count, and with them its region, on this machine too."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+
+    assert "region" in run("tables", "create", "--endpoint-url", endpoint).error
+
+
+def test_debug_shows_where_an_error_comes_from(run: Run, dead_port: int) -> None:
+    """With --debug the traceback stands before the line."""
+    outcome = run("user", "get", "u-1", "--debug", "--endpoint-url", f"http://127.0.0.1:{dead_port}")
+
+    first, *_, last = outcome.stderr.splitlines()
+    assert outcome.status == 1
+    assert "Traceback" in outcome.stderr
+    assert first != last
+    assert last.startswith("error: GetItem failed after 1 attempt")
+
+
+def test_unexpected_error_is_one_line() -> None:
+    """An error that nobody foresaw is called that, by its type."""
+    app = typer.Typer()
+
+    @app.command()
+    @cli.with_options
+    def broken(_options: cli.Options) -> None:
+        raise KeyError("id")
+
+    outcome = CliRunner().invoke(app, [])
+
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert outcome.stderr == "error: unexpected KeyError('id'); --debug shows where it comes from\n"
+
+
+class _ClosedPipe(io.StringIO):
+    """A stdout whose reader has gone."""
+
+    def flush(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def test_closed_pipe_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], endpoint: str
+) -> None:
+    """When the reader of a pipe has gone, such as `head`, the command ends without a word."""
+    monkeypatch.setattr("sys.stdout", _ClosedPipe())
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["tables", "delete", "--endpoint-url", endpoint])
+
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_closed_pipe_ends_the_process_quietly(script: Path, endpoint: str) -> None:
+    """The same for a real pipe, up to the process's last flush."""
+    read, write = os.pipe()
+    os.close(read)
+
+    process = subprocess.run(  # noqa: S603 - the project's own command
+        [script, "tables", "delete", "--endpoint-url", endpoint],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    os.close(write)
+
+    assert (process.returncode, process.stderr) == (1, "")
+
+
+def test_interrupt_is_no_error(run: Run, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    """Ctrl-C ends a command with the exit status that shells expect, without a traceback."""
+
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
+    run("tables", "create", "--endpoint-url", endpoint)
+    stdin = io.StringIO()
+    monkeypatch.setattr(stdin, "readline", interrupted)
+    monkeypatch.setattr("sys.stdin", stdin)
+
+    assert cli.main(["tables", "delete", "--endpoint-url", endpoint]) == 130
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich.console"])
+def test_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """Without the extra `cli` the command says how to install it."""
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(cli.__file__)
+
+    assert ended.value.code == f"error: this command needs {missing}: pip install 'wikibot-store[cli]'"
+
+
+def test_library_does_not_load_the_command_line() -> None:
+    """Importing the library loads neither the command line nor the engine, nor what only they need."""
+    names = "{'moto', 'typer', 'werkzeug', 'wikibot_store.cli', 'wikibot_store.demo', 'wikibot_store.local'}"
+    code = f"import sys, wikibot_store; print({names} & set(sys.modules))"
+
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603 - fixed
+
+    assert process.stdout == "set()\n"
+
+
+def test_shell_completion(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The shell is told which commands go on from what was typed."""
+    monkeypatch.setenv("_WIKIBOT_STORE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "wikibot-store user by")
+    monkeypatch.setenv("COMP_CWORD", "2")
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main([])
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.split() == ["by-oauth", "by-username"]

@@ -1,0 +1,187 @@
+"""`wikibot-store user`, `wiki` and `acl` show operators what is there."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.cli.runner import Run, on_store
+from wikibot_store import Role, WikibotStore
+from wikibot_store.local import local_engine
+from wikibot_store.provision import create_tables
+
+SECRET = "sha256-of-the-token"
+SLUGS = ["drafts", "notes", "notes-old"]
+EXPIRY = datetime(2100, 1, 1, tzinfo=UTC)
+EVIL = "[red]\x1b[2Jx\ny\u202e"
+
+
+async def _seed(store: WikibotStore) -> None:
+    await create_tables(store)
+    await store.users.create(
+        id="u-1", oauth_provider="github", oauth_provider_sub="4711", username="ada", display_name="Ada"
+    )
+    for slug in SLUGS:
+        await store.wikis.create("u-1", slug, display_name=slug.title(), repo_path=f"/srv/{slug}")
+    await store.wikis.update("u-1", "notes", mcp_token_hash=SECRET)
+    await store.acls.create("u-1:notes", "u-2", Role.EDITOR, granted_by="u-1", expires_at=EXPIRY)
+    await store.acls.create("u-1:notes", "u-3", Role.VIEWER, granted_by="u-1")
+    await store.wikis.create("u-2", "evil", display_name=EVIL, repo_path="/srv/evil")
+    await store.wikis.create("u-2", "wide", display_name=500 * "x", repo_path="/srv/wide")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[str]:
+    """Serve an engine with a user, wikis and grants."""
+    with local_engine() as url:
+        on_store(url, _seed)
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def _configured(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point the commands at it, as an operator does, by the environment."""
+    monkeypatch.setenv("WIKIBOT_ENDPOINT_URL", engine)
+
+
+def _attributes(text: str) -> dict[str, str]:
+    return dict(line.split(maxsplit=1) for line in text.splitlines())
+
+
+USER_LOOKUPS = [("get", "u-1"), ("by-oauth", "github", "4711"), ("by-username", "ada")]
+
+
+@pytest.mark.parametrize("lookup", USER_LOOKUPS)
+def test_user_is_found_every_way(run: Run, lookup: tuple[str, ...]) -> None:
+    """A user is found by id, identity and username, with times in ISO 8601."""
+    document = run("user", *lookup, "--json").json
+
+    assert document["id"] == "u-1"
+    assert document["status"] == "active"
+    assert document["email"] is None
+    assert datetime.fromisoformat(document["created_at"]).tzinfo is UTC
+
+
+def test_attributes_are_lines(run: Run) -> None:
+    """Without --json, each attribute is a line, and what is not set is a hyphen."""
+    outcome = run("user", "get", "u-1")
+
+    attributes = _attributes(outcome.stdout)
+    assert (outcome.status, outcome.stderr) == (0, "")
+    assert attributes["username"] == "ada"
+    assert attributes["email"] == "-"
+
+
+@pytest.mark.parametrize(
+    ("lookup", "key"),
+    [
+        (("user", "get", "u-9"), "table 'users', key id='u-9'"),
+        (("user", "by-oauth", "github", "9"), "table 'users', key oauth_provider='github', oauth_provider_sub='9'"),
+        (("user", "by-username", "bob"), "table 'users', key username='bob'"),
+        (("wiki", "get", "u-1", "x"), "table 'wikis', key owner_id='u-1', wiki_slug='x'"),
+        (("acl", "get", "u-1:notes", "u-9"), "table 'acls', key wiki_id='u-1:notes', grantee_id='u-9'"),
+    ],
+)
+def test_what_is_not_there_is_named(run: Run, lookup: tuple[str, ...], key: str) -> None:
+    """A look-up that finds nothing is an error that names table and key."""
+    assert run(*lookup).error == f"error: not found: {key}"
+
+
+@pytest.mark.parametrize(
+    ("lookup", "error"),
+    [
+        (("user", "get", "a b"), "user_id must be 1 to 256 characters"),
+        (("wiki", "get", "u-1", "Notes"), "wiki_slug must be 1 to 63 of a-z"),
+        (("wiki", "list", "u-1", "--limit", "0"), "limit must be 1 to 10000"),
+        (("wiki", "list", "u-1", "--cursor", "x"), "the cursor is damaged"),
+        (("acl", "get", "notes", "u-2"), "wiki_id must be '<owner_id>:<wiki_slug>'"),
+    ],
+)
+def test_bad_input_is_named(run: Run, lookup: tuple[str, ...], error: str) -> None:
+    """Input that breaks a rule is refused with the rule."""
+    assert run(*lookup).error.startswith(f"error: {error}")
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+@pytest.mark.parametrize("lookup", [("wiki", "get", "u-1", "notes"), ("wiki", "list", "u-1")])
+def test_secrets_are_never_shown(run: Run, lookup: tuple[str, ...], as_json: tuple[str, ...]) -> None:
+    """The hash of a wiki's token is printed nowhere."""
+    outcome = run(*lookup, *as_json)
+
+    assert outcome.status == 0
+    assert "notes" in outcome.stdout
+    assert SECRET not in outcome.stdout + outcome.stderr
+    assert "mcp_token_hash" not in outcome.stdout
+
+
+@pytest.mark.parametrize(("slug", "is_set"), [("notes", True), ("drafts", False)])
+def test_secret_is_said_to_be_set(run: Run, slug: str, is_set: bool) -> None:  # noqa: FBT001 - a parameter
+    """Of the token it is said whether there is one."""
+    assert run("wiki", "get", "u-1", slug, "--json").json["mcp_token_set"] is is_set
+    assert _attributes(run("wiki", "get", "u-1", slug).stdout)["mcp_token_set"] == str(is_set)
+
+
+def test_wikis_are_paged_by_cursor(run: Run) -> None:
+    """A page tells the cursor of the next one, beside the result for people and in the document for programs."""
+    page = run("wiki", "list", "u-1", "--limit", "2")
+    cursor = run("wiki", "list", "u-1", "--limit", "2", "--json").json["cursor"]
+    rest = run("wiki", "list", "u-1", "--limit", "2", "--cursor", cursor)
+
+    header, *wikis = page.stdout.splitlines()
+    assert header.split()[:3] == ["wiki_slug", "display_name", "status"]
+    assert [line.split()[0] for line in wikis] == SLUGS[:2]
+    assert page.stderr == f"more with --cursor {cursor}\n"
+    assert [line.split()[0] for line in rest.stdout.splitlines()[1:]] == SLUGS[2:]
+    assert rest.stderr == ""
+
+
+def test_wikis_are_listed_by_prefix(run: Run) -> None:
+    """--prefix narrows the listing; the last page has no cursor."""
+    document = run("wiki", "list", "u-1", "--prefix", "notes", "--json").json
+
+    assert [wiki["wiki_slug"] for wiki in document["items"]] == SLUGS[1:]
+    assert document["cursor"] is None
+
+
+def test_grant_is_shown(run: Run) -> None:
+    """A grant is found by wiki and grantee."""
+    document = run("acl", "get", "u-1:notes", "u-2", "--json").json
+
+    assert (document["role"], document["granted_by"]) == ("editor", "u-1")
+    assert datetime.fromisoformat(document["expires_at"]) == EXPIRY
+
+
+def test_grants_are_paged_by_cursor(run: Run) -> None:
+    """Grants are listed by wiki, in the order of grantees, page by page."""
+    first = run("acl", "list", "u-1:notes", "--limit", "1", "--json").json
+    rest = run("acl", "list", "u-1:notes", "--cursor", first["cursor"])
+
+    assert [acl["grantee_id"] for acl in first["items"]] == ["u-2"]
+    assert [line.split()[:2] for line in rest.stdout.splitlines()] == [["grantee_id", "role"], ["u-3", "viewer"]]
+
+
+@pytest.mark.parametrize("lookup", [("wiki", "get", "u-2", "evil"), ("wiki", "list", "u-2")])
+def test_text_cannot_command_the_terminal(run: Run, lookup: tuple[str, ...]) -> None:
+    """Control characters that somebody has put into a name are shown, not sent; brackets are no markup."""
+    assert repr(EVIL) in run(*lookup).stdout
+
+
+def test_json_keeps_text_as_it_is(run: Run) -> None:
+    """In a document, text is escaped as JSON does it, and reads back the same."""
+    outcome = run("wiki", "get", "u-2", "evil", "--json")
+
+    assert outcome.json["display_name"] == EVIL
+    assert "\x1b" not in outcome.stdout
+
+
+def test_items_of_a_listing_are_lines(run: Run) -> None:
+    """Where stdout is no terminal, an item is one line, however long."""
+    assert len(run("wiki", "list", "u-2").stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "line", ["--json user get u-1", "user --json get u-1", "user get --json u-1", "user get u-1 --json"]
+)
+def test_options_may_stand_anywhere(run: Run, line: str) -> None:
+    """A common option counts before, between and after the command's words."""
+    assert run(*line.split()).json["id"] == "u-1"

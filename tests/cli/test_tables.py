@@ -1,0 +1,159 @@
+"""`wikibot-store tables` makes the tables and deletes them."""
+
+from typing import Any
+
+import pytest
+
+from tests.cli.runner import Run, on_store
+from wikibot_store import WikibotStore
+from wikibot_store.schema import TABLES
+
+NAMES = [schema.name for schema in TABLES]
+
+
+async def _tags(store: WikibotStore) -> dict[str, str]:
+    arn = (await (await store.client()).describe_table(TableName="users"))["Table"]["TableArn"]
+    reply = await (await store.client()).list_tags_of_resource(ResourceArn=arn)
+    return {tag["Key"]: tag["Value"] for tag in reply["Tags"]}
+
+
+async def _names(store: WikibotStore) -> list[str]:
+    return sorted((await (await store.client()).list_tables())["TableNames"])
+
+
+def test_create_works_out_of_the_box(endpoint: str, run: Run) -> None:
+    """An endpoint on this machine needs neither credentials nor a region, and a second run finds the tables there."""
+    first = run("tables", "create", "--endpoint-url", endpoint)
+    second = run("tables", "create", "--endpoint-url", endpoint)
+
+    assert (first.status, first.stdout) == (0, "users: created\nwikis: created\nacls: created\n")
+    assert (second.status, second.stdout) == (0, "users: already there\nwikis: already there\nacls: already there\n")
+
+
+@pytest.mark.usefixtures("configured")
+def test_create_as_json(run: Run) -> None:
+    """With --json, the result is one document."""
+    outcome = run("tables", "create", "--json")
+
+    assert outcome.json == [{"name": name, "created": True, "unsupported": []} for name in NAMES]
+
+
+def test_create_tags_the_environment(configured: str, run: Run) -> None:
+    """--environment is the tag of that name."""
+    run("tables", "create", "--environment", "staging")
+
+    assert on_store(configured, _tags) == {"project": "wikibot-io", "environment": "staging"}
+
+
+@pytest.mark.usefixtures("configured")
+def test_create_says_what_the_engine_lacks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting that the engine does not have is named."""
+    from moto.core.exceptions import JsonRESTError  # noqa: PLC0415
+    from moto.dynamodb.responses import DynamoHandler  # noqa: PLC0415 - takes a second
+
+    def refuse(_handler: DynamoHandler) -> Any:  # noqa: ANN401 - never returns
+        raise JsonRESTError("UnknownOperationException", "unknown")
+
+    monkeypatch.setattr(DynamoHandler, "tag_resource", refuse)
+
+    assert "users: created (this engine has no tags)" in run("tables", "create").stdout
+
+
+@pytest.mark.parametrize("answer", ["y", " YES "])
+def test_delete_shows_asks_and_deletes(configured: str, run: Run, answer: str) -> None:
+    """What is to be deleted is shown with its region and account, and deleted when the answer is yes."""
+    run("tables", "create", "--region", "us-east-1")
+
+    outcome = run("tables", "delete", stdin=f"{answer}\n")
+
+    *shown, question = outcome.stderr.splitlines()
+    assert [line.partition(":table/")[2] for line in shown] == [f"{name} with about 0 items" for name in NAMES]
+    assert all(line.startswith("arn:aws:dynamodb:us-east-1:") for line in shown)
+    assert question == "Delete this for good? [y/N]"
+    assert (outcome.status, outcome.stdout) == (0, "users: deleted\nwikis: deleted\nacls: deleted\n")
+    assert on_store(configured, _names) == []
+
+
+@pytest.mark.parametrize("answer", ["n\n", "yesterday\n", ""])
+def test_delete_deletes_nothing_without_a_yes(configured: str, run: Run, answer: str) -> None:
+    """Any other answer, and no answer at all, leaves the tables."""
+    run("tables", "create")
+
+    outcome = run("tables", "delete", stdin=answer)
+
+    assert (outcome.status, outcome.stdout) == (1, "")
+    last = outcome.stderr.splitlines()[-1]
+    assert last == "error: not confirmed, nothing was deleted: in a script, use --yes"
+    assert on_store(configured, _names) == sorted(NAMES)
+
+
+def test_delete_does_not_ask_with_yes(configured: str, run: Run) -> None:
+    """--yes is for scripts: no question; the document names what was deleted."""
+    run("tables", "create")
+
+    outcome = run("tables", "delete", "--yes", "--json")
+
+    assert (outcome.json, outcome.stderr) == ({"deleted": NAMES}, "")
+    assert on_store(configured, _names) == []
+
+
+@pytest.mark.usefixtures("configured")
+def test_delete_has_nothing_to_ask_where_nothing_is(run: Run) -> None:
+    """Without tables there is no question and no error."""
+    outcome = run("tables", "delete")
+
+    assert (outcome.status, outcome.stdout, outcome.stderr) == (0, "there are no tables to delete\n", "")
+
+
+def test_delete_refuses_protected_tables(configured: str, run: Run) -> None:
+    """Deletion protection is seen before anything is deleted, --yes or not, and the error says how to switch it off."""
+    run("tables", "create", "--deletion-protection")
+
+    error = run("tables", "delete", "--yes").error
+
+    assert error.startswith("error: table 'users' has deletion protection, nothing was deleted: ")
+    assert error.endswith("aws dynamodb update-table --table-name users --no-deletion-protection-enabled")
+    assert on_store(configured, _names) == sorted(NAMES)
+
+
+def test_tables_have_their_configured_names(configured: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Table names come from the environment."""
+    monkeypatch.setenv("WIKIBOT_USERS_TABLE", "people")
+
+    assert run("tables", "create").stdout.startswith("people: created\n")
+    assert on_store(configured, _names) == ["acls", "people", "wikis"]
+
+
+@pytest.mark.usefixtures("configured")
+def test_verify_finds_nothing_in_what_create_made(run: Run) -> None:
+    """Tables as the schema says are one line and status 0."""
+    run("tables", "create", "--environment", "prod", "--deletion-protection")
+
+    outcome = run("tables", "verify", "--environment", "prod", "--deletion-protection")
+
+    assert (outcome.status, outcome.stdout) == (0, "the tables are as the schema says\n")
+    assert run("tables", "verify", "--json").json == []
+
+
+@pytest.mark.usefixtures("configured")
+def test_verify_shows_what_differs(run: Run) -> None:
+    """Every difference is a line of a table, and the status is 1."""
+    run("tables", "create")
+
+    outcome = run("tables", "verify", "--environment", "prod")
+
+    assert (outcome.status, outcome.stderr) == (1, "")
+    header, *lines = [line.split() for line in outcome.stdout.splitlines()]
+    assert header == ["table", "setting", "expected", "found"]
+    assert lines == [[name, "tag", "environment", "prod", "dev"] for name in NAMES]
+
+
+@pytest.mark.usefixtures("configured")
+def test_verify_as_json(run: Run) -> None:
+    """With --json, the differences are one document, and the status is 1 too."""
+    outcome = run("tables", "verify", "--json")
+
+    assert outcome.status == 1
+    assert outcome.json == [
+        {"table": name, "setting": "status", "expected": "ACTIVE", "found": "MISSING"} for name in NAMES
+    ]

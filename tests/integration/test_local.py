@@ -1,0 +1,98 @@
+"""The embedded engine: there in one line, separate from others, gone afterwards."""
+
+import asyncio
+
+import pytest
+
+from tests.integration.samples import a_user, a_wiki, fresh
+from wikibot_store import StoreConfig, UnavailableError, WikibotStore
+from wikibot_store.local import local_engine, local_session, local_store
+from wikibot_store.provision import create_tables
+
+
+async def test_two_blocks_are_separate() -> None:
+    """Two stores at the same time, with tables of the same names, do not see each other's items."""
+    async with local_store() as one, local_store() as other:
+        user = await a_user(one)
+
+        assert one.config.users_table == other.config.users_table
+        assert await one.users.get(user.id) == user
+        assert await other.users.get(user.id) is None
+
+
+async def test_state_is_gone_after_the_block() -> None:
+    """A block does not find what an earlier one stored, and the engine no longer answers."""
+    async with local_store() as first:
+        user = await a_user(first)
+    async with local_store() as second:
+        assert await second.users.get(user.id) is None
+
+    late = StoreConfig(endpoint_url=first.config.endpoint_url, max_attempts=1)
+    async with WikibotStore.open(late, session=local_session()) as store:
+        with pytest.raises(UnavailableError):
+            await store.users.get(user.id)
+
+
+async def test_engine_ends_with_an_error_in_the_block() -> None:
+    """An error in the block comes out as it is, and the engine ends all the same."""
+    with pytest.raises(ZeroDivisionError):
+        async with local_store() as store:
+            raise ZeroDivisionError
+
+    late = StoreConfig(endpoint_url=store.config.endpoint_url, max_attempts=1)
+    async with WikibotStore.open(late, session=local_session()) as reopened:
+        with pytest.raises(UnavailableError):
+            await reopened.users.get(fresh())
+
+
+async def test_settings_are_kept() -> None:
+    """Everything but region and endpoint is as the caller configured it, table names and the opt-in index included."""
+    config = StoreConfig(
+        users_table="people",
+        wikis_table="books",
+        acls_table="grants",
+        grantee_index=True,
+        coalesce_reads=False,
+        max_attempts=2,
+        cursor_secret="correct horse battery staple",
+    )
+
+    async with local_store(config) as store:
+        unchanged = {field: getattr(store.config, field) for field in StoreConfig.__dataclass_fields__}
+        unchanged |= {"region": None, "endpoint_url": None}
+        assert StoreConfig(**unchanged) == config
+        assert set((await (await store.client()).list_tables())["TableNames"]) == {"people", "books", "grants"}
+        wiki = await a_wiki(store)
+        acl = await store.acls.create(wiki.key.wiki_id, fresh(), "viewer", granted_by=wiki.owner_id)
+        assert (await store.acls.list_by_grantee(acl.grantee_id)).items == [acl]
+
+
+async def test_reads_alone_when_told_not_to_coalesce() -> None:
+    """A store without coalescing gives the same answers to reads at the same time."""
+    async with local_store(StoreConfig(coalesce_reads=False)) as store:
+        users = [await a_user(store) for _ in range(3)]
+
+        assert await asyncio.gather(*[store.users.get(user.id) for user in users]) == users
+
+
+async def test_plain_asyncio_run() -> None:
+    """A program without any loop of its own opens a local store with asyncio.run, again and again."""
+
+    async def program() -> int:
+        async with local_store() as store:
+            wiki = await a_wiki(store)
+            return len(await store.wikis.list_by_owner(wiki.owner_id))
+
+    assert [await asyncio.to_thread(asyncio.run, program()) for _ in range(2)] == [1, 1]
+
+
+async def test_engine_on_its_own(unused_tcp_port: int) -> None:
+    """An engine can be served on a chosen port, for stores that are opened and closed while it runs."""
+    with local_engine(unused_tcp_port) as url:
+        assert url == f"http://127.0.0.1:{unused_tcp_port}"
+        config = StoreConfig(endpoint_url=url)
+        async with WikibotStore.open(config, session=local_session()) as store:
+            await create_tables(store)
+            user = await a_user(store)
+        async with WikibotStore.open(config, session=local_session()) as store:
+            assert await store.users.get(user.id) == user

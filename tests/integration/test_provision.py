@@ -1,0 +1,290 @@
+"""Tables: made once, set up whole, brought up to date, and refused where they cannot be what they should."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import repeat
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+
+from tests.engines import Engine
+from tests.integration.samples import a_user, a_wiki, eventually, fresh
+from wikibot_store import ConfigurationError, RequestFailedError, UnavailableError, WikibotStore, WikiKey, provision
+from wikibot_store.provision import create_tables, delete_tables
+from wikibot_store.schema import OAUTH_INDEX, TABLES, USERS, WIKIS, create_table_request
+
+UNSUPPORTED = {"moto": (), "dynamodb-local": ("point-in-time recovery", "tags"), "aws": ()}
+"""The settings that an engine does not know; an endpoint may be of any kind."""
+
+
+def _names(store: WikibotStore) -> list[str]:
+    return [store.config.table_name(schema.name) for schema in TABLES]
+
+
+async def _describe(store: WikibotStore, name: str) -> Any:  # noqa: ANN401 - a TypedDict
+    return (await (await store.client()).describe_table(TableName=name))["Table"]
+
+
+@asynccontextmanager
+async def _answering(
+    store: WikibotStore, operation: str, answers: Iterator[dict[str, Any]]
+) -> AsyncIterator[None]:
+    """Let the client's calls of an operation be answered so, and by the engine when the answers have run out."""
+
+    def handle(**_: object) -> Any:  # noqa: ANN401 - what botocore wants in place of a response, or None
+        body = next(answers, None)
+        return body and (AWSResponse("", 400 if "Error" in body else 200, HTTPHeaders(), None), body)
+
+    event, events = f"before-call.dynamodb.{operation}", (await store.client()).meta.events
+    events.register(event, handle)
+    try:
+        yield
+    finally:
+        events.unregister(event, handle)
+
+
+def _refusal(code: str) -> dict[str, Any]:
+    return {"Error": {"Code": code, "Message": "refused"}, "ResponseMetadata": {"RequestId": "4711"}}
+
+
+async def test_tables_are_made_once(bare_store: WikibotStore, engine: Engine) -> None:
+    """The first call makes the tables, the second finds them and keeps their items; both say what they did."""
+    first = await create_tables(bare_store)
+    user = await a_user(bare_store)
+    second = await create_tables(bare_store)
+
+    assert [table.name for table in first] == [table.name for table in second] == _names(bare_store)
+    assert [table.created for table in first] == [True] * 3
+    assert [table.created for table in second] == [False] * 3
+    unsupported = UNSUPPORTED.get(engine.name, first[0].unsupported)
+    assert {table.unsupported for table in [*first, *second]} == {unsupported}
+    assert await bare_store.users.get(user.id, consistent=True) == user
+
+
+async def test_tables_are_as_the_schema_says(bare_store: WikibotStore) -> None:
+    """The tables have the schema's keys, indexes with all attributes, and on-demand billing, and are ACTIVE."""
+    await create_tables(bare_store)
+
+    for schema, name in zip(TABLES, _names(bare_store), strict=True):
+        wanted = create_table_request(schema, name, optional_indexes=True)
+        table = await _describe(bare_store, name)
+        assert table["TableStatus"] == "ACTIVE"
+        assert table["KeySchema"] == wanted["KeySchema"]
+        assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+        found = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", ())}
+        assert found.keys() == {index["IndexName"] for index in wanted.get("GlobalSecondaryIndexes", ())}
+        for index in wanted.get("GlobalSecondaryIndexes", ()):
+            assert found[index["IndexName"]]["KeySchema"] == index["KeySchema"]
+            assert found[index["IndexName"]]["Projection"] == {"ProjectionType": "ALL"}
+            assert found[index["IndexName"]]["IndexStatus"] == "ACTIVE"
+
+
+async def _has_backups(store: WikibotStore, name: str) -> bool:
+    reply = await (await store.client()).describe_continuous_backups(TableName=name)
+    recovery = reply["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+    return recovery["PointInTimeRecoveryStatus"] == "ENABLED"
+
+
+async def _has_tags(store: WikibotStore, name: str) -> bool:
+    arn = (await _describe(store, name))["TableArn"]
+    tags = (await (await store.client()).list_tags_of_resource(ResourceArn=arn))["Tags"]
+    return {tag["Key"]: tag["Value"] for tag in tags} == {"project": "wikibot-io", "environment": "staging"}
+
+
+async def _has_ttl(store: WikibotStore, name: str) -> bool:
+    reply = await (await store.client()).describe_time_to_live(TableName=name)
+    expires = name == store.config.acls_table
+    return reply["TimeToLiveDescription"].get("AttributeName") == ("expires_at" if expires else None)
+
+
+async def _is_protected(store: WikibotStore, name: str) -> bool:
+    return (await _describe(store, name)).get("DeletionProtectionEnabled", False) is True
+
+
+SETTINGS: dict[str, Callable[[WikibotStore, str], Awaitable[bool]]] = {
+    "point-in-time recovery": _has_backups,
+    "tags": _has_tags,
+    "TTL": _has_ttl,
+    "deletion protection": _is_protected,
+}
+
+
+@pytest.mark.parametrize("existed", [False, True], ids=["new tables", "existing tables"])
+async def test_settings_are_really_there(bare_store: WikibotStore, *, existed: bool) -> None:
+    """What is not reported as unsupported is in force on every table, on tables that existed before too."""
+    if existed:
+        for schema, name in zip(TABLES, _names(bare_store), strict=True):
+            await (await bare_store.client()).create_table(**create_table_request(schema, name))
+            await (await bare_store.client()).get_waiter("table_exists").wait(TableName=name)
+
+    tables = await create_tables(bare_store, environment="staging", deletion_protection=True)
+
+    for table in tables:
+        assert set(table.unsupported) < set(SETTINGS)
+        for setting, in_force in SETTINGS.items():
+            assert setting in table.unsupported or await in_force(bare_store, table.name), (table.name, setting)
+
+
+async def test_deletion_protection_is_never_switched_off(bare_store: WikibotStore) -> None:
+    """Protection comes with the flag, on existing tables too, and stays when a later call forgets it."""
+    await create_tables(bare_store)
+    before = [await _is_protected(bare_store, name) for name in _names(bare_store)]
+    await create_tables(bare_store, deletion_protection=True)
+    protected = [await _is_protected(bare_store, name) for name in _names(bare_store)]
+    await create_tables(bare_store)
+    after = [await _is_protected(bare_store, name) for name in _names(bare_store)]
+
+    assert (before, protected, after) == ([False] * 3, [True] * 3, [True] * 3)
+
+
+async def test_missing_indexes_are_added(bare_store: WikibotStore) -> None:
+    """A table that was made without an index gets it, filled with the items that are there."""
+    for schema, name in zip(TABLES, _names(bare_store), strict=True):
+        await (await bare_store.client()).create_table(**create_table_request(replace(schema, indexes=()), name))
+        await (await bare_store.client()).get_waiter("table_exists").wait(TableName=name)
+    user = await a_user(bare_store)
+    acl = await bare_store.acls.create(f"{fresh()}:{fresh()}", user.id, "viewer", granted_by=user.id)
+
+    await create_tables(bare_store)
+
+    await eventually(lambda: bare_store.users.get_by_oauth(user.oauth_provider, user.oauth_provider_sub), user)
+
+    async def grants() -> list[Any]:
+        return (await bare_store.acls.list_by_grantee(user.id)).items
+
+    await eventually(grants, [acl])
+
+
+@pytest.mark.parametrize("sort_key", [None, "slug"])
+async def test_table_with_other_keys_is_refused(bare_store: WikibotStore, sort_key: str | None) -> None:
+    """A table that was made with other keys is no table of ours: the error names it, its keys and the right ones."""
+    name = bare_store.config.wikis_table
+    await (await bare_store.client()).create_table(**create_table_request(replace(WIKIS, sort_key=sort_key), name))
+
+    with pytest.raises(ConfigurationError) as refused:
+        await create_tables(bare_store)
+
+    message = str(refused.value)
+    assert name in message
+    assert f"owner_id{f', {sort_key}' if sort_key else ''} instead of owner_id, wiki_slug" in message
+
+
+async def test_table_with_keys_of_another_type_is_refused(bare_store: WikibotStore) -> None:
+    """A table whose keys have the right names but are numbers takes no item of ours."""
+    name = bare_store.config.users_table
+    request = create_table_request(replace(USERS, indexes=()), name)
+    request["AttributeDefinitions"] = [{"AttributeName": "id", "AttributeType": "N"}]
+    await (await bare_store.client()).create_table(**request)
+
+    with pytest.raises(ConfigurationError, match=name):
+        await create_tables(bare_store)
+
+
+async def test_waits_until_tables_and_indexes_are_active(
+    bare_store: WikibotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call goes on asking while a table or one of its indexes is still being made."""
+    monkeypatch.setattr(provision, "_POLL_SECONDS", 0.01)
+    index = {"IndexName": OAUTH_INDEX, "IndexStatus": "CREATING"}
+    answers: Iterator[dict[str, Any]] = iter(
+        [
+            {"Table": {"TableStatus": "CREATING"}},
+            {"Table": {"TableStatus": "ACTIVE", "GlobalSecondaryIndexes": [index]}},
+        ]
+    )
+
+    with _answering(bare_store, "DescribeTable", answers):
+        tables = await create_tables(bare_store)
+
+    assert list(answers) == []
+    assert len(tables) == 3
+
+
+async def test_patience_ends(bare_store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that does not become ACTIVE in time is an error that names it."""
+    monkeypatch.setattr(provision, "_POLL_SECONDS", 0.01)
+    creating = repeat({"Table": {"TableStatus": "CREATING"}})
+
+    with (
+        _answering(bare_store, "DescribeTable", creating),
+        pytest.raises(UnavailableError, match=f"{bare_store.config.users_table}.*not ready"),
+    ):
+        await create_tables(bare_store, patience=0.2)
+
+
+async def test_waits_for_backups_of_a_new_table(bare_store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table may be too new for point-in-time recovery; that is asked for again."""
+    monkeypatch.setattr(provision, "_POLL_SECONDS", 0.01)
+    answers = iter([_refusal("ContinuousBackupsUnavailableException")] * 2)
+
+    with _answering(bare_store, "UpdateContinuousBackups", answers):
+        tables = await create_tables(bare_store)
+
+    assert list(answers) == []
+    assert len(tables) == 3
+
+
+async def test_other_refusals_are_raised(bare_store: WikibotStore) -> None:
+    """A setting that may not be made is an error, not an unsupported setting."""
+    answers = iter([_refusal("AccessDeniedException")])
+
+    with _answering(bare_store, "TagResource", answers), pytest.raises(RequestFailedError) as refused:
+        await create_tables(bare_store)
+
+    assert (refused.value.operation, refused.value.code) == ("TagResource", "AccessDeniedException")
+
+
+async def test_unreachable_endpoint(unreachable_store: WikibotStore) -> None:
+    """Without an endpoint no table is made or deleted, and the error is the library's."""
+    with pytest.raises(UnavailableError):
+        await create_tables(unreachable_store)
+    with pytest.raises(UnavailableError):
+        await delete_tables(unreachable_store)
+
+
+async def test_delete_passes_over_what_is_missing(bare_store: WikibotStore) -> None:
+    """Deleting removes the tables that are there; a second time there is nothing to do."""
+    await create_tables(bare_store)
+    await (await bare_store.client()).delete_table(TableName=bare_store.config.wikis_table)
+    await (await bare_store.client()).get_waiter("table_not_exists").wait(TableName=bare_store.config.wikis_table)
+
+    await delete_tables(bare_store)
+    for name in _names(bare_store):
+        await (await bare_store.client()).get_waiter("table_not_exists").wait(TableName=name)
+    await delete_tables(bare_store)
+
+
+async def test_protected_table_is_not_deleted(bare_store: WikibotStore) -> None:
+    """Deletion protection holds against the library's own delete."""
+    await create_tables(bare_store, deletion_protection=True)
+
+    with pytest.raises(RequestFailedError) as refused:
+        await delete_tables(bare_store)
+
+    assert refused.value.operation == "DeleteTable"
+    assert await _is_protected(bare_store, bare_store.config.users_table)
+
+
+MISSING: list[tuple[str, Callable[[WikibotStore], Awaitable[object]]]] = [
+    ("users", lambda store: store.users.get(fresh())),
+    ("users", a_user),
+    ("users", lambda store: store.users.get_by_oauth(fresh(), fresh())),
+    ("wikis", a_wiki),
+    ("wikis", lambda store: store.wikis.get_many([WikiKey(fresh(), fresh())])),
+    ("wikis", lambda store: store.wikis.touch(fresh(), fresh())),
+    ("acls", lambda store: store.acls.list_by_wiki(f"{fresh()}:{fresh()}")),
+    ("acls", lambda store: store.acls.delete(f"{fresh()}:{fresh()}", fresh())),
+]
+
+
+async def test_missing_table_is_named(bare_store: WikibotStore) -> None:
+    """Any call that finds no table names it and the command that makes it."""
+    for table, call in MISSING:
+        with pytest.raises(RequestFailedError) as failed:
+            await call(bare_store)
+
+        assert bare_store.config.table_name(table) in str(failed.value)
+        assert "wikibot-store tables create" in str(failed.value)

@@ -1,0 +1,39 @@
+"""Opening and closing a store."""
+
+import pytest
+
+from tests.integration.samples import a_user, fresh
+from wikibot_store import StoreConfig, WikibotStore
+from wikibot_store.local import local_engine, local_session
+from wikibot_store.provision import create_tables
+
+
+async def test_opens_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without arguments a store takes its settings from WIKIBOT_* and the session's from AWS's own variables."""
+    environment = {
+        "WIKIBOT_USERS_TABLE": "people",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }
+    with local_engine() as url:
+        for name, value in (environment | {"AWS_ENDPOINT_URL_DYNAMODB": url}).items():
+            monkeypatch.setenv(name, value)
+
+        async with WikibotStore.open() as store:
+            tables = await create_tables(store)
+            user = await a_user(store)
+            assert await store.users.get(user.id) == user
+
+        assert [table.name for table in tables] == ["people", "wikis", "acls"]
+        assert store.config == StoreConfig(users_table="people")
+
+
+async def test_closed_store_says_so() -> None:
+    """A call after the block is misuse, not a network problem."""
+    config = StoreConfig(endpoint_url="http://127.0.0.1:1")
+    async with WikibotStore.open(config, session=local_session()) as store:
+        pass
+
+    with pytest.raises(RuntimeError, match="closed"):
+        await store.users.get(fresh())

@@ -1,0 +1,327 @@
+"""Items that this version of the library did not write: unknown, missing and broken attributes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.integration.samples import (
+    a_user_item,
+    a_wiki_item,
+    an_acl_item,
+    an_item,
+    collect,
+    eventually,
+    fresh,
+    indexed,
+    put,
+    put_all,
+    stored,
+)
+from wikibot_store import CorruptItemError, User, UserStatus, Wiki, WikibotStore, WikiKey, WikiStatus
+from wikibot_store.schema import GRANTEE_INDEX, OAUTH_INDEX
+
+UNKNOWN: dict[str, Any] = {
+    "color": {"S": "blue"},
+    "karma": {"N": "1.5"},
+    "flags": {"SS": ["a", "b"]},
+    "settings": {"M": {"theme": {"L": [{"NULL": True}, {"BOOL": False}]}}},
+    "avatar": {"B": b"\x00\xff"},
+}
+"""Attributes that the models do not have."""
+LONG_AGO = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+
+Write = Callable[[WikibotStore, Any], Awaitable[object]]
+Read = Callable[[WikibotStore, Any], Awaitable[object]]
+"""Reads one item, given its key; both raise if it does not decode."""
+
+USER_WRITES: dict[str, Write] = {
+    "update": lambda store, user_id: store.users.update(user_id, tier="pro"),
+    "update of a version": lambda store, user_id: store.users.update(user_id, expected_version=1, email="e"),
+    "removal": lambda store, user_id: store.users.update(user_id, email=None),
+    "set_username": lambda store, user_id: store.users.set_username(user_id, fresh()),
+    "record_login": lambda store, user_id: store.users.record_login(user_id),
+}
+WIKI_WRITES: dict[str, Write] = {
+    "update": lambda store, key: store.wikis.update(*key, is_public=True),
+    "update of a version": lambda store, key: store.wikis.update(*key, expected_version=1, display_name="New"),
+    "removal": lambda store, key: store.wikis.update(*key, mcp_token_hash=None),
+    "touch": lambda store, key: store.wikis.touch(*key),
+    "record_usage": lambda store, key: store.wikis.record_usage(
+        *key, uid="uid", page_count=1, disk_usage_bytes=1, measured_at=LONG_AGO
+    ),
+}
+
+
+@pytest.mark.parametrize("write", USER_WRITES.values(), ids=USER_WRITES)
+async def test_unknown_attributes_of_a_user_survive(store: WikibotStore, write: Write) -> None:
+    """What a user's item holds beyond the model is kept by every kind of write."""
+    item = a_user_item(**UNKNOWN)
+    await put(store, "users", item)
+
+    await write(store, item["id"]["S"])
+
+    after = await stored(store, "users", id=item["id"]["S"])
+    assert after is not None
+    assert after != item
+    assert {name: after[name] for name in UNKNOWN} == UNKNOWN
+
+
+@pytest.mark.parametrize("write", WIKI_WRITES.values(), ids=WIKI_WRITES)
+async def test_unknown_attributes_of_a_wiki_survive(store: WikibotStore, write: Write) -> None:
+    """What a wiki's item holds beyond the model is kept by every kind of write."""
+    item = a_wiki_item(uid="uid", **UNKNOWN)
+    await put(store, "wikis", item)
+
+    await write(store, (item["owner_id"]["S"], item["wiki_slug"]["S"]))
+
+    after = await stored(store, "wikis", owner_id=item["owner_id"]["S"], wiki_slug=item["wiki_slug"]["S"])
+    assert after is not None
+    assert after != item
+    assert {name: after[name] for name in UNKNOWN} == UNKNOWN
+
+
+async def test_missing_attributes_of_a_user_read_as_defaults(store: WikibotStore) -> None:
+    """A user's item with no more than it needs reads with defaults for the rest."""
+    item = a_user_item()
+    await put(store, "users", item)
+
+    user = await store.users.require(item["id"]["S"], consistent=True)
+
+    assert user == User(
+        id=item["id"]["S"],
+        oauth_provider=item["oauth_provider"]["S"],
+        oauth_provider_sub=item["oauth_provider_sub"]["S"],
+        created_at=LONG_AGO,
+        updated_at=LONG_AGO,
+    )
+    assert (user.tier, user.status, user.wiki_count, user.version) == ("free", UserStatus.ACTIVE, 0, 1)
+
+
+async def test_missing_attributes_of_a_wiki_read_as_defaults(store: WikibotStore) -> None:
+    """A wiki's item with no more than it needs reads with defaults for the rest."""
+    item = a_wiki_item()
+    await put(store, "wikis", item)
+
+    wiki = await store.wikis.require(item["owner_id"]["S"], item["wiki_slug"]["S"], consistent=True)
+
+    assert wiki == Wiki(
+        owner_id=item["owner_id"]["S"],
+        wiki_slug=item["wiki_slug"]["S"],
+        uid=item["uid"]["S"],
+        display_name="A wiki",
+        repo_path="/srv/a",
+        created_at=LONG_AGO,
+        updated_at=LONG_AGO,
+    )
+    assert (wiki.is_public, wiki.status, wiki.page_count, wiki.version) == (False, WikiStatus.ACTIVE, 0, 1)
+
+
+async def test_missing_attributes_of_a_grant_read_as_defaults(store: WikibotStore) -> None:
+    """A grant's item without expiry and wiki_uid reads as one that never expires."""
+    item = an_acl_item()
+    await put(store, "acls", item)
+
+    acl = await store.acls.get(item["wiki_id"]["S"], item["grantee_id"]["S"], consistent=True)
+
+    assert acl is not None
+    assert (acl.expires_at, acl.wiki_uid) == (None, None)
+
+
+@pytest.mark.parametrize("expected_version", [None, 1])
+async def test_item_without_version_has_version_one(store: WikibotStore, expected_version: int | None) -> None:
+    """An item without the attribute is updated from version 1 to 2, whether or not a version is expected."""
+    item = a_user_item()
+    await put(store, "users", item)
+
+    user = await store.users.update(item["id"]["S"], expected_version=expected_version, tier="pro")
+
+    assert user.version == 2
+    assert (await store.users.set_username(user.id, fresh())).version == 3
+
+
+async def test_item_without_write_id_can_be_replaced_and_deleted(store: WikibotStore) -> None:
+    """A grant and a wiki that were written by hand are replaced and deleted like any other."""
+    grant, wiki = an_acl_item(), an_item(owner_id=fresh(), wiki_slug=fresh())
+    await put(store, "acls", grant)
+    await put(store, "wikis", wiki)
+    grant_key = (grant["wiki_id"]["S"], grant["grantee_id"]["S"])
+
+    acl = await store.acls.create(*grant_key, "viewer", granted_by=fresh())
+
+    assert await store.acls.get(*grant_key, consistent=True) == acl
+    assert await store.acls.delete(*grant_key)
+    assert await store.wikis.delete(wiki["owner_id"]["S"], wiki["wiki_slug"]["S"])
+
+
+async def _list_wikis(store: WikibotStore, key: tuple[str, str]) -> object:
+    return await store.wikis.list_by_owner(key[0], consistent=True)
+
+
+async def _iterate_wikis(store: WikibotStore, key: tuple[str, str]) -> object:
+    return await collect(store.wikis.iter_by_owner(key[0]))
+
+
+WIKI_READS: dict[str, Read] = {
+    "get": lambda store, key: store.wikis.get(*key, consistent=True),
+    "require": lambda store, key: store.wikis.require(*key, consistent=True),
+    "get_many": lambda store, key: store.wikis.get_many([WikiKey(*key), WikiKey(key[0], "sound")]),
+    "list_by_owner": _list_wikis,
+    "iter_by_owner": _iterate_wikis,
+    **WIKI_WRITES,
+}
+BROKEN_WIKIS: dict[str, dict[str, Any]] = {
+    "text for a number": {"page_count": "three"},
+    "fraction": {"page_count": {"N": "1.5"}},
+    "number for text": {"display_name": 3},
+    "text for a boolean": {"is_public": "yes"},
+    "null": {"repo_path": {"NULL": True}},
+    "map": {"display_name": {"M": {}}},
+    "missing": {"display_name": None},
+    "unknown status": {"status": "secret-status"},
+    "no time": {"created_at": "yesterday"},
+    "naive time": {"created_at": "2026-01-02T03:04:05"},
+    "number for a time": {"updated_at": 1_000_000_000},
+    "version": {"version": {"N": "1.5"}},
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN_WIKIS.values(), ids=BROKEN_WIKIS)
+async def test_broken_wiki_is_named(store: WikibotStore, broken: dict[str, Any]) -> None:
+    """A wiki that does not decode is a CorruptItemError with table, key and attribute, and gives no value away."""
+    item = a_wiki_item(**broken)
+    await put(store, "wikis", item)
+    key = {name: item[name]["S"] for name in ("owner_id", "wiki_slug")}
+
+    with pytest.raises(CorruptItemError) as corrupt:
+        await store.wikis.get(*key.values(), consistent=True)
+
+    assert (corrupt.value.table, corrupt.value.key) == (store.config.wikis_table, key)
+    (attribute,) = broken
+    assert attribute in str(corrupt.value)
+    assert "secret" not in str(corrupt.value)
+
+
+@pytest.mark.parametrize("read", WIKI_READS.values(), ids=WIKI_READS)
+async def test_broken_wiki_is_found_by_every_method(store: WikibotStore, read: Read) -> None:
+    """Every method that meets a broken wiki, alone or among sound ones, says which one it is."""
+    owner_id = fresh()
+    key = {"owner_id": owner_id, "wiki_slug": "broken"}
+    broken = a_wiki_item(**key, uid="uid", disk_usage_bytes="a lot", is_public="yes", display_name=7)
+    await put_all(store, "wikis", [broken, a_wiki_item(owner_id=owner_id, wiki_slug="sound")])
+
+    with pytest.raises(CorruptItemError) as corrupt:
+        await read(store, tuple(key.values()))
+
+    assert (corrupt.value.table, corrupt.value.key) == (store.config.wikis_table, key)
+
+
+async def test_broken_wiki_can_be_deleted(store: WikibotStore) -> None:
+    """Delete does not need to understand what it deletes."""
+    item = a_wiki_item(uid=7, page_count="three")
+    await put(store, "wikis", item)
+
+    assert await store.wikis.delete(item["owner_id"]["S"], item["wiki_slug"]["S"])
+    assert await store.wikis.get(item["owner_id"]["S"], item["wiki_slug"]["S"], consistent=True) is None
+
+
+async def test_broken_wiki_is_the_trouble_of_its_reader(store: WikibotStore) -> None:
+    """Of reads at the same time, which share a request, only the one of the broken wiki fails."""
+    owner_id = fresh()
+    await put_all(
+        store,
+        "wikis",
+        [
+            a_wiki_item(owner_id=owner_id, wiki_slug="broken", page_count="three"),
+            a_wiki_item(owner_id=owner_id, wiki_slug="sound"),
+        ],
+    )
+
+    broken, sound, missing = await asyncio.gather(
+        *[store.wikis.get(owner_id, slug, consistent=True) for slug in ("broken", "sound", "missing")],
+        return_exceptions=True,
+    )
+
+    assert isinstance(broken, CorruptItemError)
+    assert isinstance(sound, Wiki)
+    assert missing is None
+
+
+USER_READS: dict[str, Read] = {
+    "get": lambda store, user: store.users.get(user["id"]["S"], consistent=True),
+    "get_many": lambda store, user: store.users.get_many([user["id"]["S"]]),
+    "get_by_oauth": lambda store, user: store.users.get_by_oauth(
+        user["oauth_provider"]["S"], user["oauth_provider_sub"]["S"]
+    ),
+    "get_by_username": lambda store, user: store.users.get_by_username(user["username"]["S"]),
+    "update": lambda store, user: store.users.update(user["id"]["S"], email=None),
+    "update of a version": lambda store, user: store.users.update(user["id"]["S"], expected_version=1, email=None),
+    "set_username": lambda store, user: store.users.set_username(user["id"]["S"], None),
+    "record_login": lambda store, user: store.users.record_login(user["id"]["S"]),
+}
+
+
+@pytest.mark.parametrize("read", USER_READS.values(), ids=USER_READS)
+async def test_broken_user_is_found_by_every_method(store: WikibotStore, read: Read) -> None:
+    """Every method that meets a broken user names it by table and id."""
+    username = fresh()
+    item = a_user_item(username=username, wiki_count="many")
+    claim = an_item(id=f"claim#username#{username}", user_id=item["id"]["S"])
+    await put_all(store, "users", [item, claim])
+
+    provider = item["oauth_provider"]["S"]
+    await eventually(lambda: indexed(store, "users", OAUTH_INDEX, oauth_provider=provider), [item])
+
+    with pytest.raises(CorruptItemError) as corrupt:
+        await read(store, item)
+
+    assert (corrupt.value.table, corrupt.value.key) == (store.config.users_table, {"id": item["id"]["S"]})
+
+
+async def test_broken_login_time_is_named(store: WikibotStore) -> None:
+    """A last login that no login can be compared with is reported, not overwritten."""
+    item = a_user_item(last_login_at="recently")
+    await put(store, "users", item)
+
+    with pytest.raises(CorruptItemError, match="last_login_at"):
+        await store.users.record_login(item["id"]["S"])
+
+    assert await stored(store, "users", id=item["id"]["S"]) == item
+
+
+async def test_broken_claim_is_named(store: WikibotStore) -> None:
+    """A claim that does not say whose it is, is a corrupt item of the users table."""
+    username = fresh()
+    await put(store, "users", an_item(id=f"claim#username#{username}", user_id=7))
+
+    with pytest.raises(CorruptItemError) as corrupt:
+        await store.users.get_by_username(username)
+
+    assert corrupt.value.key == {"id": f"claim#username#{username}"}
+
+
+ACL_READS: dict[str, Read] = {
+    "get": lambda store, key: store.acls.get(*key, consistent=True),
+    "list_by_wiki": lambda store, key: store.acls.list_by_wiki(key[0], consistent=True),
+    "iter_by_wiki": lambda store, key: collect(store.acls.iter_by_wiki(key[0])),
+    "list_by_grantee": lambda store, key: store.acls.list_by_grantee(key[1]),
+}
+
+
+@pytest.mark.parametrize("read", ACL_READS.values(), ids=ACL_READS)
+async def test_broken_grant_is_found_by_every_method(store: WikibotStore, read: Read) -> None:
+    """A grant of no known role is named, alone and in lists, and can be replaced and revoked."""
+    item = an_acl_item(role="emperor")
+    await put(store, "acls", item)
+    wiki_id, grantee_id = key = (item["wiki_id"]["S"], item["grantee_id"]["S"])
+    await eventually(lambda: indexed(store, "acls", GRANTEE_INDEX, grantee_id=grantee_id), [item])
+
+    with pytest.raises(CorruptItemError, match="role") as corrupt:
+        await read(store, key)
+
+    assert corrupt.value.table == store.config.acls_table
+    assert corrupt.value.key == {"wiki_id": wiki_id, "grantee_id": grantee_id}
+    acl = await store.acls.create(wiki_id, grantee_id, "viewer", granted_by=fresh())
+    assert await store.acls.get(wiki_id, grantee_id, consistent=True) == acl

@@ -1,0 +1,199 @@
+"""The public API's types, as its users' type checkers see them: read by mypy, never executed.
+
+A line with `type: ignore` is one that must be refused: mypy reports an ignore that nothing needs.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Any, assert_type
+
+import aioboto3
+from types_aiobotocore_dynamodb import DynamoDBClient
+
+from wikibot_store import (
+    Acl,
+    AlreadyExistsError,
+    ConflictError,
+    CorruptItemError,
+    InvalidCursorError,
+    InvalidKeyError,
+    Page,
+    RequestFailedError,
+    Role,
+    StoreConfig,
+    ThrottledError,
+    UnavailableError,
+    User,
+    UserStatus,
+    Wiki,
+    WikibotStore,
+    WikibotStoreError,
+    WikiKey,
+    WikiStatus,
+)
+from wikibot_store.daos import AclDao, UserDao, WikiDao
+from wikibot_store.local import local_engine, local_store
+
+
+async def opening(session: aioboto3.Session, config: StoreConfig) -> None:
+    """A store is opened with settings, a session, both or neither."""
+    async with WikibotStore.open() as store:
+        assert_type(store, WikibotStore)
+    async with WikibotStore.open(config) as store, WikibotStore.open(session=session) as other:
+        assert_type(store.config, StoreConfig)
+        assert_type(await other.client(), DynamoDBClient)
+        assert_type(store.users, UserDao)
+        assert_type(store.wikis, WikiDao)
+        assert_type(store.acls, AclDao)
+    async with local_store() as store, local_store(config) as other:
+        assert_type((store, other), tuple[WikibotStore, WikibotStore])
+    with local_engine() as url:
+        assert_type(url, str)
+    WikibotStore.open(config, session)  # type: ignore[call-arg]
+
+
+def config(outputs: Mapping[str, Any]) -> None:
+    """Settings are typed, and can be read from two places."""
+    settings = StoreConfig(region="eu-central-1", grantee_index=True, deadline=3)
+    assert_type(StoreConfig.from_env(), StoreConfig)
+    assert_type(StoreConfig.from_env({"WIKIBOT_REGION": "eu-central-1"}), StoreConfig)
+    assert_type(StoreConfig.from_stack_outputs(outputs), StoreConfig)
+    assert_type(settings.region, str | None)
+    assert_type(settings.endpoint_url, str | None)
+    assert_type(settings.users_table, str)
+    assert_type(settings.grantee_index, bool)
+    assert_type(settings.max_attempts, int)
+    assert_type(settings.deadline, float)
+    assert_type(settings.cursor_secret, str | None)
+    StoreConfig("eu-central-1")  # type: ignore[call-arg]
+    StoreConfig(max_attempts="5")  # type: ignore[arg-type]
+    settings.deadline = 5.0  # type: ignore[misc]
+
+
+async def users(store: WikibotStore) -> None:
+    """Users: None where there may be none, plain values where there must be one."""
+    user = await store.users.create(oauth_provider="github", oauth_provider_sub="4711", id="u-1", username="ada")
+    assert_type(user, User)
+    assert_type(await store.users.get("u-1", consistent=True), User | None)
+    assert_type(await store.users.require("u-1", consistent=True), User)
+    assert_type(await store.users.get_many(["u-1", "u-2"]), dict[str, User])
+    assert_type(await store.users.get_many(id_ for id_ in ("u-1", "u-2")), dict[str, User])
+    assert_type(await store.users.get_by_oauth("github", "4711", consistent=True), User | None)
+    assert_type(await store.users.get_by_username("ada"), User | None)
+    assert_type(await store.users.get_or_create_by_oauth("github", "4711", email=None), tuple[User, bool])
+    assert_type(await store.users.update("u-1", email=None, tier="pro", status="suspended"), User)
+    assert_type(await store.users.update("u-1", expected_version=3, status=UserStatus.ACTIVE), User)
+    assert_type(await store.users.set_username("u-1", "ada"), User)
+    assert_type(await store.users.set_username("u-1", None), User)
+    assert_type(await store.users.record_login("u-1"), User)
+    await store.users.create("github", "4711")  # type: ignore[call-arg]
+    await store.users.get("u-1", True)  # type: ignore[call-arg]
+    await store.users.update("u-1", tier=None)  # type: ignore[arg-type]
+    await store.users.update("u-1", wiki_count=3)  # type: ignore[call-arg]
+
+
+def a_user(user: User) -> None:
+    """A user's attributes have their types, and cannot be assigned."""
+    assert_type(user.id, str)
+    assert_type(user.username, str | None)
+    assert_type(user.tier, str)
+    assert_type(user.status, UserStatus)
+    assert_type(user.wiki_count, int)
+    assert_type(user.created_at, datetime)
+    assert_type(user.last_login_at, datetime | None)
+    assert_type(user.version, int)
+    user.tier = "pro"  # type: ignore[misc]
+
+
+async def wikis(store: WikibotStore, measured_at: datetime) -> None:
+    """Wikis: key values positional, everything else by keyword."""
+    wiki = await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes", is_public=True)
+    assert_type(wiki, Wiki)
+    assert_type(await store.wikis.get("u-1", "notes", consistent=True), Wiki | None)
+    assert_type(await store.wikis.require("u-1", "notes", consistent=True), Wiki)
+    assert_type(await store.wikis.get_many([WikiKey("u-1", "notes"), wiki.key]), dict[WikiKey, Wiki])
+    assert_type(await store.wikis.update("u-1", "notes", mcp_token_hash=None, is_public=False), Wiki)
+    assert_type(await store.wikis.touch("u-1", "notes", min_interval=0.5), bool)
+    noted = await store.wikis.record_usage(
+        "u-1", "notes", uid=wiki.uid, page_count=3, disk_usage_bytes=4096, measured_at=measured_at
+    )
+    assert_type(noted, bool)
+    assert_type(await store.wikis.delete("u-1", "notes"), bool)
+    await store.wikis.create("u-1", "notes", "Notes", "/srv/notes")  # type: ignore[call-arg]
+    await store.wikis.update("u-1", "notes", display_name=None)  # type: ignore[arg-type]
+    await store.wikis.get_many([("u-1", "notes")])  # type: ignore[list-item]
+
+
+async def listings(store: WikibotStore) -> None:
+    """A page is typed by its items; a stream is an async iterator and no coroutine."""
+    page = await store.wikis.list_by_owner("u-1", limit=10, cursor=None, prefix="a", descending=True, consistent=True)
+    assert_type(page, Page[Wiki])
+    assert_type(page.items, list[Wiki])
+    assert_type(page.cursor, str | None)
+    assert_type(len(page), int)
+    for wiki in page:
+        assert_type(wiki, Wiki)
+    assert_type(store.wikis.iter_by_owner("u-1", prefix="a", page_size=10), AsyncIterator[Wiki])
+    async for streamed in store.wikis.iter_by_owner("u-1"):
+        assert_type(streamed, Wiki)
+    assert_type(await store.acls.list_by_wiki("u-1:notes", limit=10, cursor=page.cursor), Page[Acl])
+    assert_type(await store.acls.list_by_grantee("u-2", limit=10, cursor=None), Page[Acl])
+    async for acl in store.acls.iter_by_wiki("u-1:notes"):
+        assert_type(acl, Acl)
+    await store.wikis.iter_by_owner("u-1")  # type: ignore[misc]
+
+
+def a_wiki(wiki: Wiki) -> None:
+    """A wiki's attributes have their types, and cannot be assigned."""
+    assert_type(wiki.key, WikiKey)
+    assert_type(wiki.uid, str)
+    assert_type(wiki.mcp_token_hash, str | None)
+    assert_type(wiki.is_public, bool)
+    assert_type(wiki.status, WikiStatus)
+    assert_type(wiki.page_count, int)
+    assert_type(wiki.last_accessed, datetime | None)
+    wiki.is_public = True  # type: ignore[misc]
+
+
+async def acls(store: WikibotStore, expires_at: datetime) -> None:
+    """Grants: a role is a member or its value."""
+    acl = await store.acls.create("u-1:notes", "u-2", Role.EDITOR, granted_by="u-1", expires_at=expires_at)
+    assert_type(acl, Acl)
+    assert_type(await store.acls.create("u-1:notes", "u-2", "viewer", granted_by="u-1"), Acl)
+    assert_type(await store.acls.get("u-1:notes", "u-2", consistent=True), Acl | None)
+    assert_type(await store.acls.delete("u-1:notes", "u-2"), bool)
+    assert_type(acl.role, Role)
+    assert_type(acl.granted_at, datetime)
+    assert_type(acl.expires_at, datetime | None)
+    await store.acls.create("u-1:notes", "u-2", Role.EDITOR)  # type: ignore[call-arg]
+
+
+def keys() -> None:
+    """A wiki's key and its joined form."""
+    assert_type(WikiKey("u-1", "notes").wiki_id, str)
+    assert_type(WikiKey.parse("u-1:notes"), WikiKey)
+    assert_type(sorted([WikiKey("u-1", "b"), WikiKey("u-1", "a")]), list[WikiKey])
+    WikiKey("u-1")  # type: ignore[call-arg]
+
+
+async def errors(store: WikibotStore) -> None:
+    """Errors carry fields."""
+    try:
+        await store.users.require("u-1")
+    except AlreadyExistsError as error:
+        assert_type(error.table, str)
+        assert_type(error.key, dict[str, str])
+        assert_type(error.field, str)
+    except ConflictError as error:
+        assert_type(error.current, Any)
+    except CorruptItemError as error:
+        assert_type(error.reason, str)
+    except ThrottledError as error:
+        unavailable: UnavailableError = error
+        assert_type(unavailable.attempts, int)
+    except RequestFailedError as error:
+        assert_type(error.code, str)
+        assert_type(error.request_id, str | None)
+    except (InvalidKeyError, InvalidCursorError) as error:
+        also: tuple[ValueError, WikibotStoreError] = (error, error)
+        assert_type(also, tuple[ValueError, WikibotStoreError])

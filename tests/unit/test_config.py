@@ -1,0 +1,238 @@
+"""The store's settings: what is refused, and where they can be read from."""
+
+import json
+from dataclasses import FrozenInstanceError, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wikibot_store import StoreConfig
+
+SECRET = "correct horse battery"
+OUTPUTS = {
+    "region": "eu-central-1",
+    "users_table": "prod-users",
+    "wikis_table": "prod-wikis",
+    "acls_table": "prod-acls",
+    "grantee_index": True,
+    "bucket": "none of the store's business",
+}
+VARIABLES = {
+    "WIKIBOT_REGION": ("eu-west-1", "eu-west-1"),
+    "WIKIBOT_ENDPOINT_URL": ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+    "WIKIBOT_USERS_TABLE": ("dev-users", "dev-users"),
+    "WIKIBOT_WIKIS_TABLE": ("dev-wikis", "dev-wikis"),
+    "WIKIBOT_ACLS_TABLE": ("dev-acls", "dev-acls"),
+    "WIKIBOT_GRANTEE_INDEX": ("true", True),
+    "WIKIBOT_MAX_POOL_CONNECTIONS": ("7", 7),
+    "WIKIBOT_CONNECT_TIMEOUT": ("0.5", 0.5),
+    "WIKIBOT_READ_TIMEOUT": ("1e1", 10.0),
+    "WIKIBOT_MAX_ATTEMPTS": ("3", 3),
+    "WIKIBOT_DEADLINE": ("12", 12.0),
+    "WIKIBOT_COALESCE_READS": ("off", False),
+    "WIKIBOT_CURSOR_SECRET": (SECRET, SECRET),
+}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *(
+            (table, name)
+            for table in ("users_table", "wikis_table", "acls_table")
+            for name in ("", "ab", "a" * 256, "a b", "a/b", "häuser", "users\n", "arn:users")
+        ),
+        *((setting, value) for setting in ("max_pool_connections", "max_attempts") for value in (0, -1, 1.5)),
+        *(
+            (setting, value)
+            for setting in ("connect_timeout", "read_timeout", "deadline")
+            for value in (0, -1, 3601, float("nan"), float("inf"), float("-inf"))
+        ),
+        ("endpoint_url", ""),
+        ("endpoint_url", "localhost:8000"),
+        ("endpoint_url", "127.0.0.1:8000"),
+        ("endpoint_url", "ftp://127.0.0.1"),
+        ("endpoint_url", "http://"),
+        ("endpoint_url", "http:///tables"),
+        ("endpoint_url", "http://[::1"),
+        ("endpoint_url", "http://127.0.0.1:port"),
+        ("endpoint_url", "http://127.0.0.1:65536"),
+        ("cursor_secret", ""),
+        ("cursor_secret", "fifteen letters"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(setting: str, value: Any) -> None:  # noqa: ANN401 - any setting's
+    """The error names the setting."""
+    with pytest.raises(ValueError, match=f"^{setting} must "):
+        StoreConfig(**{setting: value})
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"users_table": "wikis"},
+        {"wikis_table": "acls"},
+        {"acls_table": "users"},
+        {"users_table": "one", "wikis_table": "one", "acls_table": "one"},
+    ],
+)
+def test_two_tables_of_one_name_are_refused(names: dict[str, Any]) -> None:
+    """The three tables are three."""
+    with pytest.raises(ValueError, match="users_table, wikis_table, acls_table must be different tables"):
+        StoreConfig(**names)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"users_table": "a" * 255, "wikis_table": "A.b", "acls_table": "_-9"},
+        {"max_pool_connections": 1, "max_attempts": 1},
+        {"connect_timeout": 0.001, "read_timeout": 3600, "deadline": 3600.0},
+        {"endpoint_url": "https://dynamodb.eu-central-1.amazonaws.com"},
+        {"endpoint_url": "http://[::1]:8000/tables"},
+        {"cursor_secret": "sixteen letters!"},
+    ],
+)
+def test_settings_at_their_limits_are_accepted(settings: dict[str, Any]) -> None:
+    """What just keeps its rule stays as it was given."""
+    config = StoreConfig(**settings)
+
+    assert {name: getattr(config, name) for name in settings} == settings
+
+
+def test_a_config_is_immutable() -> None:
+    """A config that was checked stays as it was checked."""
+    with pytest.raises(FrozenInstanceError):
+        StoreConfig().max_attempts = 0  # type: ignore[misc]
+
+
+def test_table_name() -> None:
+    """The schema's tables are found under their configured names."""
+    config = StoreConfig(users_table="u-1", wikis_table="w-1", acls_table="a-1")
+
+    assert [config.table_name(table) for table in ("users", "wikis", "acls")] == ["u-1", "w-1", "a-1"]
+
+
+def test_the_secret_stays_out_of_the_repr() -> None:
+    """A logged config gives no secret away."""
+    assert SECRET not in repr(StoreConfig(cursor_secret=SECRET))
+
+
+def test_a_refused_secret_stays_out_of_the_message() -> None:
+    """Neither does a logged refusal."""
+    with pytest.raises(ValueError, match="cursor_secret") as caught:
+        StoreConfig(cursor_secret="hunter2")
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_from_env_reads_every_setting() -> None:
+    """Each setting has its variable, and each value its type."""
+    config = StoreConfig.from_env({variable: text for variable, (text, _) in VARIABLES.items()})
+
+    assert set(VARIABLES) == {f"WIKIBOT_{field.name.upper()}" for field in fields(StoreConfig)}
+    for variable, (_, value) in VARIABLES.items():
+        actual = getattr(config, variable.removeprefix("WIKIBOT_").lower())
+        assert (variable, type(actual), actual) == (variable, type(value), value)
+
+
+@pytest.mark.parametrize("environ", [{}, dict.fromkeys(VARIABLES, ""), {"AWS_REGION": "eu-west-1", "REGION": "x"}])
+def test_from_env_keeps_the_defaults(environ: dict[str, str]) -> None:
+    """What is absent, empty or not the store's own changes nothing."""
+    assert StoreConfig.from_env(environ) == StoreConfig()
+
+
+def test_from_env_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a mapping it is the process's own environment that counts."""
+    monkeypatch.setenv("WIKIBOT_USERS_TABLE", "people")
+
+    assert StoreConfig.from_env() == StoreConfig(users_table="people")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *((text, True) for text in ("1", "true", "yes", "on", "TRUE", "On")),
+        *((text, False) for text in ("0", "false", "no", "off", "False", "NO")),
+    ],
+)
+def test_from_env_reads_booleans(text: str, *, value: bool) -> None:
+    """The usual words count, in any case."""
+    assert StoreConfig.from_env({"WIKIBOT_GRANTEE_INDEX": text}).grantee_index is value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("WIKIBOT_GRANTEE_INDEX", "maybe"),
+        ("WIKIBOT_COALESCE_READS", "2"),
+        ("WIKIBOT_MAX_POOL_CONNECTIONS", "many"),
+        ("WIKIBOT_MAX_ATTEMPTS", "1.5"),
+        ("WIKIBOT_CONNECT_TIMEOUT", "2s"),
+        ("WIKIBOT_READ_TIMEOUT", "five"),
+        ("WIKIBOT_DEADLINE", "1,5"),
+    ],
+)
+def test_from_env_names_the_variable_that_it_cannot_parse(variable: str, text: str) -> None:
+    """Whoever set the variable learns which one it is."""
+    with pytest.raises(ValueError, match=f"^{variable}: "):
+        StoreConfig.from_env({variable: text})
+
+
+def test_from_env_checks_what_it_reads() -> None:
+    """A value that parses is still held to its setting's rule."""
+    with pytest.raises(ValueError, match=r"^max_attempts must "):
+        StoreConfig.from_env({"WIKIBOT_MAX_ATTEMPTS": "0"})
+
+
+def test_from_env_reads_the_stack_outputs(tmp_path: Path) -> None:
+    """A file with the stack's outputs takes the place of the defaults; a variable still wins over it."""
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(OUTPUTS))
+    environ = {"WIKIBOT_STACK_OUTPUTS": str(file), "WIKIBOT_REGION": "us-east-1", "WIKIBOT_DEADLINE": "3"}
+
+    expected = replace(StoreConfig.from_stack_outputs(OUTPUTS), region="us-east-1", deadline=3.0)
+    assert StoreConfig.from_env(environ) == expected
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"region": "us-east-1"}'])
+def test_from_env_refuses_what_are_no_stack_outputs(content: str, tmp_path: Path) -> None:
+    """The error names the variable that led to the file."""
+    file = tmp_path / "outputs.json"
+    file.write_text(content)
+
+    with pytest.raises(ValueError, match=r"^WIKIBOT_STACK_OUTPUTS: "):
+        StoreConfig.from_env({"WIKIBOT_STACK_OUTPUTS": str(file)})
+
+
+def test_from_env_refuses_a_file_that_is_missing(tmp_path: Path) -> None:
+    """A file that cannot be read is told likewise, with its name."""
+    with pytest.raises(ValueError, match=r"^WIKIBOT_STACK_OUTPUTS: .*outputs\.json"):
+        StoreConfig.from_env({"WIKIBOT_STACK_OUTPUTS": str(tmp_path / "outputs.json")})
+
+
+def test_from_stack_outputs() -> None:
+    """The stack says where the tables are; its other outputs are ignored."""
+    assert StoreConfig.from_stack_outputs(OUTPUTS) == StoreConfig(
+        region="eu-central-1",
+        users_table="prod-users",
+        wikis_table="prod-wikis",
+        acls_table="prod-acls",
+        grantee_index=True,
+    )
+
+
+def test_from_stack_outputs_names_what_is_missing() -> None:
+    """Every missing output is named, and no other."""
+    with pytest.raises(ValueError, match="lack region, acls_table: "):
+        StoreConfig.from_stack_outputs(
+            {name: OUTPUTS[name] for name in OUTPUTS if name not in ("region", "acls_table")}
+        )
+
+
+@pytest.mark.parametrize(("output", "value"), [("users_table", None), ("users_table", 5), ("grantee_index", "false")])
+def test_from_stack_outputs_refuses_what_is_of_another_type(output: str, value: object) -> None:
+    """Outputs are another program's JSON: a text that says false does not switch an index on."""
+    with pytest.raises((TypeError, ValueError), match=f"^{output} must "):
+        StoreConfig.from_stack_outputs(OUTPUTS | {output: value})

@@ -1,0 +1,178 @@
+"""Conditions, updates and queries as text, names and values."""
+
+import re
+from typing import Any
+
+import pytest
+
+from wikibot_store import Acl, User, Wiki
+from wikibot_store._expressions import (
+    Condition,
+    Placeholders,
+    Update,
+    absent_or,
+    begins_with,
+    compare,
+    conditional,
+    equals,
+    exists,
+    not_exists,
+    query,
+)
+from wikibot_store._items import WRITE_ID
+
+ONE, TWO, THREE = {"N": "1"}, {"N": "2"}, {"S": "three"}
+# Those of the names in use that DynamoDB reserves, and some that may come to be used.
+RESERVED = ["role", "status", "owner", "name", "token", "user", "count", "ttl"]
+ATTRIBUTES = sorted({WRITE_ID, *RESERVED, *(field for model in (User, Wiki, Acl) for field in model.__struct_fields__)})
+WORDS = {"AND", "OR", "SET", "REMOVE", "ADD", "attribute_exists", "attribute_not_exists", "begins_with"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "expression", "names", "values"),
+    [
+        (exists("id"), "attribute_exists(#0)", ["id"], []),
+        (not_exists("id"), "attribute_not_exists(#0)", ["id"], []),
+        (equals("status", THREE), "#0 = :0", ["status"], [THREE]),
+        *(
+            (compare("ttl", operator, ONE), f"#0 {operator} :0", ["ttl"], [ONE])
+            for operator in ["=", "<>", "<", "<=", ">", ">="]
+        ),
+        (begins_with("wiki_slug", THREE), "begins_with(#0, :0)", ["wiki_slug"], [THREE]),
+        (absent_or("ttl", "<", ONE), "(attribute_not_exists(#0)) OR (#0 < :0)", ["ttl"], [ONE]),
+        (
+            exists("id") & equals("role", ONE),
+            "(attribute_exists(#0)) AND (#1 = :0)",
+            ["id", "role"],
+            [ONE],
+        ),
+        (
+            equals("role", ONE) | equals("role", TWO),
+            "(#0 = :0) OR (#0 = :1)",
+            ["role"],
+            [ONE, TWO],
+        ),
+        (
+            equals("a", ONE) & equals("b", TWO) & equals("a", THREE),
+            "((#0 = :0) AND (#1 = :1)) AND (#0 = :2)",
+            ["a", "b"],
+            [ONE, TWO, THREE],
+        ),
+        (
+            equals("a", ONE) & (equals("b", TWO) | equals("c", THREE)),
+            "(#0 = :0) AND ((#1 = :1) OR (#2 = :2))",
+            ["a", "b", "c"],
+            [ONE, TWO, THREE],
+        ),
+        (
+            equals("a", ONE) & equals("b", TWO) | equals("c", THREE),
+            "((#0 = :0) AND (#1 = :1)) OR (#2 = :2)",
+            ["a", "b", "c"],
+            [ONE, TWO, THREE],
+        ),
+        (
+            equals("a", ONE) | equals("b", TWO) & equals("c", THREE),
+            "(#0 = :0) OR ((#1 = :1) AND (#2 = :2))",
+            ["a", "b", "c"],
+            [ONE, TWO, THREE],
+        ),
+    ],
+)
+def test_conditions(condition: Condition, expression: str, names: list[str], values: list[Any]) -> None:
+    """A condition reads as it was composed; one name has one placeholder, each value its own."""
+    p = Placeholders()
+
+    assert condition.render(p) == expression
+    assert p.request().get("ExpressionAttributeNames", {}) == {f"#{i}": name for i, name in enumerate(names)}
+    assert p.request().get("ExpressionAttributeValues", {}) == {f":{i}": value for i, value in enumerate(values)}
+
+
+@pytest.mark.parametrize(
+    ("update", "expression", "names", "values"),
+    [
+        (Update(set={"status": ONE}), "SET #0 = :0", ["status"], [ONE]),
+        (Update(set={"a": ONE, "b": TWO}), "SET #0 = :0, #1 = :1", ["a", "b"], [ONE, TWO]),
+        (Update(remove=("token",)), "REMOVE #0", ["token"], []),
+        (Update(remove=("a", "b")), "REMOVE #0, #1", ["a", "b"], []),
+        (Update(add={"count": ONE}), "ADD #0 :0", ["count"], [ONE]),
+        (
+            Update(set={"a": ONE}, remove=("b",), add={"c": TWO, "d": THREE}),
+            "SET #0 = :0 REMOVE #1 ADD #2 :1, #3 :2",
+            ["a", "b", "c", "d"],
+            [ONE, TWO, THREE],
+        ),
+        (Update(), "", [], []),
+    ],
+)
+def test_updates(update: Update, expression: str, names: list[str], values: list[Any]) -> None:
+    """An update has one clause of each kind, and none that is empty."""
+    p = Placeholders()
+
+    assert update.render(p) == expression
+    assert p.request().get("ExpressionAttributeNames", {}) == {f"#{i}": name for i, name in enumerate(names)}
+    assert p.request().get("ExpressionAttributeValues", {}) == {f":{i}": value for i, value in enumerate(values)}
+
+
+def test_a_conditional_write() -> None:
+    """A conditional write asks for the item that it collides with; without values it sends no empty member."""
+    assert conditional(not_exists("id")) == {
+        "ConditionExpression": "attribute_not_exists(#0)",
+        "ExpressionAttributeNames": {"#0": "id"},
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
+def test_a_conditional_update() -> None:
+    """Update and condition share their placeholders."""
+    update = Update(set={"status": ONE}, remove=("token",))
+
+    assert conditional(exists("id") & equals("status", TWO), update) == {
+        "UpdateExpression": "SET #0 = :0 REMOVE #1",
+        "ConditionExpression": "(attribute_exists(#2)) AND (#0 = :1)",
+        "ExpressionAttributeNames": {"#0": "status", "#1": "token", "#2": "id"},
+        "ExpressionAttributeValues": {":0": ONE, ":1": TWO},
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
+def test_a_query() -> None:
+    """A query has a key condition."""
+    assert query(equals("owner_id", ONE) & begins_with("wiki_slug", TWO)) == {
+        "KeyConditionExpression": "(#0 = :0) AND (begins_with(#1, :1))",
+        "ExpressionAttributeNames": {"#0": "owner_id", "#1": "wiki_slug"},
+        "ExpressionAttributeValues": {":0": ONE, ":1": TWO},
+    }
+
+
+def test_a_query_with_a_filter() -> None:
+    """Key condition and filter share their placeholders."""
+    assert query(equals("wiki_id", ONE), absent_or("expires_at", ">", TWO)) == {
+        "KeyConditionExpression": "#0 = :0",
+        "FilterExpression": "(attribute_not_exists(#1)) OR (#1 > :1)",
+        "ExpressionAttributeNames": {"#0": "wiki_id", "#1": "expires_at"},
+        "ExpressionAttributeValues": {":0": ONE, ":1": TWO},
+    }
+
+
+def test_a_value_is_rendered_anew() -> None:
+    """An expression is a value: rendering it leaves nothing behind."""
+    condition = equals("role", ONE)
+
+    assert query(condition) == query(condition)
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_names_never_stand_in_an_expression(attribute: str) -> None:
+    """Whatever DynamoDB reserves now or later, an attribute's name is behind its placeholder."""
+    terms = exists(attribute) & not_exists(attribute) & absent_or(attribute, "<", ONE) & begins_with(attribute, ONE)
+    write = conditional(terms, Update(set={attribute: ONE}, remove=(attribute,), add={attribute: ONE}))
+    read = query(terms, terms)
+
+    expressions = " ".join(
+        text
+        for request in (write, read)
+        for member, text in request.items()
+        if "Expression" in member and isinstance(text, str)
+    )
+    assert set(re.findall(r"[A-Za-z_]\w*", expressions)) == WORDS
+    assert write["ExpressionAttributeNames"] == read["ExpressionAttributeNames"] == {"#0": attribute}

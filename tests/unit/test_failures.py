@@ -1,0 +1,199 @@
+"""What went wrong on the wire, as the library's own errors."""
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
+
+from wikibot_store import (
+    RequestFailedError,
+    ThrottledError,
+    UnavailableError,
+    WikibotStoreError,
+    WriteOutcomeUnknownError,
+)
+from wikibot_store._wire import CancellationReason, ExhaustedError, Refusal, client_errors, library_error
+from wikibot_store._wire._client import _ErrorBody, _Progress
+from wikibot_store._wire._failures import ADVICE
+
+KEY = {"owner_id": "u-1", "wiki_slug": "notes"}
+
+
+def refusal(code: str = "ValidationException", *, message: str | None = "no") -> Refusal:
+    """Return a refusal as DynamoDB sends it."""
+    body = _ErrorBody(type=f"com.amazonaws.dynamodb.v20120810#{code}", message=message)
+    return Refusal("PutItem", 400, "r-1", body)
+
+
+def exhausted(*, throttled: bool = False, maybe_applied: bool = False) -> ExhaustedError:
+    """Return the end of three attempts."""
+    progress = _Progress(writes=True, attempts=3, maybe_applied=maybe_applied)
+    return ExhaustedError(progress, "it was down", throttled=throttled)
+
+
+def translated(failure: Refusal | ExhaustedError) -> WikibotStoreError:
+    """Return the library's error for a failed PutItem on one table and key."""
+    return library_error(failure, "PutItem", "dev-wikis", KEY)
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("AccessDeniedException", "the credentials may not do this on table 'dev-wikis'"),
+        ("ExpiredTokenException", "renew the credentials"),
+        ("InvalidSignatureException", "the secret key is wrong, or this machine's clock is"),
+        ("ResourceNotFoundException", "no table 'dev-wikis', or none with this index: `wikibot-store tables create`"),
+        ("UnrecognizedClientException", "check the credentials and the region"),
+    ],
+)
+def test_a_refusal_with_advice(code: str, advice: str) -> None:
+    """DynamoDB's own words come first, then what to do about it, with the table's name where that helps."""
+    error = translated(refusal(code))
+
+    assert isinstance(error, RequestFailedError)
+    assert (error.operation, error.code, error.request_id) == ("PutItem", code, "r-1")
+    assert error.message.startswith("no; ")
+    assert advice in error.message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The provided key element does not match the schema",
+        "One or more parameter values were invalid: Missing the key id in the item",
+        "Query condition missed key schema element: owner_id",
+    ],
+)
+def test_a_table_with_other_keys(message: str) -> None:
+    """A request that does not fit the table's keys has a table that was made by something else."""
+    error = translated(refusal(message=message))
+
+    assert isinstance(error, RequestFailedError)
+    assert error.message.startswith(f"{message}; table 'dev-wikis' may have been made with other keys: ")
+
+
+def test_all_advice_is_tested() -> None:
+    """The table of the test with advice is the whole table."""
+    (mark,) = test_a_refusal_with_advice.pytestmark  # type: ignore[attr-defined]
+
+    assert {code for code, _ in mark.args[1]} == set(ADVICE)
+
+
+@pytest.mark.parametrize("code", ["ItemCollectionSizeLimitExceededException", "ValidationException"])
+def test_a_refusal_without_advice(code: str) -> None:
+    """Where nothing is known to add, DynamoDB's own words stand alone."""
+    error = translated(refusal(code))
+
+    assert isinstance(error, RequestFailedError)
+    assert error.args == ("PutItem", code, "no", "r-1")
+
+
+def test_a_throttled_call() -> None:
+    """Throttling to the end is an error of its own."""
+    error = translated(exhausted(throttled=True))
+
+    assert type(error) is ThrottledError
+    assert error.args == ("PutItem", 3, "it was down")
+
+
+def test_an_unanswered_call() -> None:
+    """Without a usable answer the store is unavailable."""
+    error = translated(exhausted())
+
+    assert type(error) is UnavailableError
+    assert error.args == ("PutItem", 3, "it was down")
+
+
+@pytest.mark.parametrize("throttled", [False, True])
+def test_a_write_that_may_have_been_applied(*, throttled: bool) -> None:
+    """Where an answer was lost on the way, nobody is told that nothing was written."""
+    error = translated(exhausted(throttled=throttled, maybe_applied=True))
+
+    assert isinstance(error, WriteOutcomeUnknownError)
+    assert (error.table, error.key, error.operation) == ("dev-wikis", KEY, "PutItem")
+
+
+def test_a_refusal_after_a_lost_answer() -> None:
+    """Neither after a refusal: it may be about the write's own effect."""
+    failure = refusal("ConditionalCheckFailedException")
+    failure.maybe_applied = True
+
+    assert isinstance(translated(failure), WriteOutcomeUnknownError)
+
+
+def test_a_refusal_is_a_client_error() -> None:
+    """It has what botocore's own error has, for those who look at the cause."""
+    failure = refusal("ResourceNotFoundException")
+
+    assert isinstance(failure, ClientError)
+    assert failure.operation_name == "PutItem"
+    assert failure.response["Error"] == {"Code": "ResourceNotFoundException", "Message": "no"}
+    assert failure.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    assert failure.response["ResponseMetadata"]["RequestId"] == "r-1"
+    assert not failure.maybe_applied
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        (_ErrorBody(type="com.amazon.coral.validate#ValidationException", message="m"), "ValidationException", "m"),
+        (_ErrorBody(type="ValidationException", message_capital="M"), "ValidationException", "M"),
+        (_ErrorBody(type="ValidationException"), "ValidationException", "no message"),
+        (_ErrorBody(message="m"), "HTTP 400", "m"),
+    ],
+)
+def test_the_words_of_a_refusal(body: _ErrorBody, code: str, message: str) -> None:
+    """Code and message are taken from whichever member holds them."""
+    failure = Refusal("PutItem", 400, None, body)
+
+    assert (failure.code, failure.message, failure.request_id) == (code, message, None)
+    assert failure.response["ResponseMetadata"]["RequestId"] == ""
+
+
+def test_a_refusal_carries_what_it_collided_with() -> None:
+    """The item of a failed condition and the reasons of a cancelled transaction are there."""
+    reasons = [CancellationReason(), CancellationReason(code="ConditionalCheckFailed", item={"id": {"S": "u-1"}})]
+    failure = Refusal("PutItem", 400, None, _ErrorBody(type="X", item={"id": {"S": "u-2"}}, reasons=reasons))
+
+    assert failure.item == {"id": {"S": "u-2"}}
+    assert [(reason.code, reason.item) for reason in failure.reasons] == [
+        ("None", None),
+        ("ConditionalCheckFailed", {"id": {"S": "u-1"}}),
+    ]
+
+
+@pytest.mark.parametrize("metadata", [{"RequestId": "r-1"}, {}])
+def test_client_errors_of_the_ordinary_client(metadata: dict[str, str]) -> None:
+    """What its client raises becomes the library's error, from the original."""
+    response = {"Error": {"Code": "LimitExceededException", "Message": "too many"}, "ResponseMetadata": metadata}
+    original = ClientError(response, "CreateTable")  # type: ignore[arg-type]
+
+    with pytest.raises(RequestFailedError) as caught, client_errors():
+        raise original
+
+    assert caught.value.args == ("CreateTable", "LimitExceededException", "too many", metadata.get("RequestId"))
+    assert caught.value.__cause__ is original
+
+
+@pytest.mark.parametrize("original", [EndpointConnectionError(endpoint_url="http://127.0.0.1:1"), NoCredentialsError()])
+def test_no_answer_to_the_ordinary_client(original: BotoCoreError) -> None:
+    """What never got an answer is UnavailableError, from the original and with its words."""
+    with pytest.raises(UnavailableError, match=str(original)) as caught, client_errors():
+        raise original
+
+    assert caught.value.__cause__ is original
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), UnavailableError("GetItem", 1, "down")])
+def test_other_errors_pass(error: Exception) -> None:
+    """What is nobody's answer, or the library's already, stays as it is."""
+    with pytest.raises(type(error)) as caught, client_errors():
+        raise error
+
+    assert caught.value is error
+
+
+def test_nothing_wrong_nothing_raised() -> None:
+    """Without an error nothing happens."""
+    with client_errors():
+        done = True
+
+    assert done

@@ -1,0 +1,576 @@
+"""Models to items and back, through every kind of reply."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.samples import ACL, NOW, USER, WIKI
+from wikibot_store import Acl, CorruptItemError, Role, User, UserStatus, Wiki, WikiStatus
+from wikibot_store._items import (
+    BatchReply,
+    GetReply,
+    Item,
+    ItemCodec,
+    QueryReply,
+    WriteReply,
+    epoch,
+    number,
+    string,
+    time,
+    timestamp,
+)
+from wikibot_store.schema import ACLS, USERS, WIKIS
+
+CODECS: dict[str, ItemCodec[Any]] = {
+    "users": ItemCodec(User, USERS),
+    "wikis": ItemCodec(Wiki, WIKIS),
+    "acls": ItemCodec(Acl, ACLS),
+}
+SAMPLES: dict[str, Any] = {"users": USER, "wikis": WIKI, "acls": ACL}
+TABLES = list(CODECS)
+
+
+class Kind(NamedTuple):
+    """One kind of reply: its struct, the JSON that holds items, and how to take them out."""
+
+    reply: Any
+    wrap: Callable[[list[Item]], Any]
+    unwrap: Callable[[Any], list[Any]]
+
+
+KINDS = {
+    "get": Kind(GetReply, lambda items: {"Item": items[-1]}, lambda reply: [reply.item]),
+    "write": Kind(WriteReply, lambda items: {"Attributes": items[-1]}, lambda reply: [reply.attributes]),
+    "query": Kind(QueryReply, lambda items: {"Items": items, "Count": len(items)}, lambda reply: reply.items),
+    "batch": Kind(
+        BatchReply,
+        lambda items: {"Responses": {"dev-table": items}, "UnprocessedKeys": {}},
+        lambda reply: reply.responses["dev-table"],
+    ),
+}
+each_table = pytest.mark.parametrize("table", TABLES)
+each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+
+# A day within what datetime can hold, so that every zone's offset still fits.
+moments = st.builds(
+    lambda local, minutes: local.replace(tzinfo=timezone(timedelta(minutes=minutes))),
+    st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)),  # noqa: DTZ001 - gets its zone here
+    st.integers(-1439, 1439),
+)
+numbers = st.integers(1 - 10**38, 10**38 - 1)  # DynamoDB's 38 digits
+MODELS: dict[str, st.SearchStrategy[Any]] = {
+    "users": st.builds(
+        User,
+        id=st.text(),
+        oauth_provider=st.text(),
+        oauth_provider_sub=st.text(),
+        username=st.none() | st.text(),
+        email=st.none() | st.text(),
+        display_name=st.none() | st.text(),
+        avatar_url=st.none() | st.text(),
+        tier=st.text(),
+        status=st.sampled_from(UserStatus),
+        wiki_count=numbers,
+        created_at=moments,
+        updated_at=moments,
+        last_login_at=st.none() | moments,
+        version=numbers,
+    ),
+    "wikis": st.builds(
+        Wiki,
+        owner_id=st.text(),
+        wiki_slug=st.text(),
+        uid=st.text(),
+        display_name=st.text(),
+        repo_path=st.text(),
+        mcp_token_hash=st.none() | st.text(),
+        is_public=st.booleans(),
+        status=st.sampled_from(WikiStatus),
+        page_count=numbers,
+        disk_usage_bytes=numbers,
+        created_at=moments,
+        updated_at=moments,
+        last_accessed=st.none() | moments,
+        version=numbers,
+    ),
+    "acls": st.builds(
+        Acl,
+        wiki_id=st.text(),
+        grantee_id=st.text(),
+        role=st.sampled_from(Role),
+        granted_by=st.text(),
+        granted_at=moments,
+        expires_at=st.none() | moments.map(lambda moment: moment.replace(microsecond=0)),
+        wiki_uid=st.none() | st.text(),
+    ),
+}
+
+
+def item_of(table: str) -> Item:
+    """Return the sample's item as it is stored."""
+    return CODECS[table].encode(SAMPLES[table], "w-1")
+
+
+def key_of(table: str) -> dict[str, str]:
+    """Return the sample's primary key."""
+    codec, model = CODECS[table], SAMPLES[table]
+    return {name: getattr(model, name) for name in codec.key_of({})}
+
+
+def read(table: str, kind: Kind, items: list[Item]) -> list[Any]:
+    """Read a reply of this kind with these items, from its bytes to models."""
+    codec = CODECS[table]
+    reply = codec.reader(kind.reply, "dev-table")(msgspec.json.encode(kind.wrap(items)))
+    return [codec.from_wire(wire) for wire in kind.unwrap(reply)]
+
+
+def names(reason: str, attribute: str) -> bool:
+    """Tell whether a reason names the attribute, as a field or in a path."""
+    return re.search(rf"[.`]{attribute}[.`]", reason) is not None
+
+
+# ---- round trips
+
+
+@each_kind
+@each_table
+@given(st.data())
+def test_a_model_survives_every_kind_of_reply(table: str, kind: Kind, data: st.DataObject) -> None:
+    """What was encoded is read back from the reply's bytes as it was."""
+    model = data.draw(MODELS[table])
+
+    assert read(table, kind, [CODECS[table].encode(model, "w-1")]) == [model]
+
+
+@each_table
+@given(st.data())
+def test_a_model_survives_as_a_parsed_item(table: str, data: st.DataObject) -> None:
+    """An item inside an error is read back likewise."""
+    model = data.draw(MODELS[table])
+
+    assert CODECS[table].from_item(CODECS[table].encode(model, "w-1"), "dev-table") == model
+
+
+def test_an_item() -> None:
+    """Each attribute is stored in DynamoDB's type for it."""
+    assert CODECS["wikis"].encode(WIKI, "w-1") == {
+        "owner_id": {"S": "u-1"},
+        "wiki_slug": {"S": "notes"},
+        "uid": {"S": "0f"},
+        "display_name": {"S": "My notes"},
+        "repo_path": {"S": "/srv/wikis/notes.git"},
+        "mcp_token_hash": {"S": "sha256-of-it"},
+        "is_public": {"BOOL": True},
+        "status": {"S": "deleting"},
+        "page_count": {"N": "12"},
+        "disk_usage_bytes": {"N": "34567"},
+        "created_at": {"S": "2026-01-02T03:04:05.000006Z"},
+        "updated_at": {"S": "2026-01-02T03:04:05.000006Z"},
+        "last_accessed": {"S": "2026-01-02T03:04:05.000006Z"},
+        "version": {"N": "2"},
+        "write_id": {"S": "w-1"},
+    }
+
+
+def test_what_ttl_reads_is_a_number() -> None:
+    """A grant expires at epoch seconds; its other time is text."""
+    item = CODECS["acls"].encode(ACL, "w-1")
+
+    assert item["expires_at"] == {"N": "1767323045"}
+    assert item["granted_at"] == {"S": "2026-01-02T03:04:05.000006Z"}
+
+
+def test_none_is_an_absent_attribute() -> None:
+    """Nothing is stored for an attribute that has no value."""
+    user = User(id="u", oauth_provider="github", oauth_provider_sub="4711", created_at=NOW, updated_at=NOW)
+
+    assert set(CODECS["users"].encode(user, "w-1")) == {
+        "id",
+        "oauth_provider",
+        "oauth_provider_sub",
+        "tier",
+        "status",
+        "wiki_count",
+        "created_at",
+        "updated_at",
+        "version",
+        "write_id",
+    }
+
+
+@each_kind
+@each_table
+def test_unknown_attributes_are_ignored(table: str, kind: Kind) -> None:
+    """A newer writer's attributes, of any type, do not disturb an older reader."""
+    newer = {"plan": {"M": {"seats": {"N": "3"}}}, "blob": {"B": "AA=="}, "gone": {"NULL": True}, "tags": {"SS": ["a"]}}
+
+    assert read(table, kind, [item_of(table) | newer]) == [SAMPLES[table]]
+
+
+@each_kind
+@each_table
+def test_missing_attributes_read_as_their_defaults(table: str, kind: Kind) -> None:
+    """An item with the required attributes alone is a model with defaults for the rest."""
+    fields = msgspec.structs.fields(SAMPLES[table])
+    required = {field.name for field in fields if field.required}
+    bare = {name: value for name, value in item_of(table).items() if name in required}
+
+    (model,) = read(table, kind, [bare])
+    for field in fields:
+        expected = getattr(SAMPLES[table], field.name) if field.required else field.default
+        assert (field.name, getattr(model, field.name)) == (field.name, expected)
+
+
+# ---- replies
+
+
+@pytest.mark.parametrize("kind", [KINDS["get"], KINDS["write"]], ids=["get", "write"])
+def test_a_reply_without_an_item(kind: Kind) -> None:
+    """Where nothing was found, or nothing asked for, there is None."""
+    assert kind.unwrap(CODECS["users"].reader(kind.reply, "users")(b"{}")) == [None]
+
+
+def test_a_query_reply_says_where_to_go_on() -> None:
+    """The last key is there while there is more."""
+    decode = CODECS["users"].reader(QueryReply, "users")
+
+    assert decode(b'{"Items":[]}').last_key is None
+    assert decode(b'{"Items":[],"LastEvaluatedKey":{"id":{"S":"u"}}}').last_key == {"id": {"S": "u"}}
+
+
+def test_a_batch_reply_says_what_was_not_processed() -> None:
+    """The unprocessed keys come back as DynamoDB wrote them, to be sent again."""
+    decode = CODECS["users"].reader(BatchReply, "users")
+
+    assert decode(b'{"Responses":{}}').unprocessed == {}
+    assert decode(b'{"Responses":{},"UnprocessedKeys":{"users":{"Keys":[]}}}').unprocessed == {"users": {"Keys": []}}
+
+
+# ---- items that do not decode
+
+CORRUPTIONS = [
+    ("users", "email", {"N": "31337"}),
+    ("users", "email", {"S": 31337}),
+    ("users", "email", {"NULL": True}),
+    ("users", "email", "31337"),
+    ("users", "email", None),
+    ("users", "wiki_count", {"S": "31337"}),
+    ("users", "wiki_count", {"N": "31337.5"}),
+    ("users", "wiki_count", {"N": "NaN31337"}),
+    ("users", "wiki_count", {"N": ""}),
+    ("users", "wiki_count", {"BOOL": True}),
+    ("users", "status", {"S": "31337"}),
+    ("users", "status", {"S": "ACTIVE-31337"}),
+    ("users", "created_at", {"S": "2026-01-02T03:04:05.031337"}),
+    ("users", "created_at", {"S": "yesterday, 31337"}),
+    ("users", "last_login_at", {"S": ""}),
+    ("users", "last_login_at", {"N": "31337"}),
+    ("wikis", "is_public", {"S": "31337"}),
+    ("wikis", "is_public", {"BOOL": "31337"}),
+    ("wikis", "display_name", {"L": [{"S": "31337"}]}),
+    ("acls", "role", {"S": "31337"}),
+    ("acls", "expires_at", {"S": "2026-01-02T03:04:05.031337Z"}),
+    ("acls", "expires_at", {"N": "soon31337"}),
+    # Milliseconds instead of seconds: a year that no datetime has.
+    ("acls", "expires_at", {"N": "1767323031337"}),
+    ("acls", "expires_at", {"N": "-1767323031337"}),
+]
+
+
+@each_kind
+@pytest.mark.parametrize(("table", "attribute", "value"), CORRUPTIONS)
+def test_a_corrupt_item_is_named(table: str, attribute: str, value: object, kind: Kind) -> None:
+    """In any reply the error names table, key and attribute, says why, and shows no value."""
+    other = item_of(table) | {name: {"S": "other"} for name in key_of(table)}
+    corrupt = item_of(table) | {attribute: value}
+
+    with pytest.raises(CorruptItemError) as caught:
+        read(table, kind, [other, corrupt])
+
+    assert caught.value.table == "dev-table"
+    assert caught.value.key == key_of(table)
+    assert names(caught.value.reason, attribute)
+    assert "31337" not in str(caught.value)
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize(("table", "attribute", "value"), CORRUPTIONS)
+def test_a_corrupt_parsed_item_is_named(table: str, attribute: str, value: object) -> None:
+    """An item inside an error is told likewise."""
+    with pytest.raises(CorruptItemError) as caught:
+        CODECS[table].from_item(item_of(table) | {attribute: value}, "dev-table")
+
+    assert (caught.value.table, caught.value.key) == ("dev-table", key_of(table))
+    assert names(caught.value.reason, attribute)
+    assert "31337" not in str(caught.value)
+
+
+@each_kind
+@pytest.mark.parametrize(
+    ("table", "attribute"),
+    [
+        (table, field.name)
+        for table, model in SAMPLES.items()
+        for field in msgspec.structs.fields(model)
+        if field.required
+    ],
+)
+def test_a_required_attribute_that_is_missing_is_named(table: str, attribute: str, kind: Kind) -> None:
+    """An item without it is corrupt; a part of the key that is missing is shown as such."""
+    item = item_of(table)
+    del item[attribute]
+
+    with pytest.raises(CorruptItemError) as caught:
+        read(table, kind, [item])
+
+    assert caught.value.key == key_of(table) | ({attribute: "?"} if attribute in key_of(table) else {})
+    assert names(caught.value.reason, attribute)
+
+
+@each_kind
+@pytest.mark.parametrize("value", [5, None, "u-1", [], {"N": "5"}], ids=repr)
+def test_a_corrupt_key_attribute_is_named(value: object, kind: Kind) -> None:
+    """An item whose very key does not decode is corrupt like any other."""
+    with pytest.raises(CorruptItemError) as caught:
+        read("users", kind, [item_of("users") | {"id": value}])
+
+    assert caught.value.key == {"id": "?"}
+    assert names(caught.value.reason, "id")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("get", {"Item": 5}),
+        ("get", {"Item": []}),
+        ("get", []),
+        ("get", 5),
+        ("write", {"Attributes": "none"}),
+        ("query", {}),
+        ("query", {"Items": None}),
+        ("query", {"Items": 5}),
+        ("query", {"Items": [5]}),
+        ("query", {"Items": {"id": {}}}),
+        ("query", {"Items": [], "LastEvaluatedKey": 5}),
+        ("query", {"Items": [item_of("users")], "LastEvaluatedKey": []}),
+        ("batch", {}),
+        ("batch", {"Responses": 5}),
+        ("batch", {"Responses": None}),
+        ("batch", {"Responses": {"users": None}}),
+        ("batch", {"Responses": {"users": [None]}}),
+        ("batch", {"Responses": {}, "UnprocessedKeys": 5}),
+    ],
+)
+def test_what_is_no_reply_is_no_corrupt_item(kind: str, body: object) -> None:
+    """Where it is not an item's fault, the error says so: something else than DynamoDB has answered."""
+    with pytest.raises(msgspec.ValidationError):
+        CODECS["users"].reader(KINDS[kind].reply, "users")(msgspec.json.encode(body))
+
+
+@each_kind
+@pytest.mark.parametrize("body", [b"", b"{", b'{"Item', b"<html>", b"{}}"])
+def test_what_is_no_json_is_no_reply(kind: Kind, body: bytes) -> None:
+    """Half an answer does not parse."""
+    with pytest.raises(msgspec.DecodeError):
+        CODECS["users"].reader(kind.reply, "users")(body)
+
+
+# ---- values of other types
+
+WRONG_VALUES = [
+    ("wikis", "page_count", 1.0),
+    ("wikis", "page_count", float("nan")),
+    ("wikis", "page_count", True),
+    ("wikis", "page_count", "12"),
+    ("wikis", "is_public", 1),
+    ("wikis", "is_public", "true"),
+    ("wikis", "status", "active"),
+    ("wikis", "status", UserStatus.ACTIVE),
+    ("wikis", "display_name", 5),
+    ("wikis", "display_name", b"notes"),
+    ("wikis", "created_at", "2026-01-02T03:04:05Z"),
+    ("wikis", "created_at", date(2026, 1, 2)),
+    ("wikis", "last_accessed", 1767323045),
+    ("acls", "expires_at", 1767323045),
+    ("acls", "expires_at", float("nan")),
+    ("users", "version", 1.5),
+    ("users", "email", ["ada@example.org"]),
+    # What every item must have.
+    ("users", "oauth_provider", None),
+    ("users", "tier", None),
+    ("wikis", "display_name", None),
+    ("wikis", "created_at", None),
+    ("wikis", "version", None),
+    ("acls", "role", None),
+]
+
+
+@pytest.mark.parametrize(("table", "attribute", "value"), WRONG_VALUES)
+def test_a_value_of_another_type_is_refused(table: str, attribute: str, value: object) -> None:
+    """Nothing is converted on the way into an item; the error names the attribute."""
+    with pytest.raises(TypeError, match=f"^{attribute} must be "):
+        CODECS[table].value(attribute, value)
+
+
+@pytest.mark.parametrize(("table", "attribute", "value"), WRONG_VALUES)
+def test_a_model_with_a_value_of_another_type_is_refused(table: str, attribute: str, value: object) -> None:
+    """What could not be read back is not stored, be it a wrong type or nothing where something must be."""
+    model = msgspec.structs.replace(SAMPLES[table], **{attribute: value})
+
+    with pytest.raises(TypeError, match=f"^{attribute} (must|cannot) be "):
+        CODECS[table].encode(model, "w-1")
+
+
+@pytest.mark.parametrize(
+    ("table", "attribute", "value", "rule"),
+    [
+        ("wikis", "page_count", 10**38, "at most 38 digits"),
+        ("users", "version", -(10**38), "at most 38 digits"),
+        ("wikis", "display_name", "half \ud83d of it", "surrogates not allowed"),
+        ("users", "email", "\udfff", "surrogates not allowed"),
+    ],
+)
+def test_a_value_that_dynamodb_cannot_hold_is_refused(table: str, attribute: str, value: object, rule: str) -> None:
+    """A number too long or a text that is none is told by the attribute's name, before anything is sent."""
+    with pytest.raises(ValueError, match=f"^{attribute}: .*{rule}"):
+        CODECS[table].value(attribute, value)
+
+
+def test_one_value() -> None:
+    """A single attribute is encoded as it is within an item."""
+    item = item_of("wikis")
+    fields = msgspec.structs.asdict(WIKI)
+
+    assert {name: CODECS["wikis"].value(name, value) for name, value in fields.items()} | {
+        "write_id": item["write_id"]
+    } == item
+
+
+def test_a_clock_of_a_test_is_a_clock() -> None:
+    """A subclass, such as the datetimes of a frozen clock, is stored as what it is a kind of."""
+
+    class Frozen(datetime):
+        """A datetime as it comes from a clock that a test has stopped."""
+
+    assert CODECS["users"].value("created_at", Frozen.combine(NOW.date(), NOW.timetz())) == time(NOW)
+
+
+@pytest.mark.parametrize(
+    ("table", "removable"),
+    [
+        ("users", {"username", "email", "display_name", "avatar_url", "last_login_at"}),
+        ("wikis", {"mcp_token_hash", "last_accessed"}),
+        ("acls", {"expires_at", "wiki_uid"}),
+    ],
+)
+def test_only_what_may_be_none_can_be_removed(table: str, removable: set[str]) -> None:
+    """An attribute that has a default but no None is not optional in that sense."""
+    for field in msgspec.structs.fields(SAMPLES[table]):
+        if field.name in removable:
+            assert CODECS[table].removable(field.name) == field.name
+        else:
+            with pytest.raises(TypeError, match=f"^{field.name} cannot be None"):
+                CODECS[table].removable(field.name)
+
+
+def test_the_key_of_an_item() -> None:
+    """A message names an item by its primary key, whatever else is wrong with it."""
+    assert CODECS["acls"].key_of(item_of("acls")) == {"wiki_id": "u-1:notes", "grantee_id": "u-2"}
+    assert CODECS["acls"].key_of({"wiki_id": {"S": "u-1:notes"}}) == {"wiki_id": "u-1:notes", "grantee_id": "?"}
+
+
+# ---- times
+
+
+class Zoneless(tzinfo):
+    """A time zone that does not know its offset, which leaves a datetime naive."""
+
+    def utcoffset(self, _moment: datetime | None) -> None:
+        """Know nothing."""
+
+    dst = tzname = utcoffset
+
+
+NAIVE = [
+    datetime(2026, 1, 2, 3, 4, 5),  # noqa: DTZ001 - naive on purpose
+    datetime(2026, 1, 2, 3, 4, 5, tzinfo=Zoneless()),
+]
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (NOW, "2026-01-02T03:04:05.000006Z"),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00.000000Z"),
+        (datetime(2026, 1, 2, 1, tzinfo=timezone(timedelta(hours=2))), "2026-01-01T23:00:00.000000Z"),
+        (datetime(9, 1, 2, tzinfo=UTC), "0009-01-02T00:00:00.000000Z"),
+    ],
+)
+def test_timestamps(moment: datetime, text: str) -> None:
+    """A timestamp is ISO 8601 in UTC with all its digits."""
+    assert timestamp(moment) == text
+    assert time(moment) == string(text) == {"S": text}
+
+
+@given(moments)
+def test_timestamps_have_a_fixed_width(moment: datetime) -> None:
+    """Every timestamp is 27 characters long and says exactly when."""
+    text = timestamp(moment)
+
+    assert len(text) == 27
+    assert datetime.fromisoformat(text) == moment
+
+
+@given(moments, moments)
+def test_timestamps_sort_as_text(one: datetime, other: datetime) -> None:
+    """Comparing two timestamps as text compares the times."""
+    assert (timestamp(one) < timestamp(other)) == (one < other)
+
+
+@given(moments)
+def test_epoch_seconds_are_rounded_down(moment: datetime) -> None:
+    """The whole second that has begun counts, before 1970 and in the far future too."""
+    begun = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=epoch(moment))
+
+    assert begun <= moment < begun + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("moment", "seconds"),
+    [
+        (datetime(1970, 1, 1, tzinfo=UTC), 0),
+        (datetime(1969, 12, 31, 23, 59, 59, 1, tzinfo=UTC), -1),
+        (datetime(2026, 1, 2, 3, 4, 5, 999_999, tzinfo=UTC), 1767323045),
+        (datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), 253402300799),
+    ],
+)
+def test_epoch_seconds(moment: datetime, seconds: int) -> None:
+    """Epoch seconds are a number attribute without a fraction."""
+    assert epoch(moment) == seconds
+    assert number(epoch(moment)) == {"N": str(seconds)}
+
+
+@pytest.mark.parametrize("function", [timestamp, epoch, time])
+@pytest.mark.parametrize("moment", NAIVE, ids=["no zone", "zone without offset"])
+def test_naive_datetimes_are_refused(function: Callable[[datetime], object], moment: datetime) -> None:
+    """A time that could be anywhere is none."""
+    with pytest.raises(ValueError, match="the datetime is naive"):
+        function(moment)
+
+
+@pytest.mark.parametrize("moment", NAIVE, ids=["no zone", "zone without offset"])
+@pytest.mark.parametrize(("table", "attribute"), [("users", "created_at"), ("acls", "expires_at")])
+def test_a_naive_datetime_is_refused_by_name(table: str, attribute: str, moment: datetime) -> None:
+    """The error names the attribute, alone or in a model."""
+    model = msgspec.structs.replace(SAMPLES[table], **{attribute: moment})
+
+    with pytest.raises(ValueError, match=f"^{attribute}: the datetime is naive"):
+        CODECS[table].value(attribute, moment)
+    with pytest.raises(ValueError, match=f"^{attribute}: the datetime is naive"):
+        CODECS[table].encode(model, "w-1")

@@ -1,0 +1,246 @@
+"""Ids, slugs, usernames, prefixes, and the keys that are made of two values."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wikibot_store import InvalidKeyError, WikiKey
+from wikibot_store.keys import check_id, check_prefix, check_slug, check_username, oauth_claim, username_claim
+
+NO_STRINGS = [None, 5, 1.5, b"abc", ["abc"]]
+GOOD_IDS = ["u", "0", "a" * 256, "é" * 256, "did:plc:abc", "A/b?c=d&e", "a-", "名前"]
+BAD_IDS = [
+    "",
+    "a" * 257,
+    "a" * 300,
+    "#",
+    "a#b",
+    " ",
+    "a b",
+    " a",
+    "a\n",
+    "a\tb",
+    "\x00",
+    "a\x1f",
+    "\x7f",
+    "a\x80",
+    "\x85",
+    "a\x9f",
+    "\xa0",
+    "a\u2028b",
+    "\u3000",
+    "\ud800",
+    "a\udfff",
+]
+GOOD_SLUGS = ["a", "0", "a-b", "a--b", "a" * 63, "a" + "-" * 61 + "b", "2026-plans"]
+BAD_SLUGS = [
+    "",
+    "A",
+    "aB",
+    "a:b",
+    "a b",
+    "a_b",
+    "a.b",
+    "a#b",
+    "a" * 64,
+    "-",
+    "-a",
+    "a-",
+    "a\n",
+    "é",
+    "\u0661",  # a digit, but not one of 0 to 9
+    "\ud800",
+]
+GOOD_USERNAMES = ["abc", "a-b", "007", "a" * 30]
+BAD_USERNAMES = ["", "a", "ab", "a" * 31, "Abc", "a:b", "a b", "-ab", "ab-", "---", "abc\n", "ééé"]
+GOOD_PREFIXES = ["a", "0", "a-", "a--", "a" * 63]
+BAD_PREFIXES = ["", "-", "-a", "A", "a:", "a b", "a#", "a" * 64, "a\n", "é"]
+
+# Small alphabets, so that keys nearly collide all the time.
+owner_ids = st.text("a:b", min_size=1, max_size=4)
+slugs = st.from_regex(r"[ab](?:[ab-]{0,2}[ab])?", fullmatch=True)
+wiki_keys = st.builds(WikiKey, owner_ids, slugs)
+
+
+owner_field = partial(check_id, "owner_id")
+slug_field = partial(check_slug, "new_slug")
+prefix_field = partial(check_prefix, "prefix")
+
+
+@pytest.mark.parametrize(
+    ("check", "value"),
+    [
+        *((owner_field, value) for value in GOOD_IDS),
+        *((slug_field, value) for value in GOOD_SLUGS),
+        *((check_username, value) for value in GOOD_USERNAMES),
+        *((prefix_field, value) for value in GOOD_PREFIXES),
+    ],
+)
+def test_what_keeps_the_rule_is_returned(check: Callable[[str], str], value: str) -> None:
+    """A check hands back the very value that it accepts."""
+    assert check(value) == value
+
+
+@pytest.mark.parametrize(
+    ("check", "field", "rule", "value"),
+    [
+        *((owner_field, "owner_id", "1 to 256 characters", value) for value in [*BAD_IDS, *NO_STRINGS]),
+        *((slug_field, "new_slug", "1 to 63 of a-z, 0-9 and '-'", value) for value in [*BAD_SLUGS, *NO_STRINGS]),
+        *((check_username, "username", "3 to 30 of a-z, 0-9", value) for value in [*BAD_USERNAMES, *NO_STRINGS]),
+        *((prefix_field, "prefix", "1 to 63 of a-z, 0-9", value) for value in [*BAD_PREFIXES, *NO_STRINGS]),
+    ],
+)
+def test_what_breaks_the_rule_is_refused(check: Callable[[object], str], field: str, rule: str, value: object) -> None:
+    """The error names field and rule in fields and text, and is a ValueError too."""
+    with pytest.raises(InvalidKeyError) as caught:
+        check(value)
+
+    assert caught.value.field == field
+    assert rule in caught.value.rule
+    assert str(caught.value) == f"{field} {caught.value.rule}"
+    assert isinstance(caught.value, ValueError)
+
+
+@given(st.from_regex(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True), st.integers(1, 63))
+def test_every_beginning_of_a_slug_is_a_prefix(slug: str, length: int) -> None:
+    """No slug is out of a prefix search's reach."""
+    assert check_slug("wiki_slug", slug).startswith(check_prefix("prefix", slug[:length]))
+
+
+def test_claims() -> None:
+    """A claim's id says what is claimed."""
+    assert oauth_claim("github", "4711") == "claim#oauth#github#4711"
+    assert username_claim("ada") == "claim#username#ada"
+
+
+@pytest.mark.parametrize(
+    ("claim", "field"),
+    [
+        (lambda: oauth_claim("git#hub", "4711"), "oauth_provider"),
+        (lambda: oauth_claim("github", ""), "oauth_provider_sub"),
+        (lambda: username_claim("Ada"), "username"),
+    ],
+)
+def test_a_claim_on_what_breaks_its_rule_is_refused(claim: Callable[[], str], field: str) -> None:
+    """A claim checks its parts, so that its borders stay where they are."""
+    with pytest.raises(InvalidKeyError) as caught:
+        claim()
+
+    assert caught.value.field == field
+
+
+@given(st.tuples(owner_ids, owner_ids), st.tuples(owner_ids, owner_ids))
+def test_two_identities_never_share_a_claim(one: tuple[str, str], other: tuple[str, str]) -> None:
+    """A claim's id and the identity that it stands for are one to one."""
+    assert (oauth_claim(*one) == oauth_claim(*other)) == (one == other)
+
+
+@pytest.mark.parametrize("claim", [oauth_claim("github", "4711"), username_claim("ada")])
+def test_no_user_id_is_a_claim(claim: str) -> None:
+    """A user cannot take the key of a claim, which lives in the same table."""
+    with pytest.raises(InvalidKeyError):
+        check_id("id", claim)
+
+
+@given(wiki_keys)
+def test_a_wiki_id_parses_back(key: WikiKey) -> None:
+    """Parsing undoes joining, whatever colons the owner id holds."""
+    assert WikiKey.parse(key.wiki_id) == key
+
+
+@given(wiki_keys, wiki_keys)
+def test_two_wikis_never_share_a_wiki_id(one: WikiKey, other: WikiKey) -> None:
+    """Joining is one to one."""
+    assert (one.wiki_id == other.wiki_id) == (one == other)
+
+
+def test_an_owner_id_with_colons() -> None:
+    """The last colon is the border."""
+    key = WikiKey("did:plc:abc", "notes")
+
+    assert key.wiki_id == "did:plc:abc:notes"
+    assert WikiKey.parse("did:plc:abc:notes") == key
+
+
+def test_a_colon_cannot_move_from_owner_to_slug() -> None:
+    """(`a:b`, `c`) has its wiki_id to itself: (`a`, `b:c`), which would share it, is no key."""
+    assert WikiKey.parse("a:b:c") == WikiKey("a:b", "c")
+    with pytest.raises(InvalidKeyError, match=r"^wiki_slug "):
+        WikiKey("a", "b:c")
+
+
+@pytest.mark.parametrize(
+    ("wiki_id", "field"),
+    [
+        ("", "wiki_id"),
+        ("notes", "wiki_id"),
+        (None, "wiki_id"),
+        (5, "wiki_id"),
+        (b"u-1:notes", "wiki_id"),
+        (":notes", "owner_id"),
+        ("u 1:notes", "owner_id"),
+        ("a" * 257 + ":notes", "owner_id"),
+        ("u-1:", "wiki_slug"),
+        ("u-1:Notes", "wiki_slug"),
+        ("u-1:" + "a" * 64, "wiki_slug"),
+    ],
+)
+def test_what_is_no_wiki_id_is_refused(wiki_id: object, field: str) -> None:
+    """The error names the whole where the border is missing, else the part that breaks its rule."""
+    with pytest.raises(InvalidKeyError) as caught:
+        WikiKey.parse(wiki_id)  # type: ignore[arg-type]
+
+    assert caught.value.field == field
+
+
+def test_a_wiki_key_is_a_value() -> None:
+    """Keys cannot be changed, and serve as dict keys and in sorting."""
+    key = WikiKey("u-1", "notes")
+
+    with pytest.raises(AttributeError):
+        key.wiki_slug = "other"  # type: ignore[misc]
+    assert {key: 1}[WikiKey("u-1", "notes")] == 1
+    assert sorted([WikiKey("b", "a"), WikiKey("a", "b"), key]) == [WikiKey("a", "b"), WikiKey("b", "a"), key]
+
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html: a partition key has at most 2,048
+# bytes, a sort key 1,024. A character has up to four.
+FACE = "😀"
+
+
+@pytest.mark.parametrize("character", ["a", "é", "€", FACE], ids=["1 byte", "2 bytes", "3 bytes", "4 bytes"])
+def test_an_id_can_be_a_sort_key(character: str) -> None:
+    """The longest id, as of a grantee or an OAuth subject, is within a sort key's limit."""
+    longest = next(length for length in range(300, 0, -1) if is_id(character * length))
+
+    assert len((character * longest).encode()) <= 1024
+
+
+def is_id(value: str) -> bool:
+    """Tell whether an id is accepted."""
+    try:
+        check_id("id", value)
+    except InvalidKeyError:
+        return False
+    return True
+
+
+def test_the_longest_claim() -> None:
+    """A claim fills a partition key to the last byte; one more is refused."""
+    sub = FACE * 252 + "abc"
+
+    assert len(oauth_claim(FACE * 256, sub).encode()) == 2048
+    with pytest.raises(InvalidKeyError, match=r"^oauth_provider_sub must be shorter.* 2,048 bytes"):
+        oauth_claim(FACE * 256, sub + "d")
+
+
+def test_the_longest_wiki_id() -> None:
+    """A wiki_id, which is the sort key of the index by-grantee, fills that to the last byte; one more is refused."""
+    owner_id, wiki_slug = FACE * 240, "s" * 63
+
+    assert len(WikiKey(owner_id, wiki_slug).wiki_id.encode()) == 1024
+    with pytest.raises(InvalidKeyError, match=r"^owner_id .*bytes"):
+        WikiKey(owner_id + "a", wiki_slug)

@@ -1,0 +1,130 @@
+"""What the models promise: immutable values with defaults, and reprs that give nothing away."""
+
+from enum import StrEnum
+
+import msgspec
+import pytest
+
+from tests.unit.samples import ACL, NOW, USER, WIKI
+from wikibot_store import Acl, Page, Role, User, UserStatus, Wiki, WikiKey, WikiStatus
+
+
+@pytest.mark.parametrize("model", [USER, WIKI, ACL, Page([])], ids=lambda model: type(model).__name__)
+def test_models_are_immutable(model: msgspec.Struct) -> None:
+    """No attribute of a model can be assigned."""
+    for field in model.__struct_fields__:
+        with pytest.raises(AttributeError, match="immutable"):
+            setattr(model, field, getattr(model, field))
+
+
+@pytest.mark.parametrize("model", [USER, WIKI, ACL], ids=lambda model: type(model).__name__)
+def test_models_are_values(model: msgspec.Struct) -> None:
+    """Equal contents make equal models with one hash."""
+    twin = msgspec.structs.replace(model)
+
+    assert twin is not model
+    assert twin == model
+    assert hash(twin) == hash(model)
+
+
+def test_a_user_needs_only_id_identity_and_times() -> None:
+    """Everything else of a user has a default."""
+    user = User(id="u", oauth_provider="github", oauth_provider_sub="4711", created_at=NOW, updated_at=NOW)
+
+    assert user == User(
+        id="u",
+        oauth_provider="github",
+        oauth_provider_sub="4711",
+        username=None,
+        email=None,
+        display_name=None,
+        avatar_url=None,
+        tier="free",
+        status=UserStatus.ACTIVE,
+        wiki_count=0,
+        created_at=NOW,
+        updated_at=NOW,
+        last_login_at=None,
+        version=1,
+    )
+
+
+def test_a_wiki_needs_only_key_uid_names_and_times() -> None:
+    """Everything else of a wiki has a default."""
+    wiki = Wiki(owner_id="u", wiki_slug="w", uid="0", display_name="W", repo_path="/w", created_at=NOW, updated_at=NOW)
+
+    assert wiki == Wiki(
+        owner_id="u",
+        wiki_slug="w",
+        uid="0",
+        display_name="W",
+        repo_path="/w",
+        mcp_token_hash=None,
+        is_public=False,
+        status=WikiStatus.ACTIVE,
+        page_count=0,
+        disk_usage_bytes=0,
+        created_at=NOW,
+        updated_at=NOW,
+        last_accessed=None,
+        version=1,
+    )
+
+
+def test_a_grant_needs_only_key_role_and_origin() -> None:
+    """A grant does not expire, and names no incarnation, unless it says so."""
+    acl = Acl(wiki_id="u:w", grantee_id="v", role=Role.VIEWER, granted_by="u", granted_at=NOW)
+
+    assert (acl.expires_at, acl.wiki_uid) == (None, None)
+
+
+def test_the_repr_of_a_user() -> None:
+    """It names the user; email, subject, names and pictures stay out of the logs."""
+    assert repr(USER) == "User(id='u-1', username='ada', status='suspended', version=7)"
+
+
+def test_the_repr_of_a_wiki() -> None:
+    """It names the wiki; token hash, path and title stay out of the logs."""
+    assert repr(WIKI) == "Wiki(owner_id='u-1', wiki_slug='notes', uid='0f', status='deleting', version=2)"
+
+
+def test_the_key_of_a_wiki() -> None:
+    """A wiki knows its key."""
+    assert WIKI.key == WikiKey("u-1", "notes")
+
+
+def test_a_page_is_iterable() -> None:
+    """A page iterates over its items and counts them."""
+    page = Page(["a", "b"], "cursor")
+
+    assert list(page) == page.items == ["a", "b"]
+    assert len(page) == 2
+    assert page.cursor == "cursor"
+
+
+def test_a_last_page_has_no_cursor() -> None:
+    """Without a cursor a page is the last one."""
+    assert Page([]).cursor is None
+    assert len(Page([])) == 0
+
+
+@pytest.mark.parametrize(
+    ("enum", "values"),
+    [
+        (Role, ["owner", "editor", "viewer"]),
+        (UserStatus, ["active", "suspended", "deleting"]),
+        (WikiStatus, ["active", "deleting"]),
+    ],
+)
+def test_enums_are_strings(enum: type[StrEnum], values: list[str]) -> None:
+    """Members compare equal to their values, print as them and are made of them."""
+    assert list(enum) == values
+    assert [str(member) for member in enum] == values
+    assert [enum(value) for value in values] == list(enum)
+
+
+@pytest.mark.parametrize("enum", [Role, UserStatus, WikiStatus])
+def test_unknown_enum_strings_are_refused(enum: type[StrEnum]) -> None:
+    """What is not a member's exact value is a ValueError."""
+    with pytest.raises(ValueError, match="OWNER"):
+        enum("OWNER")

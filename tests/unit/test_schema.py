@@ -1,0 +1,145 @@
+"""What the schema makes of the tables: keys, attribute definitions, indexes and tags."""
+
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+import pytest
+
+from wikibot_store import Acl, User, Wiki
+from wikibot_store.models import EPOCH
+from wikibot_store.schema import (
+    ACLS,
+    GRANTEE_INDEX,
+    OAUTH_INDEX,
+    TABLES,
+    USERS,
+    WIKIS,
+    IndexSchema,
+    TableSchema,
+    create_table_request,
+    tags,
+)
+
+MODELS: dict[str, type[msgspec.Struct]] = {"users": User, "wikis": Wiki, "acls": Acl}
+PROJECTION = {"ProjectionType": "ALL"}
+
+
+def key_schema(partition_key: str, sort_key: str | None = None) -> list[dict[str, str]]:
+    """Return a key in CreateTable's words."""
+    partition = [{"AttributeName": partition_key, "KeyType": "HASH"}]
+    return partition if sort_key is None else [*partition, {"AttributeName": sort_key, "KeyType": "RANGE"}]
+
+
+def strings(*names: str) -> list[dict[str, str]]:
+    """Return the definitions of string attributes."""
+    return [{"AttributeName": name, "AttributeType": "S"} for name in names]
+
+
+BY_OAUTH = {
+    "IndexName": "by-oauth",
+    "KeySchema": key_schema("oauth_provider", "oauth_provider_sub"),
+    "Projection": PROJECTION,
+}
+BY_GRANTEE = {"IndexName": "by-grantee", "KeySchema": key_schema("grantee_id", "wiki_id"), "Projection": PROJECTION}
+
+
+@pytest.mark.parametrize("optional", [False, True])
+def test_users(*, optional: bool) -> None:
+    """Users are found by id, and by identity in an index that is always there."""
+    assert create_table_request(USERS, "dev-users", optional_indexes=optional) == {
+        "TableName": "dev-users",
+        "AttributeDefinitions": strings("id", "oauth_provider", "oauth_provider_sub"),
+        "KeySchema": key_schema("id"),
+        "BillingMode": "PAY_PER_REQUEST",
+        "GlobalSecondaryIndexes": [BY_OAUTH],
+    }
+
+
+@pytest.mark.parametrize("optional", [False, True])
+def test_wikis(*, optional: bool) -> None:
+    """Wikis are found by owner and slug, and have no index."""
+    assert create_table_request(WIKIS, "dev-wikis", optional_indexes=optional) == {
+        "TableName": "dev-wikis",
+        "AttributeDefinitions": strings("owner_id", "wiki_slug"),
+        "KeySchema": key_schema("owner_id", "wiki_slug"),
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+
+
+def test_acls() -> None:
+    """Grants are found by wiki and grantee; unless asked for there is no index."""
+    assert create_table_request(ACLS, "dev-acls") == {
+        "TableName": "dev-acls",
+        "AttributeDefinitions": strings("wiki_id", "grantee_id"),
+        "KeySchema": key_schema("wiki_id", "grantee_id"),
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+
+
+def test_acls_with_the_opt_in_index() -> None:
+    """The opt-in index turns the key round; it needs no further attribute."""
+    assert create_table_request(ACLS, "dev-acls", optional_indexes=True) == {
+        "TableName": "dev-acls",
+        "AttributeDefinitions": strings("wiki_id", "grantee_id"),
+        "KeySchema": key_schema("wiki_id", "grantee_id"),
+        "BillingMode": "PAY_PER_REQUEST",
+        "GlobalSecondaryIndexes": [BY_GRANTEE],
+    }
+
+
+@pytest.mark.parametrize("optional", [False, True])
+@pytest.mark.parametrize("schema", TABLES, ids=lambda schema: schema.name)
+def test_exactly_the_key_attributes_are_defined(schema: TableSchema, *, optional: bool) -> None:
+    """DynamoDB refuses a definition too many as well as one that is missing or given twice."""
+    request = create_table_request(schema, schema.name, optional_indexes=optional)
+    keys = [request["KeySchema"], *(index["KeySchema"] for index in request.get("GlobalSecondaryIndexes", ()))]
+
+    defined = [definition["AttributeName"] for definition in request["AttributeDefinitions"]]
+    assert sorted(defined) == sorted({part["AttributeName"] for key in keys for part in key})
+
+
+def test_opt_in_indexes_come_last() -> None:
+    """Pulumi compares indexes by position, so the order is fixed and opting in only appends."""
+    names = ("one", "two", "three")
+    one, two, three = (IndexSchema(name=name, partition_key=name, sort_key="id") for name in names)
+    schema = TableSchema(name="things", partition_key="id", indexes=(one, two), optional_indexes=(three,))
+
+    assert schema.with_indexes(optional=False) == (one, two)
+    assert schema.with_indexes(optional=True) == (one, two, three)
+
+
+def test_the_tables() -> None:
+    """There are three tables, with their primary keys and TTL attributes."""
+    assert {schema.name: (schema.key, schema.ttl_attribute) for schema in TABLES} == {
+        "users": (("id",), None),
+        "wikis": (("owner_id", "wiki_slug"), None),
+        "acls": (("wiki_id", "grantee_id"), "expires_at"),
+    }
+
+
+def test_the_names_of_the_indexes() -> None:
+    """Queries name the indexes that the tables have."""
+    assert [index.name for index in USERS.indexes] == [OAUTH_INDEX] == ["by-oauth"]
+    assert [index.name for index in ACLS.optional_indexes] == [GRANTEE_INDEX] == ["by-grantee"]
+
+
+@pytest.mark.parametrize("schema", TABLES, ids=lambda schema: schema.name)
+def test_the_schema_fits_the_model(schema: TableSchema) -> None:
+    """Every key attribute is a string that its model requires, and what TTL reads is stored as epoch seconds."""
+    model = MODELS[schema.name]
+    hints: dict[str, Any] = get_type_hints(model, include_extras=True)
+    required = {field.name for field in msgspec.structs.fields(model) if field.required}
+
+    for name in [
+        *schema.key,
+        *(name for i in schema.with_indexes(optional=True) for name in (i.partition_key, i.sort_key)),
+    ]:
+        assert hints[name] is str
+        assert name in required
+    if schema.ttl_attribute is not None:
+        assert any(EPOCH in get_args(option) for option in get_args(hints[schema.ttl_attribute]))
+
+
+def test_tags() -> None:
+    """Every resource says whose it is and in which environment it stands."""
+    assert tags("dev") == {"project": "wikibot-io", "environment": "dev"}

@@ -1,0 +1,101 @@
+"""The parts of a wire test: a scripted server, a store on it, and a real engine that the server can forward to."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import aioboto3
+import pytest
+
+from tests.wire.scripted_server import Engine, ScriptedServer, scripted_server
+from tests.wire.stage import GRANTEE, Stage, username_of
+from wikibot_store import StoreConfig, Wiki, WikibotStore
+from wikibot_store._wire import _retry
+from wikibot_store.local import local_engine, local_session
+from wikibot_store.provision import create_tables
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def _nothing_left_behind() -> AsyncIterator[None]:
+    """Fail in the end if a task or transport had an error that nobody took."""
+    loop = asyncio.get_running_loop()
+    complaints: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    yield
+    gc.collect()
+    loop.set_exception_handler(None)
+    assert complaints == []
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send again at once: how long to wait is tested where it is decided."""
+    monkeypatch.setattr(_retry, "_BASE_DELAY", 0.0)
+    monkeypatch.setattr(_retry, "_BASE_YIELD", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drop what the machine's environment says about proxies."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(scope="session")
+def session() -> aioboto3.Session:
+    """A session with credentials, shared because it caches what clients are made from."""
+    return local_session()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    """A scripted server; its whole script must be played."""
+    async with scripted_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def store(server: ScriptedServer, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+    """A store on the scripted server."""
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+async def direct(session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+    """A store on a real engine, for what others write and for what is stored in the end."""
+    with local_engine() as url:
+        async with WikibotStore.open(StoreConfig(endpoint_url=url), session=session) as direct:
+            await create_tables(direct)
+            yield direct
+
+
+@pytest.fixture(scope="session")
+def engine(direct: WikibotStore) -> Engine:
+    """The same real engine, for the scripted server."""
+    assert direct.config.endpoint_url is not None
+    return Engine(direct.config.endpoint_url)
+
+
+@pytest.fixture
+def owner() -> str:
+    """A user id that no other test uses."""
+    return f"u-{uuid4().hex}"
+
+
+@pytest.fixture
+def stage(server: ScriptedServer, store: WikibotStore, direct: WikibotStore, engine: Engine) -> Stage:
+    """The stage that all actors are on."""
+    return Stage(server, store, direct, engine)
+
+
+@pytest.fixture
+async def home(direct: WikibotStore, owner: str) -> Wiki:
+    """A wiki whose owner is a user with a username, and that one grant has been given for."""
+    name = username_of(owner)
+    await direct.users.create(id=owner, oauth_provider="github", oauth_provider_sub=owner, username=name)
+    wiki = await direct.wikis.create(owner, "notes", display_name="Notes", repo_path="/srv/notes.git")
+    await direct.acls.create(wiki.key.wiki_id, GRANTEE, "viewer", granted_by=owner)
+    return wiki

@@ -1,0 +1,249 @@
+"""Point reads of one turn of the event loop, sent together; and the batches that a caller asks for."""
+
+import asyncio
+from typing import Any
+
+import aioboto3
+import pytest
+
+from tests.wire.items import wiki_item, wiki_key
+from tests.wire.scripted_server import (
+    Exchange,
+    Request,
+    ScriptedServer,
+    Step,
+    dynamodb,
+    failed,
+    in_turn,
+    refuse,
+    reply,
+)
+from wikibot_store import (
+    CorruptItemError,
+    RequestFailedError,
+    StoreConfig,
+    ThrottledError,
+    Wiki,
+    WikibotStore,
+    WikiKey,
+)
+from wikibot_store._wire import _retry
+
+SLUGS = [f"w{number}" for number in range(32)]
+
+
+def _keys(request: Request) -> list[str]:
+    """Return the slugs that a BatchGetItem asks for."""
+    return [key["wiki_slug"]["S"] for key in request.json["RequestItems"]["wikis"]["Keys"]]
+
+
+async def serve_all(exchange: Exchange) -> None:
+    """Answer with every wiki that is asked for."""
+    items = [wiki_item(slug) for slug in _keys(exchange.request)]
+    await exchange.send(dynamodb(200, {"Responses": {"wikis": items}}))
+
+
+async def test_the_reads_of_one_turn_are_one_request(server: ScriptedServer, store: WikibotStore) -> None:
+    """Reads that start together become one BatchGetItem, and each gets its own item."""
+    server.play(serve_all)
+
+    wikis = await asyncio.gather(*(store.wikis.require("u-1", slug) for slug in SLUGS))
+
+    assert [wiki.wiki_slug for wiki in wikis] == SLUGS
+    assert server.operations == ["BatchGetItem"]
+    assert server.requests[0].json == {
+        "RequestItems": {
+            "wikis": {"Keys": [wiki_key(slug) for slug in _keys(server.requests[0])], "ConsistentRead": False}
+        }
+    }
+    assert sorted(_keys(server.requests[0])) == sorted(SLUGS)
+
+
+async def test_a_read_on_its_own_is_a_get_item(server: ScriptedServer, store: WikibotStore) -> None:
+    """Reads one after the other do not wait for company."""
+    server.play(reply({"Item": wiki_item("a")}), reply({}))
+
+    assert await store.wikis.get("u-1", "a") is not None
+    assert await store.wikis.get("u-1", "b") is None
+
+    assert server.operations == ["GetItem", "GetItem"]
+
+
+async def test_one_key_is_asked_for_once(server: ScriptedServer, store: WikibotStore) -> None:
+    """Any number of reads of one key are one GetItem."""
+    server.play(reply({"Item": wiki_item("a")}))
+
+    wikis = await asyncio.gather(*(store.wikis.require("u-1", "a") for _ in range(10)))
+
+    assert {wiki.wiki_slug for wiki in wikis} == {"a"}
+    assert server.operations == ["GetItem"]
+
+
+async def test_a_missing_item_is_none(server: ScriptedServer, store: WikibotStore) -> None:
+    """What a BatchGetItem does not bring does not exist."""
+    server.play(reply({"Responses": {"wikis": [wiki_item("a")]}}))
+
+    there, missing = await asyncio.gather(store.wikis.get("u-1", "a"), store.wikis.get("u-1", "b"))
+
+    assert there is not None
+    assert missing is None
+
+
+async def test_consistent_reads_keep_to_themselves(server: ScriptedServer, store: WikibotStore) -> None:
+    """A read is consistent exactly if it asked for that, whatever company it has."""
+    server.play(serve_all, serve_all)
+
+    await asyncio.gather(
+        *(store.wikis.get("u-1", slug, consistent=consistent) for slug in ("a", "b") for consistent in (False, True))
+    )
+
+    asked = {
+        request.json["RequestItems"]["wikis"]["ConsistentRead"]: sorted(_keys(request)) for request in server.requests
+    }
+    assert asked == {False: ["a", "b"], True: ["a", "b"]}
+
+
+async def test_coalescing_can_be_switched_off(server: ScriptedServer, session: aioboto3.Session) -> None:
+    """With `coalesce_reads=False` each read is a GetItem of its own."""
+    server.default = reply({"Item": wiki_item()})
+
+    config = StoreConfig(endpoint_url=server.url, coalesce_reads=False)
+    async with WikibotStore.open(config, session=session) as store:
+        await asyncio.gather(*(store.wikis.get("u-1", "notes") for _ in range(3)))
+
+    assert server.operations == ["GetItem"] * 3
+
+
+async def test_more_reads_than_a_batch_holds(server: ScriptedServer, store: WikibotStore) -> None:
+    """A BatchGetItem holds 100 keys: 150 reads of one turn are two requests."""
+    server.play(serve_all, serve_all)
+
+    wikis = await asyncio.gather(*(store.wikis.get("u-1", f"w{number}") for number in range(150)))
+
+    assert None not in wikis
+    assert sorted(len(_keys(request)) for request in server.requests) == [50, 100]
+
+
+async def test_unprocessed_keys_are_asked_for_again(server: ScriptedServer, store: WikibotStore) -> None:
+    """What DynamoDB left out for lack of time is asked for in a further request, and only that."""
+    unprocessed = {"wikis": {"Keys": [wiki_key("b")], "ConsistentRead": True}}
+    server.play(reply({"Responses": {"wikis": [wiki_item("a")]}, "UnprocessedKeys": unprocessed}), serve_all)
+
+    wikis = await asyncio.gather(*(store.wikis.require("u-1", slug, consistent=True) for slug in ("a", "b")))
+
+    assert [wiki.wiki_slug for wiki in wikis] == ["a", "b"]
+    assert server.requests[1].json == {"RequestItems": unprocessed}
+
+
+async def test_keys_that_are_never_processed(server: ScriptedServer, session: aioboto3.Session) -> None:
+    """Keys that are left out every time are reported as throttled."""
+    unprocessed = {"wikis": {"Keys": [wiki_key("b")], "ConsistentRead": False}}
+    server.play(*[reply({"Responses": {"wikis": []}, "UnprocessedKeys": unprocessed})] * 3)
+
+    config = StoreConfig(endpoint_url=server.url, max_attempts=3)
+    async with WikibotStore.open(config, session=session) as store:
+        results = await asyncio.gather(store.wikis.get("u-1", "a"), store.wikis.get("u-1", "b"), return_exceptions=True)
+
+    assert [type(result) for result in results] == [ThrottledError, ThrottledError]
+
+
+async def test_unprocessed_keys_end_with_the_deadline(
+    server: ScriptedServer, store: WikibotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call does not wait for a further request that would come after its deadline."""
+    monkeypatch.setattr(_retry, "_BASE_DELAY", 1e10)
+    monkeypatch.setattr(_retry, "_MAX_DELAY", 1e10)
+    unprocessed = {"wikis": {"Keys": [wiki_key("a")], "ConsistentRead": False}}
+    server.play(reply({"Responses": {}, "UnprocessedKeys": unprocessed}))
+
+    with pytest.raises(ThrottledError):
+        await asyncio.wait_for(store.wikis.get_many([WikiKey("u-1", "a")]), timeout=3)
+
+
+async def test_a_corrupt_item_harms_only_its_readers(server: ScriptedServer, store: WikibotStore) -> None:
+    """Reads that only happened to share a request do not fail for each other's items."""
+    corrupt = wiki_item("b") | {"version": {"N": "many"}}
+    server.play(reply({"Responses": {"wikis": [wiki_item("a"), corrupt]}}))
+    server.default = _each(wiki_item("a"), corrupt)
+
+    results = await asyncio.gather(*(store.wikis.get("u-1", slug) for slug in ("a", "b", "c")), return_exceptions=True)
+
+    there, broken, missing = results
+    assert isinstance(there, Wiki)
+    assert isinstance(broken, CorruptItemError)
+    assert broken.key == {"owner_id": "u-1", "wiki_slug": "b"}
+    assert missing is None
+    assert server.operations == ["BatchGetItem", *["GetItem"] * 3]
+
+
+def _each(*items: dict[str, Any]) -> Step:
+    """Answer a GetItem with one of these, or with nothing."""
+
+    async def serve(exchange: Exchange) -> None:
+        wanted = exchange.request.json["Key"]
+        found = [item for item in items if wanted.items() <= item.items()]
+        await exchange.send(dynamodb(200, {"Item": found[0]} if found else {}))
+
+    return serve
+
+
+async def test_a_failed_batch_fails_all_its_readers(server: ScriptedServer, store: WikibotStore) -> None:
+    """What DynamoDB refuses as a whole every reader is told."""
+    server.play(refuse("AccessDeniedException"))
+
+    results = await asyncio.gather(*(store.wikis.get("u-1", slug) for slug in ("a", "b")), return_exceptions=True)
+
+    assert [type(result) for result in results] == [RequestFailedError, RequestFailedError]
+
+
+async def test_a_reader_that_is_cancelled_takes_nobody_with_it(server: ScriptedServer, store: WikibotStore) -> None:
+    """The others of a shared request still get their items."""
+    gate = asyncio.Event()
+    server.play(in_turn(lambda _: gate.wait(), serve_all))
+
+    first, second, third = [asyncio.create_task(store.wikis.get("u-1", slug)) for slug in ("a", "b", "c")]
+    await server.received(1)
+    second.cancel()
+    gate.set()
+
+    assert None not in await asyncio.gather(first, third)
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    assert server.operations == ["BatchGetItem"]
+
+
+async def test_get_many(server: ScriptedServer, store: WikibotStore) -> None:
+    """A batch that a caller asks for is one request per 100 keys, repeated keys left out."""
+    server.default = serve_all
+    keys = [WikiKey("u-1", f"w{number}") for number in range(250)]
+
+    wikis = await store.wikis.get_many([*keys, *keys])
+
+    assert wikis.keys() == set(keys)
+    assert all(key == wiki.key for key, wiki in wikis.items())
+    assert server.operations == ["BatchGetItem"] * 3
+    assert sorted(len(_keys(request)) for request in server.requests) == [50, 100, 100]
+
+
+async def test_get_many_of_nothing(store: WikibotStore) -> None:
+    """No keys need no request."""
+    assert await store.wikis.get_many([]) == {}
+
+
+async def test_get_many_with_an_error(server: ScriptedServer, store: WikibotStore) -> None:
+    """An error in one of the requests is raised, however the others end."""
+    server.play(serve_all, refuse("AccessDeniedException"), failed)
+    server.default = failed
+
+    with pytest.raises(RequestFailedError):
+        await store.wikis.get_many([WikiKey("u-1", f"w{number}") for number in range(250)])
+
+
+async def test_get_many_with_a_corrupt_item(server: ScriptedServer, store: WikibotStore) -> None:
+    """A corrupt item fails the batch that its caller asked for, and is named."""
+    server.play(reply({"Responses": {"wikis": [wiki_item("a"), wiki_item("b") | {"is_public": {"S": "yes"}}]}}))
+
+    with pytest.raises(CorruptItemError) as caught:
+        await store.wikis.get_many([WikiKey("u-1", "a"), WikiKey("u-1", "b")])
+
+    assert caught.value.key == {"owner_id": "u-1", "wiki_slug": "b"}

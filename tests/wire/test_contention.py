@@ -1,0 +1,108 @@
+"""Writers that are overtaken between their read and their write."""
+
+import pytest
+
+from tests.wire.stage import GRANTEE, Stage, username_of
+from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, Role, Wiki
+
+
+async def test_a_versioned_update_that_is_overtaken(stage: Stage, home: Wiki) -> None:
+    """An update of another version is refused, with the item as it is now."""
+    stage.overtake(lambda: stage.direct.wikis.update(home.owner_id, home.wiki_slug, display_name="Theirs"))
+
+    with pytest.raises(ConflictError) as caught:
+        await stage.store.wikis.update(home.owner_id, home.wiki_slug, expected_version=1, is_public=True)
+
+    assert caught.value.current == await stage.direct.wikis.get(home.owner_id, home.wiki_slug, consistent=True)
+
+
+async def test_an_update_that_is_overtaken(stage: Stage, home: Wiki) -> None:
+    """An update of whatever version goes on from what is there now."""
+    stage.overtake(lambda: stage.direct.wikis.update(home.owner_id, home.wiki_slug, display_name="Theirs"))
+
+    wiki = await stage.store.wikis.update(home.owner_id, home.wiki_slug, is_public=True)
+
+    assert (wiki.version, wiki.display_name, wiki.is_public) == (3, "Theirs", True)
+    assert await stage.direct.wikis.get(home.owner_id, home.wiki_slug, consistent=True) == wiki
+
+
+async def test_an_update_that_a_delete_overtakes(stage: Stage, home: Wiki) -> None:
+    """An update never brings back what has been deleted."""
+    stage.overtake(lambda: stage.direct.wikis.delete(home.owner_id, home.wiki_slug))
+
+    with pytest.raises(NotFoundError):
+        await stage.store.wikis.update(home.owner_id, home.wiki_slug, is_public=True)
+
+    assert await stage.direct.wikis.get(home.owner_id, home.wiki_slug, consistent=True) is None
+
+
+@pytest.mark.parametrize("grantee", [GRANTEE, "bob"], ids=["replaced", "new"])
+async def test_a_grant_that_is_overtaken(grantee: str, stage: Stage, home: Wiki) -> None:
+    """The later of two grants counts."""
+    wiki_id = home.key.wiki_id
+    stage.overtake(lambda: stage.direct.acls.create(wiki_id, grantee, "owner", granted_by=home.owner_id))
+
+    acl = await stage.store.acls.create(wiki_id, grantee, "editor", granted_by=home.owner_id)
+
+    assert acl.role is Role.EDITOR
+    assert await stage.direct.acls.get(wiki_id, grantee, consistent=True) == acl
+
+
+async def test_a_revocation_that_a_grant_overtakes(stage: Stage, home: Wiki) -> None:
+    """A revocation revokes the grant of its moment, not only the one that it has read."""
+    wiki_id = home.key.wiki_id
+    stage.overtake(lambda: stage.direct.acls.create(wiki_id, GRANTEE, "owner", granted_by=home.owner_id))
+
+    assert await stage.store.acls.delete(wiki_id, GRANTEE) is True
+
+    assert await stage.direct.acls.get(wiki_id, GRANTEE, consistent=True) is None
+
+
+async def test_a_revocation_that_another_one_overtakes(stage: Stage, home: Wiki) -> None:
+    """Of two revocations one revokes."""
+    stage.overtake(lambda: stage.direct.acls.delete(home.key.wiki_id, GRANTEE))
+
+    assert await stage.store.acls.delete(home.key.wiki_id, GRANTEE) is False
+
+
+async def test_a_change_of_username_that_is_overtaken(stage: Stage, home: Wiki) -> None:
+    """A change of username goes on from the user as it is now."""
+    name = username_of(home.owner_id, "new")
+    stage.overtake(lambda: stage.direct.users.update(home.owner_id, email="ada@example.org"))
+
+    user = await stage.store.users.set_username(home.owner_id, name)
+
+    assert (user.version, user.username, user.email) == (3, name, "ada@example.org")
+    assert await stage.direct.users.get_by_username(name) == user
+
+
+async def test_a_username_that_is_taken_first(stage: Stage, home: Wiki) -> None:
+    """Of two users who want one name the second is refused."""
+    name = username_of(home.owner_id, "new")
+    stage.overtake(
+        lambda: stage.direct.users.create(oauth_provider="gitlab", oauth_provider_sub=home.owner_id, username=name)
+    )
+
+    with pytest.raises(AlreadyExistsError) as caught:
+        await stage.store.users.set_username(home.owner_id, name)
+
+    assert caught.value.field == "username"
+
+
+async def test_a_login_that_is_overtaken(stage: Stage, owner: str) -> None:
+    """Two first logins of one identity make one user."""
+    stage.overtake(lambda: stage.direct.users.get_or_create_by_oauth("github", owner))
+
+    user, created = await stage.store.users.get_or_create_by_oauth("github", owner)
+
+    assert created is False
+    assert await stage.direct.users.get_by_oauth("github", owner, consistent=True) == user
+
+
+async def test_a_recorded_login_that_a_later_one_overtakes(stage: Stage, home: Wiki) -> None:
+    """The later login stays."""
+    stage.overtake(lambda: stage.direct.users.record_login(home.owner_id))
+
+    user = await stage.store.users.record_login(home.owner_id)
+
+    assert await stage.direct.users.get(home.owner_id, consistent=True) == user

@@ -1,0 +1,497 @@
+"""What the surroundings do to a store: credentials, endpoints, proxies and certificates, missing and broken."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aioboto3
+import pytest
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioRefreshableCredentials
+from aiobotocore.session import get_session
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ProxyConnectionError,
+    SSLError,
+)
+
+from tests.wire.certificates import Authority
+from tests.wire.items import wiki_item
+from tests.wire.scripted_server import (
+    ScriptedServer,
+    Step,
+    half,
+    hang_up,
+    html,
+    http,
+    keep_silent,
+    refuse,
+    reply,
+    scripted_server,
+    sent,
+    tunnel_to,
+)
+from wikibot_store import ConfigurationError, RequestFailedError, StoreConfig, UnavailableError, WikibotStore
+
+# ---- what cannot be opened
+
+
+async def test_no_credentials() -> None:
+    """A session without credentials cannot be used."""
+    with pytest.raises(ConfigurationError, match="Unable to locate credentials") as caught:
+        await _open(StoreConfig(region="us-east-1"), aioboto3.Session())
+
+    assert isinstance(caught.value.__cause__, NoCredentialsError)
+
+
+async def test_no_region() -> None:
+    """A session without a region cannot be used if the config names none either."""
+    session = aioboto3.Session(aws_access_key_id="a", aws_secret_access_key="b")
+
+    with pytest.raises(ConfigurationError, match="You must specify a region") as caught:
+        await _open(StoreConfig(), session)
+
+    assert isinstance(caught.value.__cause__, NoRegionError)
+
+
+async def test_a_region_that_is_none(session: aioboto3.Session) -> None:
+    """What cannot be the name of a region is refused."""
+    with pytest.raises(ConfigurationError, match="'not a region!'") as caught:
+        await _open(StoreConfig(region="not a region!"), session)
+
+    assert isinstance(caught.value.__cause__, BotoCoreError)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["nonsense", "http://", "http://a b/", "http://127.0.0.1:abc", "http://127.0.0.1:99999", "http://[::1"],
+)
+async def test_a_malformed_endpoint_of_the_environment(
+    endpoint: str, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An endpoint that the environment names is checked when the store is opened."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
+
+    with pytest.raises(ConfigurationError) as caught:
+        await _open(StoreConfig(), session)
+
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize("endpoint", ["http://a b/", "http://127.0.0.1:abc", "http://127.0.0.1:99999", "http://u:p@a/"])
+async def test_a_malformed_endpoint_of_the_config(endpoint: str, session: aioboto3.Session) -> None:
+    """An endpoint that the config let pass is refused when the store is opened, and not by the first call."""
+    with pytest.raises((ConfigurationError, ValueError), match="endpoint"):
+        await _open(StoreConfig(endpoint_url=endpoint), session)
+
+
+async def test_a_session_with_a_config_of_its_own() -> None:
+    """A session's default client config would hide the store's settings: it is refused, with advice."""
+    botocore_session = get_session()
+    botocore_session.set_default_client_config(AioConfig(read_timeout=1))
+    session = aioboto3.Session("a", "b", region_name="us-east-1", botocore_session=botocore_session)
+
+    with pytest.raises(ConfigurationError, match=r"default client config.*use one without"):
+        await _open(StoreConfig(), session)
+
+
+async def _open(config: StoreConfig, session: aioboto3.Session) -> None:
+    async with WikibotStore.open(config, session=session):
+        pass
+
+
+# ---- what the session decides
+
+
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+async def test_the_environment_names_endpoint_region_and_credentials(
+    variable: str, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a session and with an empty config, the standard variables of AWS decide."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", server.url)
+    monkeypatch.setenv(variable, "eu-central-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    server.play(reply({}))
+
+    async with WikibotStore.open() as store:
+        await store.wikis.get("u-1", "notes")
+
+    assert _scope(server)[0] == "AKID"
+    assert _scope(server)[2:] == ["eu-central-1", "dynamodb", "aws4_request"]
+
+
+async def test_the_config_overrides_the_environment(
+    server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the config names counts more than the environment and the session."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
+    server.play(reply({}))
+
+    config = StoreConfig(endpoint_url=server.url, region="eu-central-1")
+    async with WikibotStore.open(config, session=session) as store:
+        await store.wikis.get("u-1", "notes")
+
+    assert _scope(server)[2] == "eu-central-1"
+
+
+def _scope(server: ScriptedServer) -> list[str]:
+    """Return the last request's access key, date, region, service and end of scope."""
+    return server.requests[-1].headers["authorization"].partition("Credential=")[2].partition(",")[0].split("/")
+
+
+class _Rotation:
+    """A source of temporary credentials: first it fails, then it gives new ones each time that it is asked."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.issued = 0
+        self._failures = list(failures)
+
+    async def __call__(self) -> dict[str, str]:
+        if self._failures:
+            raise self._failures.pop(0)
+        self.issued += 1
+        # So close to their end that botocore wants new ones before each request.
+        expiry = datetime.now(UTC) + timedelta(minutes=5)
+        return {
+            "access_key": f"AKID{self.issued}",
+            "secret_key": "secret",
+            "token": f"token-{self.issued}",
+            "expiry_time": expiry.isoformat(),
+        }
+
+
+async def _rotating_session(refresh: Any) -> aioboto3.Session:  # noqa: ANN401 - any coroutine function
+    metadata = await _Rotation()()
+    botocore_session = get_session()
+    botocore_session._credentials = AioRefreshableCredentials.create_from_metadata(  # type: ignore[attr-defined]  # has no other door
+        metadata, refresh, "test"
+    )
+    return aioboto3.Session(botocore_session=botocore_session, region_name="us-east-1")
+
+
+async def test_rotating_credentials(server: ScriptedServer) -> None:
+    """Each request is signed with the credentials of its moment."""
+    server.play(reply({}), reply({}))
+
+    session = await _rotating_session(_Rotation())
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
+        await store.wikis.get("u-1", "notes")
+        first = _scope(server)[0]
+        await store.wikis.get("u-1", "notes")
+
+    assert [first, _scope(server)[0]] == ["AKID1", "AKID2"]
+    assert [request.headers["x-amz-security-token"] for request in server.requests] == ["token-1", "token-2"]
+
+
+async def test_credentials_that_come_at_the_second_attempt(server: ScriptedServer) -> None:
+    """A source of credentials that fails once is asked again; the write that waits for it was never sent."""
+    server.play(reply({}))
+
+    session = await _rotating_session(_Rotation(CredentialRetrievalError(provider="test", error_msg="not yet")))
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
+        await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+
+    assert server.operations == ["PutItem"]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        CredentialRetrievalError(provider="test", error_msg="no"),
+        ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole"),
+        RuntimeError("Credentials were refreshed, but the refreshed credentials are still expired."),
+    ],
+    ids=["no answer", "refused", "expired"],
+)
+async def test_credentials_that_cannot_be_renewed(failure: Exception, server: ScriptedServer) -> None:
+    """Without valid credentials nothing is sent, and the error leads to why there are none."""
+    config = StoreConfig(endpoint_url=server.url, max_attempts=1)
+
+    async with WikibotStore.open(config, session=await _rotating_session(_Rotation(failure))) as store:
+        with pytest.raises(UnavailableError) as caught:
+            await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+
+    assert failure in (caught.value.__cause__, getattr(caught.value.__cause__, "__cause__", None))
+    assert server.requests == []
+
+
+async def test_credentials_that_do_not_come_in_time(server: ScriptedServer) -> None:
+    """The deadline covers the renewal of credentials."""
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    config = StoreConfig(endpoint_url=server.url, deadline=0.05)
+    async with WikibotStore.open(config, session=await _rotating_session(never)) as store:
+        with pytest.raises(UnavailableError, match="not refreshed in time") as caught:
+            await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+
+    assert isinstance(caught.value.__cause__, CredentialRetrievalError)
+
+
+# ---- what is at the endpoint
+
+
+async def test_a_dead_endpoint(session: aioboto3.Session) -> None:
+    """Where nobody listens, every attempt is refused, and the error names the endpoint."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and never listens
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        async with WikibotStore.open(StoreConfig(endpoint_url=url), session=session) as store:
+            with pytest.raises(UnavailableError, match=f"after 5 attempts: .*{url}.* up and reachable") as caught:
+                await store.wikis.get("u-1", "notes")
+
+    assert isinstance(caught.value.__cause__, EndpointConnectionError)
+
+
+async def test_an_endpoint_that_never_completes_the_connection(
+    server: ScriptedServer, session: aioboto3.Session
+) -> None:
+    """A connection that is not made within `connect_timeout` counts as not made: the write did not leave."""
+    # The server waits for a request, the client for a TLS handshake.
+    url = server.url.replace("http:", "https:")
+    config = StoreConfig(endpoint_url=url, connect_timeout=0.05, read_timeout=60, deadline=60, max_attempts=1)
+
+    async with WikibotStore.open(config, session=session) as store:
+        with pytest.raises(UnavailableError) as caught:
+            await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+
+    assert isinstance(caught.value.__cause__, ConnectTimeoutError)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (html(200), "HTTP 200 with text/html is no answer of DynamoDB's"),
+        (html(404), "HTTP 404 with text/html is no answer of DynamoDB's"),
+        (html(302), "HTTP 302 with text/html is no answer of DynamoDB's"),
+        (sent(http(200, b"pong")), "HTTP 200 with no content type is no answer of DynamoDB's"),
+        (sent(http(403, b'{"error": "forbidden"}')), "HTTP 403 with no content type is no answer of DynamoDB's"),
+    ],
+    ids=["page", "page not found", "redirect", "text", "other JSON"],
+)
+async def test_an_endpoint_that_is_not_dynamodb(
+    answer: Step, reason: str, server: ScriptedServer, store: WikibotStore
+) -> None:
+    """What answers in another language is not taken for DynamoDB, and is not followed elsewhere."""
+    server.default = answer
+
+    with pytest.raises(UnavailableError) as caught:
+        await store.wikis.get("u-1", "notes")
+
+    assert caught.value.reason == reason
+    assert caught.value.__cause__ is not None
+    assert {request.target for request in server.requests} == {"/"}
+
+
+@pytest.mark.parametrize("body", [b'{"Items": 5}', b'{"Items": ["x"]}', b'{"Items": [{"owner_id": "u"}]}', b"{}"])
+async def test_an_endpoint_that_answers_a_query_with_other_json(
+    body: bytes, server: ScriptedServer, store: WikibotStore
+) -> None:
+    """JSON that is no reply to a Query is no usable answer."""
+    server.default = sent(http(200, body))
+
+    with pytest.raises(UnavailableError):
+        await store.wikis.list_by_owner("u-1")
+
+
+async def test_an_endpoint_that_breaks_off(server: ScriptedServer, store: WikibotStore) -> None:
+    """Half an answer is none."""
+    server.default = half({"Item": wiki_item()})
+
+    with pytest.raises(UnavailableError) as caught:
+        await store.wikis.get("u-1", "notes")
+
+    assert isinstance(caught.value.__cause__, ConnectionClosedError)
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("ResourceNotFoundException", "no table 'my-wikis'.* `wikibot-store tables create` makes it"),
+        ("AccessDeniedException", "may not do this on table 'my-wikis'"),
+        ("ExpiredTokenException", "renew the credentials"),
+        ("UnrecognizedClientException", "check the credentials and the region"),
+        ("InvalidSignatureException", "the secret key is wrong, or this machine's clock is"),
+        ("ValidationException", "table 'my-wikis' may have been made with other keys"),
+    ],
+)
+async def test_a_refusal_comes_with_advice(
+    code: str, advice: str, server: ScriptedServer, session: aioboto3.Session
+) -> None:
+    """A refusal that can be mended says how, and leads to what DynamoDB said."""
+    server.play(refuse(code, "The key is not what it says"))
+
+    config = StoreConfig(endpoint_url=server.url, wikis_table="my-wikis")
+    async with WikibotStore.open(config, session=session) as store:
+        with pytest.raises(RequestFailedError, match=f"{code}: The key is not what it says; .*{advice}") as caught:
+            await store.wikis.get("u-1", "notes")
+
+    assert caught.value.code == code
+    assert isinstance(caught.value.__cause__, ClientError)
+
+
+@pytest.mark.parametrize("code", ["ValidationException", "SomethingNewException"])
+async def test_a_refusal_comes_without_advice(code: str, server: ScriptedServer, store: WikibotStore) -> None:
+    """Where the library has nothing to add, DynamoDB's own words stand alone."""
+    server.play(refuse(code, "Limit is too low"))
+
+    with pytest.raises(RequestFailedError) as caught:
+        await store.wikis.get("u-1", "notes")
+
+    assert caught.value.message == "Limit is too low"
+
+
+# ---- HTTPS
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority that nobody knows."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def _trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the environment trust it."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
+
+
+@pytest.fixture
+async def secure(authority: Authority) -> AsyncIterator[ScriptedServer]:
+    """A scripted server that speaks HTTPS."""
+    async with scripted_server(authority.server_context("127.0.0.1")) as server:
+        yield server
+
+
+@pytest.mark.usefixtures("_trusted")
+async def test_https(secure: ScriptedServer, session: aioboto3.Session) -> None:
+    """The certificate is checked against AWS_CA_BUNDLE."""
+    secure.play(reply({"Item": wiki_item()}))
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=secure.url), session=session) as store:
+        assert await store.wikis.get("u-1", "notes") is not None
+
+
+async def test_https_from_an_unknown_authority(secure: ScriptedServer, session: aioboto3.Session) -> None:
+    """A certificate that nobody known has signed is refused at once: it does not get better."""
+    await _expect_a_certificate_to_be_refused(secure.url, session)
+
+    assert secure.requests == []
+
+
+@pytest.mark.usefixtures("_trusted")
+async def test_https_for_another_host(authority: Authority, session: aioboto3.Session) -> None:
+    """A certificate that was made out to somebody else is refused at once."""
+    async with scripted_server(authority.server_context("127.0.0.2")) as server:
+        await _expect_a_certificate_to_be_refused(server.url, session)
+
+    assert server.requests == []
+
+
+async def _expect_a_certificate_to_be_refused(url: str, session: aioboto3.Session) -> None:
+    async with WikibotStore.open(StoreConfig(endpoint_url=url), session=session) as store:
+        with pytest.raises(UnavailableError, match="CERTIFICATE_VERIFY_FAILED") as caught:
+            await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+
+    assert caught.value.attempts == 1
+    assert isinstance(caught.value.__cause__, SSLError)
+
+
+# ---- proxies
+
+
+async def test_a_proxy_carries_the_requests(
+    server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy of the environment gets the requests, whole, and the user name that it wants."""
+    monkeypatch.setenv("HTTP_PROXY", server.url.replace("http://", "http://user:secret@"))
+    server.play(reply({"Item": wiki_item()}), reply({"Item": wiki_item()}))
+
+    async with WikibotStore.open(StoreConfig(endpoint_url="http://dynamodb.invalid:8000"), session=session) as store:
+        assert await store.wikis.get("u-1", "notes") is not None
+        assert await store.wikis.get("u-1", "notes") is not None
+
+    assert [request.target for request in server.requests] == ["http://dynamodb.invalid:8000"] * 2
+    assert server.requests[0].headers["host"] == "dynamodb.invalid:8000"
+    assert server.requests[0].headers["proxy-authorization"].startswith("Basic ")
+
+
+async def test_no_proxy(server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that NO_PROXY names is asked directly."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server.play(reply({}))
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
+        await store.wikis.get("u-1", "notes")
+
+    assert server.requests[0].target == "/"
+
+
+async def test_a_dead_proxy(session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no proxy listens nothing leaves, and the error names the proxy without its password."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and never listens
+        monkeypatch.setenv("HTTP_PROXY", f"http://user:secret@127.0.0.1:{taken.getsockname()[1]}")
+        async with WikibotStore.open(StoreConfig(endpoint_url="http://dynamodb.invalid"), session=session) as store:
+            with pytest.raises(UnavailableError, match="proxy") as caught:
+                await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+
+    assert isinstance(caught.value.__cause__, ProxyConnectionError)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("_trusted")
+async def test_https_through_a_proxy(
+    server: ScriptedServer, secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An HTTPS endpoint is reached through the proxy's tunnel, for all requests of a connection."""
+    monkeypatch.setenv("HTTPS_PROXY", server.url)
+    server.play(tunnel_to(secure.url))
+    secure.play(reply({"Item": wiki_item()}), reply({"Item": wiki_item()}))
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=secure.url), session=session) as store:
+        assert await store.wikis.get("u-1", "notes") is not None
+        assert await store.wikis.get("u-1", "notes") is not None
+
+    assert server.operations == ["CONNECT"]
+    assert secure.operations == ["GetItem", "GetItem"]
+
+
+async def test_https_through_a_proxy_from_an_unknown_authority(
+    server: ScriptedServer, secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tunnel changes nothing about whose certificates are trusted: a proxy cannot pass itself off as DynamoDB."""
+    monkeypatch.setenv("HTTPS_PROXY", server.url)
+    server.default = tunnel_to(secure.url)
+
+    await _expect_a_certificate_to_be_refused(secure.url, session)
+
+    assert secure.requests == []
+
+
+@pytest.mark.parametrize("answer", [html(407), hang_up, keep_silent], ids=["refuses", "hangs up", "keeps silent"])
+async def test_a_proxy_that_opens_no_tunnel(
+    answer: Step, server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a tunnel nothing is read, whatever the proxy does instead."""
+    monkeypatch.setenv("HTTPS_PROXY", server.url)
+    server.default = answer
+    config = StoreConfig(endpoint_url="https://dynamodb.invalid", max_attempts=2, read_timeout=0.1)
+
+    async with WikibotStore.open(config, session=session) as store:
+        with pytest.raises(UnavailableError) as caught:
+            await store.wikis.get("u-1", "notes")
+
+    assert isinstance(caught.value.__cause__, BotoCoreError)

@@ -1,0 +1,259 @@
+"""What is sent: the body, the headers and the signature of each kind of request."""
+
+import re
+
+import aioboto3
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from tests.wire.items import wiki_item, wiki_key
+from tests.wire.scripted_server import REQUEST_ID, Request, ScriptedServer, failed, http, refuse, reply, sent
+from wikibot_store import RequestFailedError, StoreConfig, WikibotStore
+from wikibot_store._items import timestamp
+
+
+async def test_get_item(server: ScriptedServer, store: WikibotStore) -> None:
+    """A read is a GetItem with the key, in compact JSON."""
+    server.play(reply({"Item": wiki_item()}))
+
+    wiki = await store.wikis.require("u-1", "notes")
+
+    assert wiki.display_name == "Notes"
+    assert server.operations == ["GetItem"]
+    assert server.requests[0].body == (
+        b'{"TableName":"wikis","Key":{"owner_id":{"S":"u-1"},"wiki_slug":{"S":"notes"}},"ConsistentRead":false}'
+    )
+
+
+async def test_query(server: ScriptedServer, store: WikibotStore) -> None:
+    """A page is a Query for one item more than it holds, and the next one starts behind its last item."""
+    server.play(reply({"Items": [wiki_item("na"), wiki_item("nb")]}), reply({"Items": []}))
+
+    page = await store.wikis.list_by_owner("u-1", limit=1, prefix="n", descending=True, consistent=True)
+    await store.wikis.list_by_owner("u-1", limit=1, prefix="n", descending=True, cursor=page.cursor)
+
+    request = {
+        "TableName": "wikis",
+        "KeyConditionExpression": "(#0 = :0) AND (begins_with(#1, :1))",
+        "ExpressionAttributeNames": {"#0": "owner_id", "#1": "wiki_slug"},
+        "ExpressionAttributeValues": {":0": {"S": "u-1"}, ":1": {"S": "n"}},
+        "ScanIndexForward": False,
+        "Limit": 2,
+    }
+    assert server.operations == ["Query", "Query"]
+    assert server.requests[0].json == request | {"ConsistentRead": True}
+    assert server.requests[1].json == request | {"ConsistentRead": False, "ExclusiveStartKey": wiki_key("na")}
+
+
+async def test_put_item(server: ScriptedServer, store: WikibotStore) -> None:
+    """A create is a PutItem on condition that the key is free; it asks for the item that it may collide with."""
+    server.play(reply({}))
+
+    wiki = await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+
+    (request,) = server.requests
+    assert request.operation == "PutItem"
+    assert request.json == {
+        "TableName": "wikis",
+        "Item": {
+            **wiki_item(),
+            "uid": {"S": wiki.uid},
+            "created_at": {"S": timestamp(wiki.created_at)},
+            "updated_at": {"S": timestamp(wiki.created_at)},
+            "write_id": request.json["Item"]["write_id"],
+        },
+        "ConditionExpression": "attribute_not_exists(#0)",
+        "ExpressionAttributeNames": {"#0": "owner_id"},
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    assert re.fullmatch("[0-9a-f]{24}", request.json["Item"]["write_id"]["S"])
+
+
+async def test_update_item(server: ScriptedServer, store: WikibotStore) -> None:
+    """A versioned update is an UpdateItem on condition of existence and version that returns the new item."""
+    server.play(reply({"Attributes": wiki_item(version=4)}))
+
+    wiki = await store.wikis.update("u-1", "notes", expected_version=3, display_name="N", mcp_token_hash=None)
+
+    assert wiki.version == 4
+    (request,) = server.requests
+    assert request.operation == "UpdateItem"
+    values = request.json["ExpressionAttributeValues"]
+    assert request.json == {
+        "TableName": "wikis",
+        "Key": wiki_key(),
+        "UpdateExpression": "SET #0 = :0, #1 = :1, #2 = :2, #3 = :3 REMOVE #4",
+        "ConditionExpression": "(attribute_exists(#5)) AND (#1 = :4)",
+        "ExpressionAttributeNames": {
+            "#0": "display_name",
+            "#1": "version",
+            "#2": "updated_at",
+            "#3": "write_id",
+            "#4": "mcp_token_hash",
+            "#5": "owner_id",
+        },
+        "ExpressionAttributeValues": {
+            ":0": {"S": "N"},
+            ":1": {"N": "4"},
+            ":2": values[":2"],
+            ":3": values[":3"],
+            ":4": {"N": "3"},
+        },
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        "ReturnValues": "ALL_NEW",
+    }
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", values[":2"]["S"])
+    assert re.fullmatch("[0-9a-f]{24}", values[":3"]["S"])
+
+
+async def test_transact_write_items(server: ScriptedServer, store: WikibotStore) -> None:
+    """A user is created with its claims in one TransactWriteItems, whose token is the write's id."""
+    server.play(reply({}))
+
+    user = await store.users.create(id="u-1", oauth_provider="github", oauth_provider_sub="4711", username="ada")
+
+    (request,) = server.requests
+    token = request.json["ClientRequestToken"]
+    created_at = {"S": timestamp(user.created_at)}
+    not_others = {
+        "ConditionExpression": "(attribute_not_exists(#0)) OR (#0 = :0)",
+        "ExpressionAttributeNames": {"#0": "user_id"},
+        "ExpressionAttributeValues": {":0": {"S": "u-1"}},
+    }
+    actions = [
+        {
+            "Item": {
+                "id": {"S": "u-1"},
+                "oauth_provider": {"S": "github"},
+                "oauth_provider_sub": {"S": "4711"},
+                "username": {"S": "ada"},
+                "tier": {"S": "free"},
+                "status": {"S": "active"},
+                "wiki_count": {"N": "0"},
+                "created_at": created_at,
+                "updated_at": created_at,
+                "version": {"N": "1"},
+            },
+            "ConditionExpression": "attribute_not_exists(#0)",
+            "ExpressionAttributeNames": {"#0": "id"},
+        },
+        {"Item": {"id": {"S": "claim#oauth#github#4711"}, "user_id": {"S": "u-1"}}, **not_others},
+        {"Item": {"id": {"S": "claim#username#ada"}, "user_id": {"S": "u-1"}}, **not_others},
+    ]
+    for action in actions:
+        action["Item"]["write_id"] = {"S": token}  # type: ignore[index]  # a dict of dicts
+        action |= {"TableName": "users", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    assert request.operation == "TransactWriteItems"
+    assert request.json == {"TransactItems": [{"Put": action} for action in actions], "ClientRequestToken": token}
+    assert re.fullmatch("[0-9a-f]{24}", token)
+
+
+async def test_headers(server: ScriptedServer, store: WikibotStore) -> None:
+    """A request says what DynamoDB needs to know, asks for no compression, and sends no cookie back."""
+    server.play(sent(http(200, b"{}", set_cookie="flavour=oatmeal")), reply({}))
+
+    await store.wikis.get("u-1", "notes")
+    await store.wikis.get("u-1", "notes")
+
+    first, second = server.requests
+    assert (first.method, first.target) == ("POST", "/")
+    assert first.headers["host"] == server.url.removeprefix("http://")
+    assert first.headers["content-type"] == "application/x-amz-json-1.0"
+    assert first.headers["x-amz-target"] == "DynamoDB_20120810.GetItem"
+    assert first.headers["accept-encoding"] == "identity"
+    assert first.headers["content-length"] == str(len(first.body))
+    assert "cookie" not in second.headers
+
+
+@pytest.mark.parametrize("token", [None, "session-token"])
+async def test_signature(server: ScriptedServer, token: str | None) -> None:
+    """What arrives carries the signature that botocore computes for it, with and without a session token."""
+    session = aioboto3.Session("AKID", "secret", token, region_name="eu-central-1")
+    server.play(reply({}))
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
+        await store.wikis.get("u-1", "notes")
+
+    (request,) = server.requests
+    assert request.headers.get("x-amz-security-token") == token
+    assert request.headers["authorization"].rpartition("=")[2] == _signature(server, request)
+
+
+def _signature(server: ScriptedServer, request: Request) -> str:
+    signer = SigV4Auth(Credentials("AKID", "secret"), "dynamodb", "eu-central-1")
+    signed = re.search("SignedHeaders=([^,]+)", request.headers["authorization"])
+    assert signed is not None
+    headers = {name: request.headers[name] for name in signed[1].split(";")}
+    copy = AWSRequest("POST", server.url + request.target, headers, request.body)
+    copy.context["timestamp"] = headers["x-amz-date"]
+    signature: str = signer.signature(signer.string_to_sign(copy, signer.canonical_request(copy)), copy)
+    return signature
+
+
+async def test_every_attempt_sends_the_same_bytes(server: ScriptedServer, store: WikibotStore) -> None:
+    """A call is encoded once: a retry sends the same body, with the same idempotency token."""
+    server.play(failed, refuse("TransactionInProgressException"), reply({}))
+
+    await store.users.create(oauth_provider="github", oauth_provider_sub="4711")
+
+    first, second, third = server.requests
+    assert first.json["ClientRequestToken"]
+    assert first.body == second.body == third.body
+
+
+async def test_two_calls_have_tokens_of_their_own(server: ScriptedServer, store: WikibotStore) -> None:
+    """Two calls never share an idempotency token."""
+    server.play(reply({}), reply({}))
+
+    await store.users.create(oauth_provider="github", oauth_provider_sub="1")
+    await store.users.create(oauth_provider="github", oauth_provider_sub="2")
+
+    first, second = server.requests
+    assert first.json["ClientRequestToken"] != second.json["ClientRequestToken"]
+
+
+async def test_a_path_in_the_endpoint_is_kept(server: ScriptedServer, session: aioboto3.Session) -> None:
+    """An endpoint may lie below a path."""
+    server.play(reply({}))
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=f"{server.url}/below/"), session=session) as store:
+        await store.wikis.get("u-1", "notes")
+
+    assert server.requests[0].target == "/below/"
+
+
+async def test_the_ordinary_client_shares_the_connections(server: ScriptedServer, store: WikibotStore) -> None:
+    """What the aiobotocore client sends goes over the connection that the store has opened."""
+    server.play(reply({}), reply({"TableNames": ["users"]}))
+
+    await store.wikis.get("u-1", "notes")
+    tables = await (await store.client()).list_tables()
+
+    assert tables["TableNames"] == ["users"]
+    assert server.connections == 1
+
+
+async def test_a_refusal_names_the_request(server: ScriptedServer, store: WikibotStore) -> None:
+    """An error that DynamoDB answered carries its operation, code, message and request id."""
+    server.play(refuse("SomethingNewException", "what it says"))
+
+    with pytest.raises(RequestFailedError) as caught:
+        await store.wikis.get("u-1", "notes")
+
+    assert (caught.value.operation, caught.value.code) == ("GetItem", "SomethingNewException")
+    assert (caught.value.message, caught.value.request_id) == ("what it says", REQUEST_ID)
+
+
+async def test_a_refusal_may_spell_its_message_either_way(server: ScriptedServer, store: WikibotStore) -> None:
+    """The message of an error is found as `message` and as `Message`, and may be missing."""
+    server.play(
+        sent(http(400, b'{"__type": "X", "Message": "capital"}')),
+        sent(http(400, b'{"__type": "X"}')),
+    )
+
+    with pytest.raises(RequestFailedError, match="was refused with X: capital"):
+        await store.wikis.get("u-1", "notes")
+    with pytest.raises(RequestFailedError, match="was refused with X: no message"):
+        await store.wikis.get("u-1", "notes")

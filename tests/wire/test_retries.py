@@ -1,0 +1,324 @@
+"""What is sent again, how often, and what a call that finds no answer raises."""
+
+import asyncio
+
+import aioboto3
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ReadTimeoutError,
+)
+from msgspec import DecodeError
+
+from tests.wire.items import wiki_item, wiki_key
+from tests.wire.scripted_server import (
+    ScriptedServer,
+    Step,
+    damaged,
+    failed,
+    half,
+    hang_up,
+    html,
+    http,
+    keep_silent,
+    refuse,
+    reply,
+    reset,
+    sent,
+)
+from wikibot_store import (
+    AlreadyExistsError,
+    NotFoundError,
+    RequestFailedError,
+    StoreConfig,
+    ThrottledError,
+    UnavailableError,
+    WikibotStore,
+    WriteOutcomeUnknownError,
+)
+from wikibot_store._wire import ExhaustedError, _retry
+
+THROTTLES = {
+    code: refuse(code)
+    for code in ("ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException")
+}
+COLLISIONS = {
+    "conflict": refuse("TransactionConflictException"),
+    "cancelled by conflicts": refuse(
+        "TransactionCanceledException",
+        CancellationReasons=[{"Code": "TransactionConflict"}, {"Code": "None"}, {"Code": "ThrottlingError"}],
+    ),
+}
+AMBIGUOUS = {
+    "server failed": failed,
+    "server says unavailable": refuse("ServiceUnavailable", status=503),
+    "transaction in progress": refuse("TransactionInProgressException"),
+    "gateway's page": html(502),
+    "page with success": html(200),
+    "page not found": html(404),
+    "redirect": html(307),
+    "hang-up": hang_up,
+    "reset": reset,
+    "half an answer": half({"Item": wiki_item()}),
+    "wrong checksum": damaged({"Item": wiki_item()}),
+    "broken JSON": sent(http(200, b'{"Item": {')),
+    "nothing in it": sent(http(200, b"")),
+    "JSON that is no error": sent(http(400, b"[]")),
+}
+TRANSIENT = THROTTLES | COLLISIONS | AMBIGUOUS
+FINAL = {
+    code: refuse(code, status=status)
+    for code, status in {
+        "AccessDeniedException": 400,
+        "ExpiredTokenException": 400,
+        "InvalidSignatureException": 400,
+        "ItemCollectionSizeLimitExceededException": 400,
+        "ResourceNotFoundException": 400,
+        "UnrecognizedClientException": 400,
+        "ValidationException": 400,
+        "NotImplementedYet": 501,
+    }.items()
+}
+
+
+def _by_name(*groups: dict[str, Step]) -> pytest.MarkDecorator:
+    steps = {name: step for group in groups for name, step in group.items()}
+    return pytest.mark.parametrize("fault", steps.values(), ids=steps.keys())
+
+
+@_by_name(TRANSIENT)
+async def test_a_passing_trouble_is_overcome(fault: Step, server: ScriptedServer, store: WikibotStore) -> None:
+    """What may go away is met by sending again, until the answer is there."""
+    server.play(fault, fault, reply({"Item": wiki_item()}))
+
+    wiki = await store.wikis.require("u-1", "notes")
+
+    assert wiki.wiki_slug == "notes"
+    assert server.operations == ["GetItem"] * 3
+
+
+@_by_name(FINAL)
+async def test_a_refusal_for_good_is_not_sent_again(fault: Step, server: ScriptedServer, store: WikibotStore) -> None:
+    """What will not go away is reported after one attempt."""
+    server.play(fault)
+
+    with pytest.raises(RequestFailedError) as caught:
+        await store.wikis.get("u-1", "notes")
+
+    assert isinstance(caught.value.__cause__, ClientError)
+    assert caught.value.__cause__.response["Error"]["Code"] == caught.value.code
+
+
+@_by_name(FINAL)
+async def test_a_write_refused_for_good_was_not_applied(
+    fault: Step, server: ScriptedServer, store: WikibotStore
+) -> None:
+    """A write that is refused at its first attempt is reported as refused: there is nothing unknown about it."""
+    server.play(fault)
+
+    with pytest.raises(RequestFailedError):
+        await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+
+
+async def test_a_failed_condition_is_not_sent_again(server: ScriptedServer, store: WikibotStore) -> None:
+    """A condition that failed at the first attempt is reported as what it means."""
+    server.play(refuse("ConditionalCheckFailedException", Item=wiki_item()), refuse("ConditionalCheckFailedException"))
+
+    with pytest.raises(AlreadyExistsError):
+        await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+    with pytest.raises(NotFoundError):
+        await store.wikis.update("u-1", "notes", display_name="N", expected_version=1)
+
+
+async def test_a_transaction_cancelled_by_a_condition_is_not_sent_again(
+    server: ScriptedServer, store: WikibotStore
+) -> None:
+    """One failed condition makes a cancelled transaction final, whatever its other actions met."""
+    reasons = [{"Code": "TransactionConflict"}, {"Code": "ConditionalCheckFailed"}]
+    server.play(refuse("TransactionCanceledException", CancellationReasons=reasons))
+
+    with pytest.raises(AlreadyExistsError) as caught:
+        await store.users.create(oauth_provider="github", oauth_provider_sub="4711")
+
+    assert caught.value.field == "oauth"
+
+
+async def test_a_transaction_cancelled_for_another_reason_is_refused(
+    server: ScriptedServer, store: WikibotStore
+) -> None:
+    """A transaction that DynamoDB finds invalid is no duplicate."""
+    reasons = [{"Code": "ValidationError"}, {"Code": "None"}]
+    server.play(refuse("TransactionCanceledException", CancellationReasons=reasons))
+
+    with pytest.raises(RequestFailedError) as caught:
+        await store.users.create(oauth_provider="github", oauth_provider_sub="4711")
+
+    assert caught.value.code == "TransactionCanceledException"
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+@_by_name(THROTTLES)
+async def test_throttled_every_time(
+    fault: Step, attempts: int, server: ScriptedServer, session: aioboto3.Session
+) -> None:
+    """A call that is throttled at every attempt says so, and what it was told last; nothing was written."""
+    config = StoreConfig(endpoint_url=server.url, max_attempts=attempts)
+    server.play(*[fault] * attempts)
+
+    async with WikibotStore.open(config, session=session) as store:
+        with pytest.raises(ThrottledError) as caught:
+            await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+
+    assert (caught.value.operation, caught.value.attempts) == ("PutItem", attempts)
+    assert isinstance(caught.value.__cause__, ClientError)
+
+
+@_by_name(COLLISIONS)
+async def test_colliding_every_time(fault: Step, server: ScriptedServer, session: aioboto3.Session) -> None:
+    """A write that collides with other transactions every time was not applied, and is not called throttled."""
+    server.play(fault, fault)
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url, max_attempts=2), session=session) as store:
+        with pytest.raises(UnavailableError) as caught:
+            await store.users.create(oauth_provider="github", oauth_provider_sub="4711")
+
+    assert type(caught.value) is UnavailableError
+    assert caught.value.attempts == 2
+    assert isinstance(caught.value.__cause__, ClientError)
+
+
+@_by_name(AMBIGUOUS)
+async def test_no_answer_every_time(fault: Step, server: ScriptedServer, session: aioboto3.Session) -> None:
+    """A read without an answer in so many attempts tells their number and the last trouble."""
+    server.play(fault, fault)
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url, max_attempts=2), session=session) as store:
+        with pytest.raises(UnavailableError) as caught:
+            await store.wikis.get("u-1", "notes")
+
+    assert (caught.value.operation, caught.value.attempts) == ("GetItem", 2)
+    assert caught.value.__cause__ is not None
+    assert caught.value.reason == str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        (failed, ClientError),
+        (hang_up, ConnectionClosedError),
+        (reset, ConnectionClosedError),
+        (half({}), ConnectionClosedError),
+        (sent(http(200, b'{"Item": {')), DecodeError),
+    ],
+    ids=["failed", "hang-up", "reset", "half", "broken JSON"],
+)
+async def test_the_cause_is_kept(
+    fault: Step, cause: type[Exception], server: ScriptedServer, session: aioboto3.Session
+) -> None:
+    """The library's error leads to the original one."""
+    server.play(fault)
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url, max_attempts=1), session=session) as store:
+        with pytest.raises(UnavailableError) as caught:
+            await store.wikis.get("u-1", "notes")
+
+    assert isinstance(caught.value.__cause__, cause)
+
+
+async def test_silence_is_broken_off_and_sent_again(server: ScriptedServer, session: aioboto3.Session) -> None:
+    """An attempt that gets no answer within `read_timeout` makes room for the next one."""
+    server.play(keep_silent)
+    server.default = reply({"Item": wiki_item()})
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url, read_timeout=0.1), session=session) as store:
+        assert await store.wikis.get("u-1", "notes") is not None
+
+
+async def test_the_deadline_ends_an_attempt(server: ScriptedServer, session: aioboto3.Session) -> None:
+    """A deadline shorter than `read_timeout` ends the only attempt that there was time for."""
+    server.default = keep_silent
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=0.05), session=session) as store:
+        with pytest.raises(UnavailableError) as caught:
+            await store.wikis.get("u-1", "notes")
+
+    assert caught.value.attempts == 1
+    assert isinstance(caught.value.__cause__, ReadTimeoutError)
+
+
+async def test_the_deadline_ends_a_write(server: ScriptedServer, session: aioboto3.Session) -> None:
+    """A write that was sent and not answered before the deadline may have been applied."""
+    server.default = keep_silent
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=0.05), session=session) as store:
+        with pytest.raises(WriteOutcomeUnknownError) as caught:
+            await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+
+    assert (caught.value.table, caught.value.operation) == ("wikis", "PutItem")
+    assert caught.value.key == {"owner_id": "u-1", "wiki_slug": "notes"}
+    assert isinstance(caught.value.__cause__, ReadTimeoutError)
+
+
+async def test_the_deadline_covers_all_attempts(server: ScriptedServer, session: aioboto3.Session) -> None:
+    """Attempts that each stay within their limit end together at the deadline."""
+    config = StoreConfig(endpoint_url=server.url, max_attempts=1_000, read_timeout=0.01, deadline=0.2)
+    server.default = keep_silent
+
+    async with WikibotStore.open(config, session=session) as store:
+        with pytest.raises(UnavailableError) as caught:
+            await store.wikis.get("u-1", "notes")
+
+    assert 1 < caught.value.attempts < 1_000
+
+
+async def test_the_deadline_covers_all_requests_of_a_call(server: ScriptedServer, session: aioboto3.Session) -> None:
+    """A page that DynamoDB never fills is given up at the deadline."""
+    server.default = reply({"Items": [], "LastEvaluatedKey": wiki_key()})
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=0.3), session=session) as store:
+        with pytest.raises(UnavailableError):
+            await store.wikis.list_by_owner("u-1")
+
+    assert len(server.requests) > 1
+
+
+async def test_no_attempt_is_made_after_the_deadline(store: WikibotStore) -> None:
+    """A request of a call whose time is up is not sent."""
+    too_late = asyncio.get_running_loop().time()
+
+    with pytest.raises(ExhaustedError, match="no answer before the deadline"):
+        await store._wire.call("GetItem", {}, bytes, deadline=too_late)
+
+
+async def test_the_deadline_covers_the_waits(
+    server: ScriptedServer, store: WikibotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call does not wait for a retry that would come too late."""
+    # Full jitter: a wait of next to nothing stays possible, once in a billion runs.
+    monkeypatch.setattr(_retry, "_BASE_DELAY", 1e10)
+    monkeypatch.setattr(_retry, "_MAX_DELAY", 1e10)
+    server.play(failed)
+
+    with pytest.raises(UnavailableError) as caught:
+        await store.wikis.get("u-1", "notes")
+
+    assert caught.value.attempts == 1
+
+
+async def test_an_outage_uses_up_the_quota_of_retries(server: ScriptedServer, store: WikibotStore) -> None:
+    """In an outage the retries of all calls run out, so that each call is one request; success brings them back."""
+    server.default = failed
+    for _ in range(26):
+        with pytest.raises(UnavailableError):
+            await store.wikis.get("u-1", "notes")
+    with pytest.raises(UnavailableError) as caught:
+        await store.wikis.get("u-1", "notes")
+    assert caught.value.attempts == 1
+
+    server.default = reply({})
+    for _ in range(5):
+        await store.wikis.get("u-1", "notes")
+    server.play(failed)
+
+    assert await store.wikis.get("u-1", "notes") is None

@@ -1,0 +1,139 @@
+"""Listings, page by page: what is asked for, when, and where a listing ends."""
+
+import pytest
+
+from tests.wire.items import wiki_item, wiki_key
+from tests.wire.scripted_server import ScriptedServer, Step, failed, refuse, reply
+from wikibot_store import CorruptItemError, RequestFailedError, WikibotStore
+
+
+def _page(*slugs: str, more: bool) -> Step:
+    """Answer with these wikis; `more`: DynamoDB does not know whether they were the last."""
+    behind = {"LastEvaluatedKey": wiki_key(slugs[-1] if slugs else "filtered")} if more else {}
+    return reply({"Items": [wiki_item(slug) for slug in slugs], **behind})
+
+
+async def test_a_stream_asks_when_the_consumer_gets_there(server: ScriptedServer, store: WikibotStore) -> None:
+    """The next Query is sent when the items of the one before are used up, and not earlier."""
+    used = reply({"Item": wiki_item()})
+    server.play(_page("a", "b", more=True), used, used, _page("c", more=False), used)
+
+    async for wiki in store.wikis.iter_by_owner("u-1", page_size=2):
+        await store.wikis.get("u-1", wiki.wiki_slug)
+
+    assert server.operations == ["Query", "GetItem", "GetItem", "Query", "GetItem"]
+    first, second = server.requests[0], server.requests[3]
+    assert first.json["Limit"] == second.json["Limit"] == 2
+    assert "ExclusiveStartKey" not in first.json
+    assert second.json["ExclusiveStartKey"] == wiki_key("b")
+
+
+async def test_a_stream_asks_for_nothing_unless_it_is_consumed(server: ScriptedServer, store: WikibotStore) -> None:
+    """Making a stream sends nothing."""
+    store.wikis.iter_by_owner("u-1")
+
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_stream_stops_with_its_consumer(count: int, server: ScriptedServer, store: WikibotStore) -> None:
+    """A consumer that has enough pays for no further Query, not even at the end of a page."""
+    server.play(_page("a", "b", more=True), reply({}))
+    wikis = store.wikis.iter_by_owner("u-1", page_size=2)
+
+    for _ in range(count):
+        await anext(wikis)
+    await store.wikis.get("u-1", "something-else")
+
+    assert server.operations == ["Query", "GetItem"]
+
+
+async def test_a_stream_passes_over_empty_pages(server: ScriptedServer, store: WikibotStore) -> None:
+    """A page of which the filter left nothing is not the end."""
+    server.play(_page(more=True), _page("a", more=True), _page(more=False))
+
+    wikis = [wiki.wiki_slug async for wiki in store.wikis.iter_by_owner("u-1")]
+
+    assert wikis == ["a"]
+    assert len(server.requests) == 3
+
+
+async def test_a_stream_survives_a_failed_page(server: ScriptedServer, store: WikibotStore) -> None:
+    """Trouble in the middle of a stream is met by asking for the same page again."""
+    server.play(_page("a", more=True), failed, _page("b", more=False))
+
+    wikis = [wiki.wiki_slug async for wiki in store.wikis.iter_by_owner("u-1")]
+
+    assert wikis == ["a", "b"]
+    assert server.requests[1].body == server.requests[2].body
+
+
+async def test_a_stream_ends_with_an_error(server: ScriptedServer, store: WikibotStore) -> None:
+    """A page that is refused ends the stream after what came before it."""
+    server.play(_page("a", more=True), refuse("AccessDeniedException"))
+    wikis = store.wikis.iter_by_owner("u-1")
+
+    assert (await anext(wikis)).wiki_slug == "a"
+    with pytest.raises(RequestFailedError):
+        await anext(wikis)
+    with pytest.raises(StopAsyncIteration):
+        await anext(wikis)
+
+
+async def test_a_short_page_is_filled(server: ScriptedServer, store: WikibotStore) -> None:
+    """Where DynamoDB cuts a page short, further Queries fill it to its limit."""
+    server.play(_page("a", more=True), _page(more=True), _page("b", "c", "d", more=True))
+
+    page = await store.wikis.list_by_owner("u-1", limit=3)
+
+    assert [wiki.wiki_slug for wiki in page] == ["a", "b", "c"]
+    assert page.cursor is not None
+    assert [request.json.get("ExclusiveStartKey") for request in server.requests] == [
+        None,
+        wiki_key("a"),
+        wiki_key("filtered"),
+    ]
+
+
+async def test_the_next_page_starts_behind_the_last_item(server: ScriptedServer, store: WikibotStore) -> None:
+    """A cursor leads on from the last item of its page, though DynamoDB had read further."""
+    server.play(_page("a", "b", "c", more=True), _page("c", more=False))
+
+    page = await store.wikis.list_by_owner("u-1", limit=2)
+    rest = await store.wikis.list_by_owner("u-1", limit=2, cursor=page.cursor)
+
+    assert [wiki.wiki_slug for wiki in page] == ["a", "b"]
+    assert [wiki.wiki_slug for wiki in rest] == ["c"]
+    assert rest.cursor is None
+    assert server.requests[1].json["ExclusiveStartKey"] == wiki_key("b")
+
+
+async def test_a_full_last_page_has_no_cursor(server: ScriptedServer, store: WikibotStore) -> None:
+    """A page that holds its limit and the end of the listing leads nowhere, even if DynamoDB cannot know that."""
+    server.play(_page("a", "b", more=True), _page(more=False))
+
+    page = await store.wikis.list_by_owner("u-1", limit=2)
+
+    assert [wiki.wiki_slug for wiki in page] == ["a", "b"]
+    assert page.cursor is None
+
+
+async def test_an_empty_listing(server: ScriptedServer, store: WikibotStore) -> None:
+    """A listing of nothing is an empty page without a cursor."""
+    server.play(_page(more=False))
+
+    page = await store.wikis.list_by_owner("u-1")
+
+    assert page.items == []
+    assert page.cursor is None
+
+
+async def test_a_corrupt_item_is_named(server: ScriptedServer, store: WikibotStore) -> None:
+    """A listing that meets an item which does not decode says which it is."""
+    server.play(reply({"Items": [wiki_item("a"), wiki_item("b") | {"created_at": {"S": "yesterday"}}]}))
+
+    with pytest.raises(CorruptItemError) as caught:
+        await store.wikis.list_by_owner("u-1")
+
+    assert caught.value.table == "wikis"
+    assert caught.value.key == {"owner_id": "u-1", "wiki_slug": "b"}
