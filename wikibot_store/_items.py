@@ -50,6 +50,22 @@ def epoch(moment: datetime) -> int:
     return (_aware(moment) - _EPOCH) // timedelta(seconds=1)
 
 
+def check_time(field: str, moment: datetime) -> datetime:
+    """Return `moment` if it is an aware datetime.
+
+    Raises:
+        TypeError: It is no datetime.
+        ValueError: It is naive.
+
+    """
+    if not isinstance(moment, datetime):
+        raise TypeError(f"{field} must be datetime, not {type(moment).__name__}")
+    try:
+        return _aware(moment)
+    except ValueError as error:
+        raise ValueError(f"{field}: {error}") from error
+
+
 def _aware(moment: datetime) -> datetime:
     if moment.utcoffset() is None:
         raise ValueError("the datetime is naive: give it a time zone, such as datetime.now(UTC)")

@@ -132,10 +132,16 @@ def new_write_id() -> str:
     return secrets.token_hex(12)
 
 
+def check_whole(name: str, value: int) -> int:
+    """Return `value` if it is a whole number; True is none."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be int, not {type(value).__name__}")
+    return value
+
+
 def check_limit(name: str, limit: int) -> int:
     """Return `limit` if it is a whole number from 1 to 10,000."""
-    if not isinstance(limit, int) or isinstance(limit, bool):
-        raise TypeError(f"{name} must be int, not {type(limit).__name__}")
+    check_whole(name, limit)
     if not 1 <= limit <= _MAX_LIMIT:
         raise ValueError(f"{name} must be 1 to {_MAX_LIMIT}")
     return limit
@@ -492,6 +498,8 @@ class VersionedTable(Table[V]):
             TypeError: Nothing is to be changed, or a value is of a wrong type.
 
         """
+        if expected_version is not None:
+            check_whole("expected_version", expected_version)
         changes = {name: value for name, value in changes.items() if value is not UNSET}
         if not changes:
             raise TypeError("nothing to update: give at least one attribute")

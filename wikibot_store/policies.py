@@ -12,8 +12,16 @@ from wikibot_store.schema import ACLS, TABLES, USERS, WIKIS
 
 _BACKEND = {
     USERS.name: ("BatchGetItem", "DeleteItem", "GetItem", "PutItem", "UpdateItem"),
-    WIKIS.name: ("BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
-    ACLS.name: ("BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query"),
+    WIKIS.name: (
+        "BatchGetItem",
+        "ConditionCheckItem",
+        "DeleteItem",
+        "GetItem",
+        "PutItem",
+        "Query",
+        "UpdateItem",
+    ),
+    ACLS.name: ("BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query"),
 }
 _OPERATOR = (
     "CreateTable",

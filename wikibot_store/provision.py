@@ -11,6 +11,7 @@ from wikibot_store._wire import UNKNOWN_OPERATION, client_errors
 from wikibot_store.errors import ConfigurationError, UnavailableError
 from wikibot_store.schema import TABLES, TableSchema, create_table_request, tags
 from wikibot_store.store import WikibotStore
+from wikibot_store.verify import keys_of
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -154,10 +155,8 @@ async def _wait_until_active(client: "DynamoDBClient", name: str) -> Any:  # noq
 
 def _check_keys(table: Any, request: dict[str, Any]) -> None:  # noqa: ANN401 - a TypedDict
     """Refuse a table that was made with other keys: they cannot be changed afterwards."""
-    if table["KeySchema"] != request["KeySchema"]:
-        wanted = ", ".join(key["AttributeName"] for key in request["KeySchema"])
-        found = ", ".join(key["AttributeName"] for key in table["KeySchema"])
+    if keys_of(table) != keys_of(request):
         raise ConfigurationError(
-            f"table {table['TableName']!r} exists with the keys {found} instead of {wanted}: "
+            f"table {table['TableName']!r} exists with the keys {keys_of(table)} instead of {keys_of(request)}: "
             "configure another name, or delete it"
         )

@@ -11,11 +11,11 @@ from wikibot_store._tables import Tables
 from wikibot_store._wire import Wire, open_wire
 from wikibot_store.config import StoreConfig
 from wikibot_store.daos import AclDao, UserDao, WikiDao
-from wikibot_store.daos.acls import whole_seconds
+from wikibot_store.daos.acls import check_expiry
 from wikibot_store.daos.wikis import new_wiki
 from wikibot_store.errors import ConfigurationError
 from wikibot_store.keys import WikiKey, check_id
-from wikibot_store.models import Access, Acl, Page, Role, User, Wiki
+from wikibot_store.models import Access, Acl, Page, Role, User, Wiki, check_choice
 from wikibot_store.verify import verify_tables
 from wikibot_store.workflows import access, lifecycle, sharing
 
@@ -135,9 +135,9 @@ class WikibotStore:
             self._tables,
             WikiKey(owner_id, wiki_slug),
             grantee_id,
-            Role(role),
+            check_choice("role", Role, role),
             granted_by=check_id("granted_by", granted_by),
-            expires_at=None if expires_at is None else whole_seconds(expires_at),
+            expires_at=check_expiry(expires_at),
         )
 
     async def revoke(self, owner_id: str, wiki_slug: str, grantee_id: str) -> bool:

@@ -120,6 +120,11 @@ async def _found(client: "DynamoDBClient", name: str) -> dict[str, str]:
     return found
 
 
+def keys_of(table: Mapping[str, Any]) -> str:
+    """Return the primary key of a CreateTable request or a DescribeTable answer in words: names and types."""
+    return _structure(table, "")["keys"]
+
+
 def _structure(table: Mapping[str, Any], billing: str) -> dict[str, str]:
     """Return what CreateTable requests and DescribeTable answers say alike: keys with their types, and indexes."""
     types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in table["AttributeDefinitions"]}

@@ -18,6 +18,11 @@ async def _all(items: AsyncIterator[T]) -> list[T]:
     return [item async for item in items]
 
 
+async def _delete_shared_wiki(store: WikibotStore) -> None:
+    await store.grant("ada", "journal", "bob", "viewer", granted_by="ada")
+    await store.delete_wiki("ada", "journal")
+
+
 # Point reads come in pairs, so that they share a BatchGetItem; the writes read single items by themselves.
 CALLS: dict[str, Callable[[WikibotStore], Awaitable[Any]]] = {
     "users.create": lambda store: store.users.create(
@@ -48,6 +53,13 @@ CALLS: dict[str, Callable[[WikibotStore], Awaitable[Any]]] = {
     "acls.list_by_wiki": lambda store: store.acls.list_by_wiki(_WIKI_ID),
     "acls.iter_by_wiki": lambda store: _all(store.acls.iter_by_wiki(_WIKI_ID)),
     "acls.list_by_grantee": lambda store: store.acls.list_by_grantee("bob"),
+    "client": lambda store: store.client(),
+    "authorize": lambda store: store.authorize("bob", "ada", "notes"),
+    "create_wiki": lambda store: store.create_wiki("ada", "journal", display_name="Journal", repo_path="/srv/journal"),
+    "grant": lambda store: store.grant("ada", "journal", "bob", "viewer", granted_by="ada"),
+    "members": lambda store: store.members("ada", "journal"),
+    "revoke": lambda store: store.revoke("ada", "journal", "bob"),
+    "delete_wiki": _delete_shared_wiki,
     "acls.delete": lambda store: store.acls.delete(_WIKI_ID, "bob"),
     "wikis.delete": lambda store: store.wikis.delete("ada", "notes"),
 }

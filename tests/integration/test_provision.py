@@ -1,7 +1,7 @@
 """Tables: made once, set up whole, brought up to date, and refused where they cannot be what they should."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import repeat
 from typing import Any
@@ -29,9 +29,7 @@ async def _describe(store: WikibotStore, name: str) -> Any:  # noqa: ANN401 - a 
 
 
 @asynccontextmanager
-async def _answering(
-    store: WikibotStore, operation: str, answers: Iterator[dict[str, Any]]
-) -> AsyncIterator[None]:
+async def _answering(store: WikibotStore, operation: str, answers: Iterator[dict[str, Any]]) -> AsyncIterator[None]:
     """Let the client's calls of an operation be answered so, and by the engine when the answers have run out."""
 
     def handle(**_: object) -> Any:  # noqa: ANN401 - what botocore wants in place of a response, or None
@@ -169,7 +167,7 @@ async def test_table_with_other_keys_is_refused(bare_store: WikibotStore, sort_k
 
     message = str(refused.value)
     assert name in message
-    assert f"owner_id{f', {sort_key}' if sort_key else ''} instead of owner_id, wiki_slug" in message
+    assert f"owner_id (S){f' + {sort_key} (S)' if sort_key else ''} instead of owner_id (S) + wiki_slug (S)" in message
 
 
 async def test_table_with_keys_of_another_type_is_refused(bare_store: WikibotStore) -> None:
@@ -196,7 +194,7 @@ async def test_waits_until_tables_and_indexes_are_active(
         ]
     )
 
-    with _answering(bare_store, "DescribeTable", answers):
+    async with _answering(bare_store, "DescribeTable", answers):
         tables = await create_tables(bare_store)
 
     assert list(answers) == []
@@ -208,11 +206,9 @@ async def test_patience_ends(bare_store: WikibotStore, monkeypatch: pytest.Monke
     monkeypatch.setattr(provision, "_POLL_SECONDS", 0.01)
     creating = repeat({"Table": {"TableStatus": "CREATING"}})
 
-    with (
-        _answering(bare_store, "DescribeTable", creating),
-        pytest.raises(UnavailableError, match=f"{bare_store.config.users_table}.*not ready"),
-    ):
-        await create_tables(bare_store, patience=0.2)
+    async with _answering(bare_store, "DescribeTable", creating):
+        with pytest.raises(UnavailableError, match=f"{bare_store.config.users_table}.*not ready"):
+            await create_tables(bare_store, patience=0.2)
 
 
 async def test_waits_for_backups_of_a_new_table(bare_store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +216,7 @@ async def test_waits_for_backups_of_a_new_table(bare_store: WikibotStore, monkey
     monkeypatch.setattr(provision, "_POLL_SECONDS", 0.01)
     answers = iter([_refusal("ContinuousBackupsUnavailableException")] * 2)
 
-    with _answering(bare_store, "UpdateContinuousBackups", answers):
+    async with _answering(bare_store, "UpdateContinuousBackups", answers):
         tables = await create_tables(bare_store)
 
     assert list(answers) == []
@@ -231,8 +227,9 @@ async def test_other_refusals_are_raised(bare_store: WikibotStore) -> None:
     """A setting that may not be made is an error, not an unsupported setting."""
     answers = iter([_refusal("AccessDeniedException")])
 
-    with _answering(bare_store, "TagResource", answers), pytest.raises(RequestFailedError) as refused:
-        await create_tables(bare_store)
+    async with _answering(bare_store, "TagResource", answers):
+        with pytest.raises(RequestFailedError) as refused:
+            await create_tables(bare_store)
 
     assert (refused.value.operation, refused.value.code) == ("TagResource", "AccessDeniedException")
 

@@ -137,7 +137,15 @@ def test_from_env_reads_every_setting() -> None:
         assert (variable, type(actual), actual) == (variable, type(value), value)
 
 
-@pytest.mark.parametrize("environ", [{}, dict.fromkeys(VARIABLES, ""), {"AWS_REGION": "eu-west-1", "REGION": "x"}])
+def test_from_env_takes_the_region_that_botocore_does_not_read() -> None:
+    """AWS_REGION is the region unless the store has one of its own."""
+    assert StoreConfig.from_env({"AWS_REGION": "eu-west-1"}).region == "eu-west-1"
+    assert StoreConfig.from_env({"AWS_REGION": "eu-west-1", "WIKIBOT_REGION": "us-east-1"}).region == "us-east-1"
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, dict.fromkeys(VARIABLES, ""), {"AWS_DEFAULT_REGION": "eu-west-1", "REGION": "x"}]
+)
 def test_from_env_keeps_the_defaults(environ: dict[str, str]) -> None:
     """What is absent, empty or not the store's own changes nothing."""
     assert StoreConfig.from_env(environ) == StoreConfig()

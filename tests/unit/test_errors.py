@@ -29,6 +29,12 @@ SAMPLES: list[tuple[errors.WikibotStoreError, str]] = [
         errors.ConflictError("dev-users", {"id": "u-1"}, USER),
         "changed by another writer: table 'dev-users', key id='u-1'",
     ),
+    (errors.NotActiveError("dev-wikis", KEY, "deleting"), f"deleting, not active: {WHERE}"),
+    (
+        errors.QuotaExceededError("dev-users", {"id": "u-1"}, 3),
+        "no more than 3 wikis: table 'dev-users', key id='u-1'",
+    ),
+    (errors.ProtectedOwnerError("dev-wikis", KEY), f"the owner's access is fixed: {WHERE}"),
     (errors.CorruptItemError("dev-wikis", KEY, "no `uid`"), f"corrupt item, no `uid`: {WHERE}"),
     (
         errors.WriteOutcomeUnknownError("dev-wikis", KEY, "PutItem"),

@@ -14,7 +14,7 @@ from aiobotocore.config import AioConfig
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import NoCredentialsError, NoRegionError
-from botocore.utils import get_environ_proxies
+from botocore.utils import get_environ_proxies, validate_region_name
 
 from wikibot_store._wire._http import Transport
 from wikibot_store.config import ENDPOINT_RULE, StoreConfig, is_endpoint
@@ -47,6 +47,7 @@ async def resolve(session: aioboto3.Session, config: StoreConfig) -> Settings:
     region = config.region or session.region_name
     if region is None:
         raise NoRegionError
+    validate_region_name(region)
     credentials = await aio_session.get_credentials()
     if credentials is None:
         raise NoCredentialsError

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from wikibot_store._expressions import Condition, absent_or
-from wikibot_store._items import epoch, number
+from wikibot_store._items import check_time, epoch, number
 from wikibot_store._table import Listing, check_limit
 from wikibot_store._tables import Tables
 from wikibot_store.errors import IndexNotConfiguredError
 from wikibot_store.keys import WikiKey, check_id
-from wikibot_store.models import Acl, Page, Role
+from wikibot_store.models import Acl, Page, Role, check_choice
 from wikibot_store.schema import GRANTEE_INDEX
 
 
@@ -36,10 +36,10 @@ class AclDao:
         acl = Acl(
             wiki_id=WikiKey.parse(wiki_id).wiki_id,
             grantee_id=check_id("grantee_id", grantee_id),
-            role=Role(role),
+            role=check_choice("role", Role, role),
             granted_by=check_id("granted_by", granted_by),
             granted_at=datetime.now(UTC),
-            expires_at=None if expires_at is None else whole_seconds(expires_at),
+            expires_at=check_expiry(expires_at),
         )
         return await self._table.upsert(acl)
 
@@ -124,6 +124,8 @@ def _live() -> Condition:
     return absent_or("expires_at", ">", number(epoch(datetime.now(UTC))))
 
 
-def whole_seconds(moment: datetime) -> datetime:
+def check_expiry(expires_at: datetime | None) -> datetime | None:
     """Return the time as it will be read: DynamoDB's TTL knows whole seconds."""
-    return datetime.fromtimestamp(epoch(moment), UTC)
+    if expires_at is None:
+        return None
+    return check_time("expires_at", expires_at).astimezone(UTC).replace(microsecond=0)

@@ -13,14 +13,14 @@ from uuid import uuid4
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from wikibot_store._expressions import Update, absent_or, equals, not_exists
+from wikibot_store._expressions import Condition, Update, absent_or, equals, not_exists
 from wikibot_store._items import WRITE_ID, Item, string, time
 from wikibot_store._table import ConditionFailedError, TransactionRefusedError, new_write_id, transact
 from wikibot_store._tables import Claim, Tables
 from wikibot_store._wire import contention_delay
 from wikibot_store.errors import AlreadyExistsError, NotFoundError
 from wikibot_store.keys import check_id, oauth_claim, username_claim
-from wikibot_store.models import User, UserStatus
+from wikibot_store.models import User, UserStatus, check_choice
 from wikibot_store.schema import OAUTH_INDEX
 
 
@@ -52,25 +52,21 @@ class UserDao:
             InvalidKeyError: An id, provider, subject or username breaks its rule.
 
         """
-        now = datetime.now(UTC)
-        user = User(
-            id=uuid4().hex if id is None else check_id("id", id),
-            oauth_provider=oauth_provider,
-            oauth_provider_sub=oauth_provider_sub,
-            username=username,
-            email=email,
-            display_name=display_name,
-            avatar_url=avatar_url,
-            created_at=now,
-            updated_at=now,
+        return await self._insert(
+            _new_user(
+                id=uuid4().hex if id is None else id,
+                oauth_provider=oauth_provider,
+                oauth_provider_sub=oauth_provider_sub,
+                username=username,
+                email=email,
+                display_name=display_name,
+                avatar_url=avatar_url,
+            )
         )
+
+    async def _insert(self, user: User) -> User:
         write_id = new_write_id()
-        taken = {
-            "id": self._table.put_action(self._table.codec.encode(user, write_id), not_exists("id")),
-            "oauth": self._claim_action(oauth_claim(oauth_provider, oauth_provider_sub), user.id, write_id),
-        }
-        if username is not None:
-            taken["username"] = self._claim_action(username_claim(username), user.id, write_id)
+        taken = self._insert_actions(user, write_id)
         key = self._table.key((user.id,))
         try:
             await transact(self._wire, list(taken.values()), write_id=write_id, table=self._table.name, key=key)
@@ -78,6 +74,18 @@ class UserDao:
             field = next(field for action, field in enumerate(taken) if refused.failed(action))
             raise AlreadyExistsError(self._table.name, key, field) from refused
         return user
+
+    def _insert_actions(self, user: User, write_id: str) -> dict[str, Item]:
+        """Return the Puts of a user and its claims, by what is taken where one is refused."""
+        free = not_exists("id")
+        claim_id = oauth_claim(user.oauth_provider, user.oauth_provider_sub)
+        actions = {
+            "id": self._table.put_action(self._table.codec.encode(user, write_id), free),
+            "oauth": self._claim_action(claim_id, user.id, write_id, free),
+        }
+        if user.username is not None:
+            actions["username"] = self._claim_action(username_claim(user.username), user.id, write_id, free)
+        return actions
 
     async def get(self, user_id: str, *, consistent: bool = False) -> User | None:
         """Return the user, or None.
@@ -154,18 +162,21 @@ class UserDao:
             AlreadyExistsError: The user is new and `field` is "username".
 
         """
+        newcomer = _new_user(
+            id=uuid4().hex,
+            oauth_provider=provider,
+            oauth_provider_sub=sub,
+            username=username,
+            email=email,
+            display_name=display_name,
+            avatar_url=avatar_url,
+        )
+        self._insert_actions(newcomer, "")  # refuses a bad profile now and not only for a newcomer
         user = await self.get_by_oauth(provider, sub)
         if user is not None:
             return user, False
         try:
-            user = await self.create(
-                oauth_provider=provider,
-                oauth_provider_sub=sub,
-                username=username,
-                email=email,
-                display_name=display_name,
-                avatar_url=avatar_url,
-            )
+            user = await self._insert(newcomer)
         except AlreadyExistsError as taken:
             user = await self.get_by_oauth(provider, sub, consistent=True) if taken.field == "oauth" else None
             if user is None:
@@ -201,7 +212,7 @@ class UserDao:
             "display_name": display_name,
             "avatar_url": avatar_url,
             "tier": tier,
-            "status": status if status is UNSET else UserStatus(status),
+            "status": status if status is UNSET else check_choice("status", UserStatus, status),
         }
         return await self._table.update((check_id("user_id", user_id),), changes, expected_version=expected_version)
 
@@ -231,12 +242,13 @@ class UserDao:
                 set={**name, **self._table.next_version(user.version, now), WRITE_ID: string(write_id)},
                 remove=("username",) if username is None else (),
             )
+            own_or_free = absent_or("user_id", "=", string(user.id))
             actions = [self._table.update_action(key, update, self._table.version_is(user.version))]
             if claim_id is not None:
-                actions.append(self._claim_action(claim_id, user.id, write_id))
+                actions.append(self._claim_action(claim_id, user.id, write_id, own_or_free))
             if user.username is not None:
                 old = (username_claim(user.username),)
-                actions.append(self._claims.delete_action(old, absent_or("user_id", "=", string(user.id))))
+                actions.append(self._claims.delete_action(old, own_or_free))
             try:
                 await transact(
                     self._wire,
@@ -272,7 +284,12 @@ class UserDao:
                 raise NotFoundError(self._table.name, self._table.key(key)) from failed
             return self._table.codec.from_item(failed.item, self._table.name)
 
-    def _claim_action(self, claim_id: str, user_id: str, write_id: str) -> Item:
-        """Put the claim if it is free; one that this write has put already shows that it was applied."""
+    def _claim_action(self, claim_id: str, user_id: str, write_id: str, condition: Condition) -> Item:
         claim = self._claims.codec.encode(Claim(id=claim_id, user_id=user_id), write_id)
-        return self._claims.put_action(claim, not_exists("id"))
+        return self._claims.put_action(claim, condition)
+
+
+def _new_user(*, id: str, **profile: str | None) -> User:  # noqa: A002 - the attribute's name
+    """Return a user that is not stored yet."""
+    now = datetime.now(UTC)
+    return User(id=check_id("id", id), created_at=now, updated_at=now, **profile)  # type: ignore[arg-type]  # checked when it is encoded

@@ -7,7 +7,7 @@ from uuid import uuid4
 from msgspec import UNSET, UnsetType
 
 from wikibot_store._expressions import Condition, Update, absent_or, equals
-from wikibot_store._items import string, time
+from wikibot_store._items import check_time, time
 from wikibot_store._table import ConditionFailedError, Listing, check_limit
 from wikibot_store._tables import Tables
 from wikibot_store.errors import NotFoundError
@@ -179,8 +179,8 @@ class WikiDao:
         for name, figure in figures.items():
             if not 0 <= figure <= _MAX_FIGURE:
                 raise ValueError(f"{name} must be 0 to {_MAX_FIGURE}")
-        measured = time(measured_at)
-        newer = equals("uid", string(uid)) & absent_or(_MEASURED_AT, "<", measured)
+        measured = time(check_time("measured_at", measured_at))
+        newer = equals("uid", self._table.codec.value("uid", uid)) & absent_or(_MEASURED_AT, "<", measured)
         return await self._note(_key(owner_id, wiki_slug), Update(set={**values, _MEASURED_AT: measured}), newer)
 
     async def _note(self, key: tuple[str, str], update: Update, condition: Condition) -> bool:
