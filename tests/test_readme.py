@@ -1,10 +1,12 @@
 """The README's code runs as it stands."""
 
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from wikibot_store import WikibotStore
 from wikibot_store.daos import AclDao, UserDao, WikiDao
 
 README = Path(__file__).parents[1] / "README.md"
@@ -25,17 +27,18 @@ def test_access_pattern_table_names_every_method() -> None:
     """Each public method of each DAO has its place in the access-pattern table."""
     text = README.read_text()
     table = text[text.index("## Access patterns") : text.index("## Guarantees")]
+    owners = {"users": UserDao, "wikis": WikiDao, "acls": AclDao, "store": WikibotStore}
     methods = {
         f"{name}.{method}"
-        for name, dao in {"users": UserDao, "wikis": WikiDao, "acls": AclDao}.items()
-        for method in vars(dao)
-        if not method.startswith("_")
+        for name, owner in owners.items()
+        for method, member in vars(owner).items()
+        if inspect.isfunction(member) and not method.startswith("_") and method != "client"
     }
     rows = re.findall(r"^\| (.*?) \|", table, re.MULTILINE)
     named = {
         f"{dao}.{method}"
         for row in rows
-        if (dao := row.strip("`").partition(".")[0]) in {"users", "wikis", "acls"}
+        if (dao := row.strip("`").partition(".")[0]) in owners
         for method in re.findall(r"`(?:\w+\.)?(\w+)", row)
     }
 

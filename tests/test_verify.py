@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from wikibot_store import ConfigurationError, RequestFailedError, StoreConfig, UnavailableError, WikibotStore
 from wikibot_store.local import local_session, local_store
@@ -192,19 +194,30 @@ async def test_missing_tables_are_one_line_each(store: WikibotStore) -> None:
     assert [drift.setting for drift in await verify_tables(store)] == ["status"]
 
 
-async def test_refusals_are_not_drift(store: WikibotStore) -> None:
-    """An error of the engine other than an operation that it lacks is raised."""
+async def refuse_backups(store: WikibotStore, code: str) -> None:
+    """Let the engine answer DescribeContinuousBackups with this error."""
 
-    async def refuse(**_: object) -> Any:  # noqa: ANN401 - what botocore's event takes as an answer
+    def refuse(**_: object) -> Any:  # noqa: ANN401 - what botocore's event takes as an answer
         body = {
-            "Error": {"Code": "AccessDeniedException", "Message": "no"},
+            "Error": {"Code": code, "Message": "no"},
             "ResponseMetadata": {"RequestId": "r", "HTTPStatusCode": 400},
         }
-        response = type("Response", (), {"status_code": 400})()
-        return response, body
+        return AWSResponse("", 400, HTTPHeaders(), None), body
 
     events: Any = (await store.client()).meta.events
     events.register("before-call.dynamodb.DescribeContinuousBackups", refuse)
+
+
+async def test_what_the_engine_lacks_is_passed_over(store: WikibotStore) -> None:
+    """An engine without backups and tags, such as DynamoDB Local, does not differ for that."""
+    await refuse_backups(store, "UnknownOperationException")
+
+    assert await verify_tables(store, environment="elsewhere") == []
+
+
+async def test_refusals_are_not_drift(store: WikibotStore) -> None:
+    """An error of the engine other than an operation that it lacks is raised."""
+    await refuse_backups(store, "AccessDeniedException")
 
     with pytest.raises(RequestFailedError, match="AccessDeniedException"):
         await verify_tables(store)

@@ -10,7 +10,7 @@ So that there is always something to tell by, every write is pinned to what it r
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -283,7 +283,7 @@ class Table(Generic[M]):
             if start is None:
                 return Page(items)
 
-    async def stream(self, listing: Listing, *, page_size: int) -> AsyncIterator[M]:
+    async def stream(self, listing: Listing, *, page_size: int) -> AsyncGenerator[M, None]:
         """Query page after page, each only when the consumer has used up the one before."""
         start: Item | None = None
         while True:
@@ -294,7 +294,7 @@ class Table(Generic[M]):
             if start is None:
                 return
 
-    async def key_pages(self, listing: Listing) -> AsyncIterator[list[KeyValues]]:
+    async def key_pages(self, listing: Listing) -> AsyncGenerator[list[KeyValues], None]:
         """Query consistently for the keys alone, page after page, whether or not the items decode."""
         start: Item | None = None
         names = {f"#k{position}": name for position, name in enumerate(self._schema.key)}

@@ -24,6 +24,7 @@ from examples.wiki_api.models import (
 )
 from wikibot_store import Acl, Page, Role, User, UserStatus, Wiki, WikibotStore
 
+MAX_WIKIS = 1000
 router = APIRouter()
 one_wiki = APIRouter(prefix="/wikis/{owner_id}/{wiki_slug}")
 
@@ -75,36 +76,25 @@ async def _current_user(bearer: Bearer, sessions: Sessions, store: Store) -> Use
 CurrentUser = Annotated[User, Depends(_current_user)]
 
 
-def _wiki_as(*roles: Role) -> Callable[..., Awaitable[Wiki]]:
-    """Return a dependency: the wiki of the path, for users who have one of `roles` in it.
+def _wiki_as(role: Role) -> Callable[..., Awaitable[Wiki]]:
+    """Return a dependency: the wiki of the path, for users who are at least `role` in it.
 
     To everybody who has no role in it, a wiki that exists and one that does not look the same.
     """
 
     async def wiki_as(owner_id: str, wiki_slug: str, user: CurrentUser, store: Store) -> Wiki:
-        wiki = await store.wikis.get(owner_id, wiki_slug, consistent=True)
-        role = None if wiki is None else await _role(store, user, wiki)
-        if wiki is None or role is None:
+        access = await store.authorize(user.id, owner_id, wiki_slug)
+        if access.wiki is None or access.role is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such wiki.")
-        if role not in roles:
-            raise HTTPException(HTTPStatus.FORBIDDEN, f"As {role} of this wiki you may not do that.")
-        return wiki
+        if not access.allows(role):
+            raise HTTPException(HTTPStatus.FORBIDDEN, f"As {access.role} of this wiki you may not do that.")
+        return access.wiki
 
     return wiki_as
 
 
-async def _role(store: WikibotStore, user: User, wiki: Wiki) -> Role | None:
-    """Return what the user is in the wiki. A grant from before the wiki was for an earlier one of the same slug."""
-    if wiki.owner_id == user.id:
-        return Role.OWNER
-    acl = await store.acls.get(wiki.key.wiki_id, user.id, consistent=True)
-    if acl is not None and acl.granted_at >= wiki.created_at:
-        return acl.role
-    return Role.VIEWER if wiki.is_public else None
-
-
-WikiToRead = Annotated[Wiki, Depends(_wiki_as(Role.OWNER, Role.EDITOR, Role.VIEWER))]
-WikiToEdit = Annotated[Wiki, Depends(_wiki_as(Role.OWNER, Role.EDITOR))]
+WikiToRead = Annotated[Wiki, Depends(_wiki_as(Role.VIEWER))]
+WikiToEdit = Annotated[Wiki, Depends(_wiki_as(Role.EDITOR))]
 WikiToOwn = Annotated[Wiki, Depends(_wiki_as(Role.OWNER))]
 
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -145,12 +135,13 @@ async def update_me(changes: UserChanges, user: CurrentUser, store: Store) -> Us
 @router.post("/wikis", response_model=WikiOut, status_code=HTTPStatus.CREATED)
 async def create_wiki(new: NewWiki, user: CurrentUser, store: Store) -> Wiki:
     """Create a wiki of mine."""
-    return await store.wikis.create(
+    return await store.create_wiki(
         user.id,
         new.wiki_slug,
         display_name=new.display_name,
         repo_path=f"/srv/wikis/{user.id}/{new.wiki_slug}",
         is_public=new.is_public,
+        limit=MAX_WIKIS,
     )
 
 
@@ -174,12 +165,8 @@ async def update_wiki(changes: WikiChanges, wiki: WikiToEdit, store: Store) -> W
 
 @one_wiki.delete("", status_code=HTTPStatus.NO_CONTENT)
 async def delete_wiki(wiki: WikiToOwn, store: Store) -> None:
-    """Delete a wiki.
-
-    This removes the wiki's item and leaves its grants lying, open to nobody. Sweeping them, and counting the owner's
-    wikis, is for the library: it is to get a `store.delete_wiki` that can be called again after a crash.
-    """
-    await store.wikis.delete(wiki.owner_id, wiki.wiki_slug)
+    """Delete a wiki with its grants."""
+    await store.delete_wiki(wiki.owner_id, wiki.wiki_slug)
 
 
 # ---- grants
@@ -195,10 +182,10 @@ async def list_grants(wiki: WikiToOwn, store: Store, limit: Limit = 50, cursor: 
 async def grant(grantee_id: str, new: Grant, wiki: WikiToOwn, user: CurrentUser, store: Store) -> Acl:
     """Give a user a role, in place of the one that the user had."""
     grantee = await store.users.require(grantee_id)
-    return await store.acls.create(wiki.key.wiki_id, grantee.id, new.role, granted_by=user.id)
+    return await store.grant(wiki.owner_id, wiki.wiki_slug, grantee.id, new.role, granted_by=user.id)
 
 
 @one_wiki.delete("/grants/{grantee_id}", status_code=HTTPStatus.NO_CONTENT)
 async def revoke(grantee_id: str, wiki: WikiToOwn, store: Store) -> None:
     """Take a user's role away, if there is one."""
-    await store.acls.delete(wiki.key.wiki_id, grantee_id)
+    await store.revoke(wiki.owner_id, wiki.wiki_slug, grantee_id)

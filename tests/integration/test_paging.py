@@ -176,6 +176,16 @@ async def test_grantee_pages(store: WikibotStore, limit: int) -> None:
     _check(await _walk(_by_grantee(store, grantee_id), limit), limit, "wiki_id", wiki_ids)
 
 
+async def test_page_is_one_query(listings: dict[str, Listing], sent: list[str]) -> None:
+    """A full page that is followed by another costs no second request to find that out, and neither does the last."""
+    for listing in listings.values():
+        sent.clear()
+        page = await listing(1, None)
+        assert len(sent) == 1
+        await listing(1, page.cursor)
+        assert len(sent) == 2
+
+
 async def test_page_beyond_a_megabyte(store: WikibotStore, sent: list[str]) -> None:
     """DynamoDB stops a Query at 1 MB; the page is full all the same, by further Queries."""
     owner_id = fresh()

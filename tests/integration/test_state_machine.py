@@ -239,8 +239,8 @@ def test_store_agrees_with_plain_dicts() -> None:
         run_state_machine_as_test(
             Machine,
             settings=settings(
-                max_examples=10,
-                stateful_step_count=25,
+                max_examples=20,
+                stateful_step_count=40,
                 deadline=None,
                 database=None,
                 suppress_health_check=[HealthCheck.too_slow],

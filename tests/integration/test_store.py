@@ -29,6 +29,18 @@ async def test_opens_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) ->
         assert store.config == StoreConfig(users_table="people")
 
 
+async def test_client_is_the_stores_to_open_and_close() -> None:
+    """There is one client per store, and closing it leaves the store's connections open."""
+    with local_engine() as url:
+        async with WikibotStore.open(StoreConfig(endpoint_url=url), session=local_session()) as store:
+            await create_tables(store)
+            async with await store.client() as client:
+                await client.list_tables()
+
+            assert await store.client() is client
+            assert await store.users.get(fresh()) is None
+
+
 async def test_closed_store_says_so() -> None:
     """A call after the block is misuse, not a network problem."""
     config = StoreConfig(endpoint_url="http://127.0.0.1:1")

@@ -3,7 +3,7 @@
 A line with `type: ignore` is one that must be refused: mypy reports an ignore that nothing needs.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Any, assert_type
 
@@ -133,7 +133,7 @@ async def listings(store: WikibotStore) -> None:
     assert_type(len(page), int)
     for wiki in page:
         assert_type(wiki, Wiki)
-    assert_type(store.wikis.iter_by_owner("u-1", prefix="a", page_size=10), AsyncIterator[Wiki])
+    assert_type(store.wikis.iter_by_owner("u-1", prefix="a", page_size=10), AsyncGenerator[Wiki, None])
     async for streamed in store.wikis.iter_by_owner("u-1"):
         assert_type(streamed, Wiki)
     assert_type(await store.acls.list_by_wiki("u-1:notes", limit=10, cursor=page.cursor), Page[Acl])

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -14,6 +15,8 @@ from wikibot_store import StoreConfig, Wiki, WikibotStore
 from wikibot_store._wire import _retry
 from wikibot_store.local import local_engine, local_session
 from wikibot_store.provision import create_tables
+
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,11 +39,13 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drop what the machine's environment says about proxies."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drop the machine's proxies, and what a test run on AWS has left of AWS's settings."""
+    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower() in _PROXIES]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 @pytest.fixture(scope="session")

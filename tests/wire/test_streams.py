@@ -137,3 +137,27 @@ async def test_a_corrupt_item_is_named(server: ScriptedServer, store: WikibotSto
 
     assert caught.value.table == "wikis"
     assert caught.value.key == {"owner_id": "u-1", "wiki_slug": "b"}
+
+
+async def test_all_grants_of_a_wiki_are_deleted_page_by_page(server: ScriptedServer, store: WikibotStore) -> None:
+    """Deleting a wiki asks for the keys of its grants until there are no more, and for nothing but the keys."""
+    doomed = wiki_item() | {"status": {"S": "deleting"}}
+    first, second = ({"wiki_id": {"S": "u-1:notes"}, "grantee_id": {"S": grantee}} for grantee in ("ada", "bob"))
+    server.play(
+        reply({"Item": doomed}),
+        reply({"Items": [first], "LastEvaluatedKey": first}),
+        reply({}),
+        reply({"Items": [second]}),
+        reply({}),
+        reply({}),
+    )
+
+    await store.delete_wiki("u-1", "notes")
+
+    assert server.operations == [
+        *["GetItem", "Query", "BatchWriteItem", "Query", "BatchWriteItem"],
+        "TransactWriteItems",
+    ]
+    queries = [request.json for request in server.requests if request.operation == "Query"]
+    assert [query.get("ExclusiveStartKey") for query in queries] == [None, first]
+    assert {query["ProjectionExpression"] for query in queries} == {"#k0, #k1"}

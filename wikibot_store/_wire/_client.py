@@ -148,9 +148,8 @@ class Wire:
     async def client(self) -> "DynamoDBClient":
         """Return the ordinary aiobotocore client over the same connections; the first call makes it."""
         async with self._client_lock:
-            if self._client is None:
-                self._client = await self._make_client()
-        return self._client
+            self._client = self._client or await self._make_client()
+            return self._client
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run work that outlives its caller, but not the wire."""
@@ -185,12 +184,11 @@ class Wire:
         body = msgspec.json.encode(request)
         progress = _Progress(writes=operation in _WRITES)
         while True:
-            seconds = deadline - self._now()
-            if seconds <= 0:
+            if self._now() >= deadline:
                 raise ExhaustedError(progress, "no answer before the deadline")
             progress.attempts += 1
             try:
-                reply = decode(await self._attempt(operation, body, min(seconds, self.config.read_timeout)))
+                reply = decode(await self._attempt(operation, body, deadline))
             except (Refusal, BotoCoreError, _NoAnswerError, *_UNREADABLE) as failure:
                 pause = self._pause_after(failure, progress, deadline)
                 _log.debug("%s: attempt %d failed, next in %.3f s", operation, progress.attempts, pause)
@@ -218,9 +216,10 @@ class Wire:
             raise ExhaustedError(progress, str(failure), throttled=verdict is Verdict.THROTTLED) from failure
         return pause
 
-    async def _attempt(self, operation: str, body: bytes, seconds: float) -> bytes:
+    async def _attempt(self, operation: str, body: bytes, deadline: float) -> bytes:
         """Send the request once and return the bytes of the reply."""
-        credentials = await self._frozen_credentials(seconds)
+        credentials = await self._frozen_credentials(deadline)
+        seconds = min(deadline - self._now(), self.config.read_timeout)
         headers = self._signer.headers(operation, body, credentials, now=time.time())
         answer = await self._transport.post(headers, body, seconds=seconds)
         checksum = answer.headers.get("x-amz-crc32")
@@ -230,12 +229,12 @@ class Wire:
             return answer.body
         raise _refusal(operation, answer)
 
-    async def _frozen_credentials(self, seconds: float) -> Credentials:
+    async def _frozen_credentials(self, deadline: float) -> Credentials:
         """Return the credentials of this moment; those that can expire may have to be fetched."""
         if isinstance(self._credentials, AioCredentials):
             return await self._credentials.get_frozen_credentials()
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(deadline):
                 return await self._credentials.get_frozen_credentials()
         except TimeoutError as error:
             raise CredentialRetrievalError(provider="session", error_msg="not refreshed in time") from error

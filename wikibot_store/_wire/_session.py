@@ -96,7 +96,10 @@ class _SharedTransport:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        pass
+        await self.close()
+
+    async def close(self) -> None:
+        """Leave the store's connections open."""
 
 
 async def make_client(

@@ -1,6 +1,6 @@
 """Access patterns of the acls table: who may do what in a wiki."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
 from wikibot_store._expressions import Condition, absent_or
@@ -75,7 +75,7 @@ class AclDao:
         """
         return await self._table.page(_by_wiki(wiki_id), limit=limit, cursor=cursor, consistent=consistent)
 
-    def iter_by_wiki(self, wiki_id: str, *, page_size: int = 500) -> AsyncIterator[Acl]:
+    def iter_by_wiki(self, wiki_id: str, *, page_size: int = 500) -> AsyncGenerator[Acl, None]:
         """Iterate over a wiki's live grants, in the order of grantee ids.
 
         Requests: one Query per `page_size` items, each when the consumer gets there.

@@ -1,6 +1,6 @@
 """Access patterns of the wikis table."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -105,7 +105,9 @@ class WikiDao:
         listing = _by_owner(owner_id, prefix, descending=descending)
         return await self._table.page(listing, limit=limit, cursor=cursor, consistent=consistent)
 
-    def iter_by_owner(self, owner_id: str, *, prefix: str | None = None, page_size: int = 500) -> AsyncIterator[Wiki]:
+    def iter_by_owner(
+        self, owner_id: str, *, prefix: str | None = None, page_size: int = 500
+    ) -> AsyncGenerator[Wiki, None]:
         """Iterate over an owner's wikis in the order of slugs.
 
         Requests: one Query per `page_size` items, each when the consumer gets there.
