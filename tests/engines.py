@@ -73,14 +73,14 @@ def moto() -> Iterator[str]:
     try:
         yield ours.recv()
     finally:
-        ours.send("stop")
+        process.terminate()
         process.join()
 
 
 def _serve_moto(connection: Connection) -> None:
     with local_engine() as url:
         connection.send(url)
-        connection.recv()
+        connection.recv()  # until the other end is gone
 
 
 @contextmanager

@@ -330,12 +330,17 @@ async def test_forged_cursor_shows_the_owners_own(store: WikibotStore, sort_key:
     assert [wiki.wiki_slug for wiki in page] == slugs
 
 
-async def test_forged_cursor_with_no_sort_key_is_refused(store: WikibotStore, sent: list[str]) -> None:
-    """What a forged cursor holds is checked like any other input."""
+@pytest.mark.parametrize(
+    ("prefix", "sort_key"), [(None, "No Slug"), ("a", "b")], ids=["no slug", "outside of the prefix"]
+)
+async def test_forged_cursor_with_no_sort_key_is_refused(
+    store: WikibotStore, sent: list[str], prefix: str | None, sort_key: str
+) -> None:
+    """What a forged cursor holds is checked like any other input: it must be a sort key of the listing."""
     owner_id = fresh()
-    forged = _cursor.encode(("wikis.by_owner", owner_id, "", "ascending"), "No Slug", None)
+    forged = _cursor.encode(("wikis.by_owner", owner_id, prefix or "", "ascending"), sort_key, None)
 
     with pytest.raises(InvalidCursorError):
-        await store.wikis.list_by_owner(owner_id, cursor=forged)
+        await store.wikis.list_by_owner(owner_id, prefix=prefix, cursor=forged)
 
     assert sent == []

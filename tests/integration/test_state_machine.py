@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
@@ -28,6 +29,20 @@ versions = st.sampled_from([None, 0, 1])
 """What a writer expects: no version, the right one, or one too many."""
 
 
+class StoreMachine(RuleBasedStateMachine):
+    """Drives the DAOs and a model side by side, with ids and names that no other run uses."""
+
+    def __init__(self, runner: asyncio.Runner, store: WikibotStore) -> None:
+        super().__init__()
+        self.runner = runner
+        self.store = store
+        self.run_id = fresh()
+
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        """Await a call of the store."""
+        return self.runner.run(call)
+
+
 @dataclass
 class ModelUser:
     """What the model knows of a user."""
@@ -37,33 +52,12 @@ class ModelUser:
     version: int = 1
 
 
-@dataclass
-class ModelWiki:
-    """What the model knows of a wiki."""
-
-    name: str
-    version: int = 1
-
-
-class StoreMachine(RuleBasedStateMachine):
-    """Drives the DAOs and the model side by side, with ids and names that no other run of it uses."""
+class UserMachine(StoreMachine):
+    """People log in, change their names and tiers."""
 
     def __init__(self, runner: asyncio.Runner, store: WikibotStore) -> None:
-        super().__init__()
-        self.runner = runner
-        self.store = store
-        self.run_id = fresh()
+        super().__init__(runner, store)
         self.users: dict[str, ModelUser] = {}
-        self.wikis: dict[tuple[str, str], ModelWiki] = {}
-        self.grants: dict[tuple[str, str, str], Role] = {}
-
-    def run(self, call: Coroutine[Any, Any, T]) -> T:
-        """Await a call of the store."""
-        return self.runner.run(call)
-
-    def key(self, owner: str, slug: str) -> WikiKey:
-        """Return a wiki's key in the store."""
-        return WikiKey(f"{owner}:{self.run_id}", slug)
 
     def username(self, name: str | None) -> str | None:
         """Return a username in the store."""
@@ -71,9 +65,12 @@ class StoreMachine(RuleBasedStateMachine):
 
     def is_taken(self, username: str | None, person: str) -> bool:
         """Tell whether somebody else has the username."""
-        return username is not None and any(
-            user.username == username for other, user in self.users.items() if other != person
-        )
+        others = [user.username for other, user in self.users.items() if other != person]
+        return username is not None and username in others
+
+    def find(self, person: str) -> Any:  # noqa: ANN401 - a User, or None to fail on
+        """Return a user of the store by its identity."""
+        return self.run(self.store.users.get_by_oauth(self.run_id, person))
 
     @rule(person=people, username=usernames)
     def log_in(self, person: str, username: str | None) -> None:
@@ -93,12 +90,12 @@ class StoreMachine(RuleBasedStateMachine):
         """A user gets a name unless somebody else has it."""
         if person not in self.users:
             return
-        user, expected = self.find(person), self.users[person]
-        rename = self.store.users.set_username(user.id, self.username(username))
+        rename = self.store.users.set_username(self.find(person).id, self.username(username))
         if self.is_taken(username, person):
             with pytest.raises(AlreadyExistsError):
                 self.run(rename)
             return
+        expected = self.users[person]
         if username != expected.username:
             expected.username, expected.version = username, expected.version + 1
         assert self.run(rename).version == expected.version
@@ -108,9 +105,9 @@ class StoreMachine(RuleBasedStateMachine):
         """A user changes tier unless the writer expects another version."""
         if person not in self.users:
             return
-        user, expected = self.find(person), self.users[person]
+        expected = self.users[person]
         version = None if ahead is None else expected.version + ahead
-        update = self.store.users.update(user.id, expected_version=version, tier=tier)
+        update = self.store.users.update(self.find(person).id, expected_version=version, tier=tier)
         if ahead:
             with pytest.raises(ConflictError):
                 self.run(update)
@@ -118,22 +115,59 @@ class StoreMachine(RuleBasedStateMachine):
         expected.tier, expected.version = tier, expected.version + 1
         assert self.run(update).version == expected.version
 
+    def teardown(self) -> None:
+        """All users are as the model has them, found by identity and by name."""
+        for person in PEOPLE:
+            user = self.find(person)
+            found = user and ModelUser(user.username and user.username.split("-")[0], user.tier, user.version)
+            assert found == self.users.get(person)
+        for name in USERNAMES:
+            owners = [person for person, user in self.users.items() if user.username == name]
+            found = self.run(self.store.users.get_by_username(f"{name}-{self.run_id}"))
+            assert owners == ([] if found is None else [found.oauth_provider_sub])
+
+
+@dataclass
+class ModelWiki:
+    """What the model knows of a wiki."""
+
+    name: str
+    version: int = 1
+
+
+class WikiMachine(StoreMachine):
+    """People have wikis and share them."""
+
+    def __init__(self, runner: asyncio.Runner, store: WikibotStore) -> None:
+        super().__init__(runner, store)
+        self.wikis: dict[WikiKey, ModelWiki] = {}
+        self.grants: dict[tuple[str, str], Role] = {}
+
+    def key(self, owner: str, slug: str) -> WikiKey:
+        """Return a wiki's key in the store."""
+        return WikiKey(f"{owner}:{self.run_id}", slug)
+
+    def grant_key(self, owner: str, slug: str, grantee: str) -> tuple[str, str]:
+        """Return a grant's key in the store."""
+        return self.key(owner, slug).wiki_id, f"{grantee}-{self.run_id}"
+
     @rule(owner=people, slug=slugs)
-    def create_wiki(self, owner: str, slug: str) -> None:
+    def create(self, owner: str, slug: str) -> None:
         """A wiki is created unless there is one."""
         key = self.key(owner, slug)
         create = self.store.wikis.create(key.owner_id, slug, display_name=slug, repo_path="/srv")
-        if (owner, slug) in self.wikis:
+        if key in self.wikis:
             with pytest.raises(AlreadyExistsError):
                 self.run(create)
             return
         self.run(create)
-        self.wikis[owner, slug] = ModelWiki(slug)
+        self.wikis[key] = ModelWiki(slug)
 
     @rule(owner=people, slug=slugs, name=st.text(max_size=10), ahead=versions)
-    def rename_wiki(self, owner: str, slug: str, name: str, ahead: int | None) -> None:
+    def update(self, owner: str, slug: str, name: str, ahead: int | None) -> None:
         """A wiki changes its name if there is one and the writer expects no other version."""
-        key, expected = self.key(owner, slug), self.wikis.get((owner, slug))
+        key = self.key(owner, slug)
+        expected = self.wikis.get(key)
         version = None if ahead is None else (expected.version if expected else 1) + ahead
         update = self.store.wikis.update(key.owner_id, slug, expected_version=version, display_name=name)
         if expected is None or ahead:
@@ -144,76 +178,46 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.run(update).version == expected.version
 
     @rule(owner=people, slug=slugs)
-    def touch_wiki(self, owner: str, slug: str) -> None:
+    def touch(self, owner: str, slug: str) -> None:
         """An access is noted exactly where there is a wiki."""
-        touched = self.run(self.store.wikis.touch(self.key(owner, slug).owner_id, slug, min_interval=0))
-        assert touched == ((owner, slug) in self.wikis)
+        key = self.key(owner, slug)
+        assert self.run(self.store.wikis.touch(key.owner_id, slug, min_interval=0)) == (key in self.wikis)
 
     @rule(owner=people, slug=slugs)
-    def delete_wiki(self, owner: str, slug: str) -> None:
+    def delete(self, owner: str, slug: str) -> None:
         """A delete tells whether there was a wiki."""
-        deleted = self.run(self.store.wikis.delete(self.key(owner, slug).owner_id, slug))
-        assert deleted == (self.wikis.pop((owner, slug), None) is not None)
+        key = self.key(owner, slug)
+        assert self.run(self.store.wikis.delete(key.owner_id, slug)) == (key in self.wikis)
+        self.wikis.pop(key, None)
 
     @rule(owner=people, slug=slugs, grantee=people, role=st.sampled_from(Role))
     def grant(self, owner: str, slug: str, grantee: str, role: Role) -> None:
         """A grant replaces the one before."""
-        self.run(self.store.acls.create(self.key(owner, slug).wiki_id, self.grantee(grantee), role, granted_by=owner))
-        self.grants[owner, slug, grantee] = role
+        key = self.grant_key(owner, slug, grantee)
+        self.run(self.store.acls.create(*key, role, granted_by=owner))
+        self.grants[key] = role
 
     @rule(owner=people, slug=slugs, grantee=people)
     def revoke(self, owner: str, slug: str, grantee: str) -> None:
         """A revocation tells whether there was a grant."""
-        revoked = self.run(self.store.acls.delete(self.key(owner, slug).wiki_id, self.grantee(grantee)))
-        assert revoked == (self.grants.pop((owner, slug, grantee), None) is not None)
-
-    def grantee(self, person: str) -> str:
-        """Return a grantee's id in the store."""
-        return f"{person}-{self.run_id}"
-
-    def find(self, person: str) -> Any:  # noqa: ANN401 - a User, or None to fail on
-        """Return a user of the store by its identity."""
-        return self.run(self.store.users.get_by_oauth(self.run_id, person))
+        key = self.grant_key(owner, slug, grantee)
+        assert self.run(self.store.acls.delete(*key)) == (key in self.grants)
+        self.grants.pop(key, None)
 
     def teardown(self) -> None:
-        """All that is stored is what the model has, seen from every side."""
+        """All wikis and grants are as the model has them, listed from every side."""
+        found = {}
+        by_wiki, by_grantee = {}, {}
         for person in PEOPLE:
-            self.check_user(person)
-            self.check_owner(person)
-            self.check_grantee(person)
-        for name in USERNAMES:
-            owners = [person for person, user in self.users.items() if user.username == name]
-            found = self.run(self.store.users.get_by_username(f"{name}-{self.run_id}"))
-            assert owners == ([] if found is None else [found.oauth_provider_sub])
-
-    def check_user(self, person: str) -> None:
-        """The user is as the model has it."""
-        user, expected = self.find(person), self.users.get(person)
-        found = user and ModelUser(user.username and user.username.split("-")[0], user.tier, user.version)
-        assert found == expected
-
-    def check_owner(self, owner: str) -> None:
-        """The owner's wikis and their grants are those of the model."""
-        wikis = self.run(collect(self.store.wikis.iter_by_owner(self.key(owner, "a").owner_id, page_size=1)))
-        assert {(owner, wiki.wiki_slug): ModelWiki(wiki.display_name, wiki.version) for wiki in wikis} == {
-            key: wiki for key, wiki in self.wikis.items() if key[0] == owner
-        }
-        for slug in SLUGS:
-            page = self.run(self.store.acls.list_by_wiki(self.key(owner, slug).wiki_id))
-            assert {acl.grantee_id: acl.role for acl in page} == {
-                self.grantee(grantee): role
-                for (granted_owner, granted_slug, grantee), role in self.grants.items()
-                if (granted_owner, granted_slug) == (owner, slug)
-            }
-
-    def check_grantee(self, person: str) -> None:
-        """The grants of one user are those of the model."""
-        page = self.run(self.store.acls.list_by_grantee(self.grantee(person)))
-        assert {acl.wiki_id: acl.role for acl in page} == {
-            self.key(owner, slug).wiki_id: role
-            for (owner, slug, grantee), role in self.grants.items()
-            if grantee == person
-        }
+            wikis = self.run(collect(self.store.wikis.iter_by_owner(self.key(person, "a").owner_id, page_size=1)))
+            found.update({wiki.key: ModelWiki(wiki.display_name, wiki.version) for wiki in wikis})
+            page = self.run(self.store.acls.list_by_grantee(f"{person}-{self.run_id}"))
+            by_grantee.update({(acl.wiki_id, acl.grantee_id): acl.role for acl in page})
+            for slug in SLUGS:
+                page = self.run(self.store.acls.list_by_wiki(self.key(person, slug).wiki_id))
+                by_wiki.update({(acl.wiki_id, acl.grantee_id): acl.role for acl in page})
+        assert found == self.wikis
+        assert by_wiki == by_grantee == self.grants
 
 
 @contextmanager
@@ -226,23 +230,18 @@ def _local_store(runner: asyncio.Runner) -> Iterator[WikibotStore]:
         runner.run(stack.aclose())
 
 
-def test_store_agrees_with_plain_dicts() -> None:
+@pytest.mark.parametrize("machine", [UserMachine, WikiMachine])
+def test_store_agrees_with_plain_dicts(machine: type[StoreMachine]) -> None:
     """Whatever is called in whatever order, the store answers like the model: some hundreds of requests on moto."""
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner, _local_store(runner) as store:
-
-        class Machine(StoreMachine):
-            """The machine as Hypothesis makes it: without arguments."""
-
-            def __init__(self) -> None:
-                super().__init__(runner, store)
-
         run_state_machine_as_test(
-            Machine,
+            partial(machine, runner, store),  # type: ignore[arg-type]  # documented: anything that makes a machine
             settings=settings(
-                max_examples=20,
-                stateful_step_count=40,
+                max_examples=10,
+                stateful_step_count=25,
                 deadline=None,
                 database=None,
+                phases=[Phase.generate],  # shrinking would take minutes
                 suppress_health_check=[HealthCheck.too_slow],
             ),
         )

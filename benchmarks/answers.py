@@ -1,0 +1,150 @@
+"""The items that are read and written, and what DynamoDB answers about them.
+
+Every owner is named after the number of wikis it has, so `owner-100` has `wiki-000000` to `wiki-000099`. An answer is
+computed from its request alone: the server that sends it keeps no state.
+"""
+
+import json
+from typing import Any
+
+UPDATED_VERSION = 8
+# Query ends a page at 1 MB of items, which is about this many wikis.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html
+_LARGEST_PAGE = 2_500
+
+Values = dict[str, str | int | bool]
+"""An item as plain Python values."""
+
+
+def owner(wikis: int) -> str:
+    """Return the id of the owner with so many wikis."""
+    return f"owner-{wikis}"
+
+
+def slug(number: int) -> str:
+    """Return the slug of an owner's `number`-th wiki, from 0."""
+    return f"wiki-{number:06}"
+
+
+def wiki(owner_id: str, wiki_slug: str, version: int = UPDATED_VERSION - 1) -> Values:
+    """Return a wiki without a token that nobody has opened yet; a hundred of them make a page of 45 KB."""
+    return {
+        "owner_id": owner_id,
+        "wiki_slug": wiki_slug,
+        "uid": "9f1c5a0e7b6d4c2f8a3e1d0b9c8f7a6e",
+        "display_name": "Field notes",
+        "repo_path": "/srv/wikis/9f/1c/9f1c5a0e.git",
+        "is_public": False,
+        "status": "active",
+        "page_count": 42,
+        "disk_usage_bytes": 1048576,
+        "created_at": "2026-01-02T03:04:05.000006Z",
+        "updated_at": "2026-02-03T04:05:06.000007Z",
+        "version": version,
+    }
+
+
+def user(user_id: str) -> Values:
+    """Return a user with a full profile."""
+    return {
+        "id": user_id,
+        "oauth_provider": "github",
+        "oauth_provider_sub": "4711",
+        "username": "ada",
+        "email": "ada@example.org",
+        "display_name": "Ada Lovelace",
+        "avatar_url": "https://example.org/ada.png",
+        "tier": "free",
+        "status": "active",
+        "wiki_count": 3,
+        "created_at": "2026-01-02T03:04:05.000006Z",
+        "updated_at": "2026-02-03T04:05:06.000007Z",
+        "last_login_at": "2026-03-04T05:06:07.000008Z",
+        "version": 7,
+    }
+
+
+def acl(wiki_id: str, grantee_id: str) -> Values:
+    """Return a grant that does not expire."""
+    return {
+        "wiki_id": wiki_id,
+        "grantee_id": grantee_id,
+        "role": "editor",
+        "granted_by": wiki_id.rpartition(":")[0],
+        "granted_at": "2026-01-02T03:04:05.000006Z",
+        "wiki_uid": "9f1c5a0e7b6d4c2f8a3e1d0b9c8f7a6e",
+    }
+
+
+def wire(values: Values) -> dict[str, dict[str, str | bool]]:
+    """Return an item as DynamoDB writes it, with the `write_id` that the store's items have."""
+    item = {name: _attribute(value) for name, value in values.items()}
+    return item | {"write_id": {"S": "0f1e2d3c4b5a69788796a5b4"}}
+
+
+def _attribute(value: str | int | bool) -> dict[str, str | bool]:  # noqa: FBT001 - a value
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    return {"N": str(value)} if isinstance(value, int) else {"S": value}
+
+
+def _encode(members: object) -> bytes:
+    return json.dumps(members, separators=(",", ":")).encode()
+
+
+_STORED_WIKI = _encode(wire(wiki("OWNER", "SLUG")))
+_UPDATED_WIKI = _encode(wire(wiki("OWNER", "SLUG", UPDATED_VERSION)))
+
+
+def answer(operation: str, request: bytes) -> bytes:
+    """Return the body of DynamoDB's answer."""
+    members = json.loads(request)
+    match operation:
+        case "GetItem":
+            return b'{"Item":%b}' % _item(members["Key"])
+        case "BatchGetItem":
+            return _batch(members["RequestItems"])
+        case "PutItem":
+            return b"{}"
+        case "UpdateItem":
+            return b'{"Attributes":%b}' % _wiki(_UPDATED_WIKI, members["Key"])
+        case "Query":
+            return _page(members)
+        case _:
+            raise ValueError(f"there is no canned answer to {operation}")
+
+
+def _item(key: dict[str, Any]) -> bytes:
+    """Return the item of a key; each table's key has its own attributes."""
+    if "wiki_slug" in key:
+        return _wiki(_STORED_WIKI, key)
+    if "wiki_id" in key:
+        return _encode(wire(acl(key["wiki_id"]["S"], key["grantee_id"]["S"])))
+    return _encode(wire(user(key["id"]["S"])))
+
+
+def _wiki(template: bytes, key: dict[str, Any]) -> bytes:
+    return template.replace(b"OWNER", key["owner_id"]["S"].encode()).replace(b"SLUG", key["wiki_slug"]["S"].encode())
+
+
+def _batch(wanted: dict[str, Any]) -> bytes:
+    """Answer BatchGetItem with exactly the items that were asked for."""
+    tables = [b'"%b":[%b]' % (table.encode(), b",".join(map(_item, keys["Keys"]))) for table, keys in wanted.items()]
+    return b'{"Responses":{%b},"UnprocessedKeys":{}}' % b",".join(tables)
+
+
+def _page(query: dict[str, Any]) -> bytes:
+    """Answer a Query of one owner's wikis."""
+    values = [value.get("S", "") for value in query["ExpressionAttributeValues"].values()]
+    owner_id = next(value for value in values if value.startswith("owner-"))
+    last = query.get("ExclusiveStartKey")
+    start = 0 if last is None else int(last["wiki_slug"]["S"].removeprefix("wiki-")) + 1
+    wikis = int(owner_id.removeprefix("owner-"))
+    end = min(wikis, start + min(query.get("Limit", _LARGEST_PAGE), _LARGEST_PAGE))
+    head, tail = _STORED_WIKI.replace(b"OWNER", owner_id.encode()).split(b"SLUG")
+    items = head + (tail + b"," + head).join([slug(number).encode() for number in range(start, end)]) + tail
+    more = b""
+    if end < wikis:
+        key = {"owner_id": {"S": owner_id}, "wiki_slug": {"S": slug(end - 1)}}
+        more = b',"LastEvaluatedKey":' + _encode(key)
+    return b'{"Items":[%b],"Count":%d,"ScannedCount":%d%b}' % (items, end - start, end - start, more)

@@ -1,0 +1,128 @@
+"""A server that answers like DynamoDB without the work, so that only the client is measured.
+
+    python -m benchmarks.canned_server [--tls FOLDER] [--core NUMBER] [--latency SECONDS]
+
+It prints its URL, serves until its standard input is closed, and then prints how many connections
+were open at once. With `--tls` it speaks HTTPS, and `authority.pem` in the folder is the CA to trust.
+"""
+
+import argparse
+import asyncio
+import ssl
+import sys
+import zlib
+from functools import lru_cache
+from pathlib import Path
+
+from benchmarks.answers import answer
+from benchmarks.processes import pin, run
+from tests.wire.certificates import Authority
+
+_ADDRESS = "127.0.0.1"
+_END_OF_HEAD = b"\r\n\r\n"
+_LENGTH = b"content-length:"
+_TARGET = b"dynamodb_20120810."
+
+
+@lru_cache(maxsize=1024)
+def respond(operation: str, request: bytes) -> bytes:
+    """Return the whole HTTP response, with the headers that DynamoDB sends."""
+    body = answer(operation, request)
+    head = (
+        "HTTP/1.1 200 OK\r\n"
+        "Server: Server\r\n"
+        "Date: Tue, 24 Nov 2026 00:00:00 GMT\r\n"
+        "Content-Type: application/x-amz-json-1.0\r\n"
+        f"Content-Length: {len(body)}\r\n"
+        "Connection: keep-alive\r\n"
+        "x-amzn-RequestId: 5VQNG2QK6BO6S1K6C8R1AJT1FRVV4KQNSO5AEMVJF66Q9ASUAAJG\r\n"
+        f"x-amz-crc32: {zlib.crc32(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+class Connections:
+    """Counts how many are open, and how many were at once."""
+
+    def __init__(self) -> None:
+        self._now = 0
+        self.most = 0
+
+    def opened(self) -> None:
+        """Count one more."""
+        self._now += 1
+        self.most = max(self.most, self._now)
+
+    def closed(self) -> None:
+        """Count one less."""
+        self._now -= 1
+
+
+class CannedProtocol(asyncio.Protocol):
+    """Reads a request to its end, looks at its operation, and writes the answer."""
+
+    def __init__(self, connections: Connections, latency: float) -> None:
+        self._connections = connections
+        self._latency = latency
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport to write to."""
+        self._connections.opened()
+        self._transport: asyncio.WriteTransport = transport  # type: ignore[assignment]  # a TCP transport can write
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Count the connection out."""
+        self._connections.closed()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer each request that is complete."""
+        self._buffer += data
+        while (end := self._buffer.find(_END_OF_HEAD)) >= 0:
+            head = self._buffer[: end + 2]
+            body_start = end + len(_END_OF_HEAD)
+            body_end = body_start + int(_header(head, _LENGTH))
+            if len(self._buffer) < body_end:
+                return
+            body, self._buffer = self._buffer[body_start:body_end], self._buffer[body_end:]
+            self._answer(_header(head, _TARGET).decode(), body)
+
+    def _answer(self, operation: str, request: bytes) -> None:
+        response = respond(operation, request)
+        if self._latency:
+            asyncio.get_running_loop().call_later(self._latency, self._transport.write, response)
+        else:
+            self._transport.write(response)
+
+
+def _header(head: bytes, start: bytes) -> bytes:
+    """Return what stands in the head between `start` and the end of its line."""
+    begin = head.lower().index(start) + len(start)
+    return head[begin : head.index(b"\r\n", begin)].strip()
+
+
+async def serve(tls: ssl.SSLContext | None, latency: float) -> None:
+    """Serve until standard input ends."""
+    loop = asyncio.get_running_loop()
+    connections = Connections()
+    server = await loop.create_server(lambda: CannedProtocol(connections, latency), _ADDRESS, 0, ssl=tls)
+    scheme = "http" if tls is None else "https"
+    print(f"{scheme}://{_ADDRESS}:{server.sockets[0].getsockname()[1]}", flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+    server.close()
+    print(connections.most, flush=True)
+
+
+def main() -> None:
+    """Read the arguments and serve."""
+    parser = argparse.ArgumentParser(description="Answer like DynamoDB without the work.")
+    parser.add_argument("--tls", type=Path, help="folder for a throw-away CA's files")
+    parser.add_argument("--core", type=int, help="the core to run on")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds to wait before each answer")
+    arguments = parser.parse_args()
+    pin(arguments.core)
+    run(serve(Authority(arguments.tls).server_context(_ADDRESS) if arguments.tls else None, arguments.latency))
+
+
+if __name__ == "__main__":
+    main()

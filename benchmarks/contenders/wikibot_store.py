@@ -1,0 +1,67 @@
+"""The store itself."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from benchmarks.contenders import Endpoint, timestamp
+from wikibot_store import StoreConfig, Wiki, WikibotStore
+
+
+class StoreClient:
+    """The DAOs."""
+
+    def __init__(self, store: WikibotStore) -> None:
+        self._store = store
+
+    async def get(self, owner_id: str, slug: str) -> Wiki | None:
+        return await self._store.wikis.get(owner_id, slug)
+
+    async def create(self, owner_id: str, slug: str) -> None:
+        await self._store.wikis.create(
+            owner_id, slug, display_name="Field notes", repo_path="/srv/wikis/9f/1c/9f1c5a0e.git"
+        )
+
+    async def update(self, wiki: Wiki) -> Wiki:
+        return await self._store.wikis.update(
+            wiki.owner_id, wiki.wiki_slug, expected_version=wiki.version, display_name="Field notes"
+        )
+
+    async def page(self, owner_id: str, limit: int) -> Sequence[Wiki]:
+        return (await self._store.wikis.list_by_owner(owner_id, limit=limit)).items
+
+    def stream(self, owner_id: str, page_size: int) -> AsyncIterator[Wiki]:
+        return self._store.wikis.iter_by_owner(owner_id, page_size=page_size)
+
+    async def authorize(self, user_id: str, owner_id: str, slug: str) -> Sequence[Any]:
+        access = await self._store.authorize(user_id, owner_id, slug)
+        return [access.user, access.wiki, access]
+
+    def values(self, item: msgspec.Struct) -> dict[str, Any]:
+        return {
+            name: timestamp(value) if isinstance(value, datetime) else value
+            for name, value in msgspec.structs.asdict(item).items()
+            if value is not None
+        }
+
+
+def connect(endpoint: Endpoint) -> AbstractAsyncContextManager[StoreClient]:
+    """Open a store as it comes."""
+    return _connect(endpoint, coalesce_reads=True)
+
+
+def connect_apart(endpoint: Endpoint) -> AbstractAsyncContextManager[StoreClient]:
+    """Open a store that sends one GetItem per point read."""
+    return _connect(endpoint, coalesce_reads=False)
+
+
+@asynccontextmanager
+async def _connect(endpoint: Endpoint, *, coalesce_reads: bool) -> AsyncIterator[StoreClient]:
+    config = StoreConfig(
+        endpoint_url=endpoint.url, max_pool_connections=endpoint.connections, coalesce_reads=coalesce_reads
+    )
+    async with WikibotStore.open(config) as store:
+        yield StoreClient(store)

@@ -1,0 +1,62 @@
+"""What must not be paid for the store's speed: measured on the store alone, in this process.
+
+python -m benchmarks.guards JOB
+"""
+
+import json
+import sys
+from dataclasses import asdict
+
+from benchmarks.contenders import wikibot_store
+from benchmarks.processes import pin, run
+from benchmarks.worker import Figures, Job, Outcome, describe, measure, medians
+from benchmarks.works import POINT_READ, in_flight, page_of
+
+PAGES = (10, 30, 100, 300, 1_000)
+READERS = (32, 64, 128, 256, 512)
+_TURNS = 10
+
+
+async def guard(job: Job, outcome: Outcome) -> None:
+    """Compare a store as it comes with one that does not coalesce; then pages and readers of growing number."""
+    async with (
+        wikibot_store.connect(job.endpoint) as together,
+        wikibot_store.connect_apart(job.endpoint) as apart,
+    ):
+        outcome.figures |= await _lone_reads(together, apart, job.seconds)
+        for wikis in PAGES:
+            work = page_of(wikis)
+            figures = await measure(work, together, job.seconds)
+            outcome.figures[work.name] = figures | {"cpu_us_per_wiki": figures["cpu_us"] / wikis}
+        for readers in READERS:
+            work = in_flight(readers)
+            outcome.figures[work.name] = await measure(work, together, job.seconds)
+            outcome.figures[f"{work.name}, apart"] = await measure(work, apart, job.seconds)
+
+
+async def _lone_reads(
+    together: wikibot_store.StoreClient, apart: wikibot_store.StoreClient, seconds: float
+) -> dict[str, Figures]:
+    """Read with the one and the other in turns, so that whatever else the machine does meets both."""
+    turns: list[tuple[Figures, Figures]] = []
+    for _ in range(_TURNS):
+        one = await measure(POINT_READ, together, seconds / _TURNS)
+        turns.append((one, await measure(POINT_READ, apart, seconds / _TURNS)))
+    ones, others = zip(*turns, strict=True)
+    return {"lone point read": medians(ones), "lone point read, apart": medians(others)}
+
+
+def main() -> None:
+    """Do the job that is given as argument."""
+    job = Job.decode(sys.argv[1])
+    pin(job.core)
+    outcome = Outcome()
+    try:
+        run(guard(job, outcome), job.loop)
+    except Exception as error:  # noqa: BLE001 - told in the table, whatever it is
+        outcome.failures["*"] = describe(error)
+    print(json.dumps(asdict(outcome)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

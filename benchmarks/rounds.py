@@ -1,0 +1,140 @@
+"""Rounds of measuring: every contender in a fresh process, one after the other, and then all of them again."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks import works
+from benchmarks.contenders import FLOOR, OURS, Contender, Endpoint
+from benchmarks.engine import engine
+from benchmarks.processes import Server, canned_server, cores
+from benchmarks.worker import Job, Outcome
+
+GUARDS = "guards"
+_REGION = "us-east-1"
+_PATIENCE = 300
+_FROM_OUTSIDE = ("AWS_", "WIKIBOT_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all contenders run on."""
+
+    loop: str
+    scheme: str
+
+    def __str__(self) -> str:
+        """Name the setting, as the tables do."""
+        return f"{self.loop}, {self.scheme}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to measure, and how long."""
+
+    contenders: tuple[Contender, ...]
+    works: tuple[str, ...]
+    settings: tuple[Setting, ...]
+    rounds: int
+    seconds: float
+    wikis: int
+    latency: float = 0.0
+    engine: bool = False
+    guards: bool = True
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process measured, and how many connections it had open at once if the server counted."""
+
+    setting: Setting
+    contender: str
+    outcome: Outcome
+    connections: int = 0
+
+
+def play(plan: Plan) -> Iterator[Run]:
+    """Measure as planned; a run of the name GUARDS is the store alone."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        filled = stack.enter_context(engine(plan.wikis)) if plan.engine else None
+        for number, setting in product(range(1, plan.rounds + 1), plan.settings):
+            for name, selected in _line_up(plan, setting):
+                print(f"round {number} of {plan.rounds}: {setting}: {name}", file=sys.stderr, flush=True)
+                serving = _canned(plan, setting, folder) if filled is None else nullcontext(filled)
+                with serving as server:
+                    module = "benchmarks.guards" if name == GUARDS else "benchmarks.worker"
+                    outcome = measure(_job(plan, setting, name, selected, server), module)
+                yield Run(setting, name, outcome, server.connections)
+
+
+def _line_up(plan: Plan, setting: Setting) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield who is measured in a round, and at what; the guards on one setting only."""
+    for contender in plan.contenders:
+        selected = tuple(name for name in plan.works if contender.works is None or name in contender.works)
+        if selected and contender.version() is not None:
+            yield contender.name, selected
+    if plan.guards and setting == plan.settings[-1]:
+        yield GUARDS, ()
+
+
+def _canned(plan: Plan, setting: Setting, folder: Path) -> AbstractContextManager[Server]:
+    tls = folder if setting.scheme == "https" else None
+    return canned_server(core=cores()[1], tls=tls, latency=plan.latency)
+
+
+def _job(plan: Plan, setting: Setting, name: str, selected: tuple[str, ...], server: Server) -> Job:
+    return Job(
+        contender=OURS if name == GUARDS else name,
+        works=selected,
+        endpoint=Endpoint(server.url, _REGION, server.authority),
+        check=not plan.engine and name != FLOOR,
+        loop=setting.loop,
+        core=cores()[0],
+        seconds=plan.seconds,
+        wikis=plan.wikis,
+    )
+
+
+def measure(job: Job, module: str = "benchmarks.worker") -> Outcome:
+    """Do a job in a process of its own; one that fails is told in the outcome."""
+    try:
+        ended = subprocess.run(  # noqa: S603 - the project's own code
+            [sys.executable, "-m", module, job.encode()],
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            env=_environment(job.endpoint),
+            check=True,
+        )
+    except subprocess.TimeoutExpired:
+        return Outcome(failures={works.COLD_START: f"not done after {_PATIENCE} s"})
+    except subprocess.CalledProcessError as error:
+        last_words = error.stderr.strip().rpartition("\n")[2]
+        return Outcome(failures={works.COLD_START: f"ended with status {error.returncode}: {last_words}"})
+    return Outcome(**json.loads(ended.stdout.splitlines()[-1]))
+
+
+def _environment(endpoint: Endpoint) -> dict[str, str]:
+    """Return the machine's environment with AWS settings of the benchmark's own."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_FROM_OUTSIDE)}
+    environment |= {
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": endpoint.region,
+        "AWS_DEFAULT_REGION": endpoint.region,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    if endpoint.authority is not None:
+        # botocore's name for it, and OpenSSL's, which some Rust libraries also go by.
+        environment |= {"AWS_CA_BUNDLE": str(endpoint.authority), "SSL_CERT_FILE": str(endpoint.authority)}
+    return environment

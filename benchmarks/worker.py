@@ -1,0 +1,189 @@
+"""Measures one contender in this process, which has done nothing before.
+
+    python -m benchmarks.worker JOB
+
+The parent gives the job as JSON and reads the outcome as the last line of standard output.
+"""
+
+import asyncio
+import gc
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+from benchmarks import answers, works
+from benchmarks.checks import CHECKS
+from benchmarks.contenders import CONTENDERS, Client, Endpoint
+from benchmarks.processes import pin, run
+
+_TICK = 0.001
+_STATUS = Path("/proc/self/status")
+_WARM_UP = 20
+_PARTS = 5
+
+Figures = dict[str, float]
+Connect = Callable[[Endpoint], AbstractAsyncContextManager[Client]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to measure: each work for `seconds`, the stream over `wikis`. `check`: the answers are the canned ones."""
+
+    contender: str
+    works: tuple[str, ...]
+    endpoint: Endpoint
+    check: bool
+    loop: str
+    core: int | None
+    seconds: float
+    wikis: int
+
+    def encode(self) -> str:
+        """Return the job as JSON."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def decode(cls, text: str) -> "Job":
+        """Read what `encode` wrote."""
+        members = json.loads(text)
+        endpoint = members.pop("endpoint")
+        authority = endpoint.pop("authority")
+        return cls(**members, endpoint=Endpoint(**endpoint, authority=Path(authority) if authority else None))
+
+
+@dataclass
+class Outcome:
+    """What was measured, by work, and why something could not be."""
+
+    figures: dict[str, Figures] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+class StallWatch:
+    """Tells for how long, at most, the event loop did not run what was due."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+
+    async def watch(self) -> None:
+        """Be due every millisecond, until cancelled."""
+        while True:
+            due = time.perf_counter() + _TICK
+            await asyncio.sleep(_TICK)
+            self.longest = max(self.longest, time.perf_counter() - due)
+
+
+async def measure(work: works.Work, client: Client, seconds: float) -> Figures:
+    """Do the work for about so long, in parts; return what one call costs in the median part."""
+    warm_up = max(_WARM_UP, 2 * work.together)
+    started = time.perf_counter()
+    await work.run(client, warm_up)
+    calls = max(work.together, int(warm_up * seconds / _PARTS / (time.perf_counter() - started)))
+    gc.collect()
+    return medians([await _timed(work.run(client, calls), calls) for _ in range(_PARTS)])
+
+
+async def _timed(doing: Awaitable[None], calls: int) -> Figures:
+    cpu, wall = time.process_time(), time.perf_counter()
+    await doing
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return {"cpu_us": cpu / calls * 1e6, "wall_us": wall / calls * 1e6, "per_second": calls / wall}
+
+
+def medians(figures: Sequence[Figures]) -> Figures:
+    """Return the median of each figure."""
+    return {name: median(each[name] for each in figures) for name in figures[0]}
+
+
+async def measure_stream(client: Client, wikis: int) -> Figures:
+    """Read all wikis of an owner; return what one of them costs, and by how much the process grew."""
+    gc.collect()
+    before = peak_memory()
+    figures = await _timed(works.stream(client, wikis), wikis)
+    return figures | {"growth_mib": peak_memory() - before}
+
+
+def peak_memory() -> float:
+    """Return the most memory that this process has had, in MiB.
+
+    Linux: what getrusage says includes the parent's, from before the program was started.
+    """
+    (line,) = (line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
+
+
+@asynccontextmanager
+async def cold_start(connect: Connect, endpoint: Endpoint, figures: Figures) -> AsyncIterator[Client]:
+    """Open a client and read once, noting how long it takes and how long the event loop stands still."""
+    stalls = StallWatch()
+    watch = asyncio.create_task(stalls.watch())
+    await asyncio.sleep(_TICK)
+    started = time.perf_counter()
+    async with connect(endpoint) as client:
+        opened = time.perf_counter()
+        await client.get(works.OWNER, answers.slug(0))
+        read = time.perf_counter()
+        await asyncio.sleep(2 * _TICK)  # the watch sees a stall when it runs again
+        watch.cancel()
+        figures |= {
+            "open_ms": (opened - started) * 1e3,
+            "first_read_ms": (read - opened) * 1e3,
+            "total_ms": figures["import_ms"] + (read - started) * 1e3,
+            "stall_ms": stalls.longest * 1e3,
+            "memory_mib": peak_memory(),
+        }
+        yield client
+
+
+async def work_through(job: Job, connect: Connect, import_ms: float, outcome: Outcome) -> None:
+    """Start cold, then do the works of a job one after another, each followed by its check."""
+    start: Figures = {"import_ms": import_ms}
+    async with cold_start(connect, job.endpoint, start) as client:
+        outcome.figures[works.COLD_START] = start
+        for name in job.works:
+            try:
+                figures = await _measure(name, client, job)
+                if job.check and name in CHECKS:
+                    await CHECKS[name](client)
+            except Exception as error:  # noqa: BLE001 - told in the table, whatever it is
+                outcome.failures[name] = describe(error)
+            else:
+                outcome.figures[name] = figures
+
+
+async def _measure(name: str, client: Client, job: Job) -> Figures:
+    if name == works.STREAM:
+        return await measure_stream(client, job.wikis)
+    return await measure(works.BY_NAME[name], client, job.seconds)
+
+
+def describe(error: Exception) -> str:
+    """Return what went wrong in a line."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}".replace("\n", " ")
+
+
+def main() -> None:
+    """Do the job that is given as argument."""
+    job = Job.decode(sys.argv[1])
+    pin(job.core)
+    outcome = Outcome()
+    contender = next(contender for contender in CONTENDERS if contender.name == job.contender)
+    try:
+        started = time.perf_counter()
+        connect = contender.load()
+        import_ms = (time.perf_counter() - started) * 1e3
+        run(work_through(job, connect, import_ms, outcome), job.loop)
+    except Exception as error:  # noqa: BLE001 - told in the table, whatever it is
+        outcome.failures[works.COLD_START] = describe(error)
+    print(json.dumps(asdict(outcome)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

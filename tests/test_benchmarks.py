@@ -1,0 +1,260 @@
+"""The comparison with other libraries runs, compares the same results, and tells what it could not measure."""
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from benchmarks import table, works
+from benchmarks.answers import answer, owner, slug, user, wiki, wire
+from benchmarks.checks import CHECKS
+from benchmarks.contenders import CONTENDERS, FLOOR, OURS, Contender, Endpoint
+from benchmarks.processes import canned_server
+from benchmarks.results import summarize
+from benchmarks.rounds import Plan, Run, Setting, measure
+from benchmarks.worker import Job, Outcome
+
+ROOT = Path(__file__).parents[1]
+SMOKED = (FLOOR, OURS, "aiobotocore")
+
+
+# ---- the whole benchmark
+
+
+@dataclass(frozen=True)
+class Smoke:
+    """What a quick benchmark printed, and the results that it wrote."""
+
+    text: str
+    results: dict[str, Any]
+    chart: str
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
+    """A quick benchmark of a few contenders over TLS; it takes seconds, for each is a process of its own."""
+    folder = tmp_path_factory.mktemp("results")
+    only = [argument for name in SMOKED for argument in ("--only", name)]
+    command = ["-m", "benchmarks", "--quick", "--loop=asyncio", "--scheme=https", f"--output={folder}", *only]
+    text = subprocess.run(  # noqa: S603 - the project's own code
+        [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    (results,) = folder.glob("*.json")
+    return Smoke(text, json.loads(results.read_text()), results.with_suffix(".svg").read_text())
+
+
+def test_every_work_is_measured(smoke: Smoke) -> None:
+    """Each contender has a figure for each work, and nothing was left out."""
+    (setting,) = smoke.results["settings"]
+
+    expected = set(product(SMOKED, (works.COLD_START, works.STREAM, *works.BY_NAME)))
+    assert {(each["contender"], each["work"]) for each in setting["results"]} == expected
+    assert setting["left_out"] == []
+
+
+def test_every_figure_has_its_ratios(smoke: Smoke) -> None:
+    """The floor and the store are 1 to themselves."""
+    (setting,) = smoke.results["settings"]
+
+    assert all(each["to_floor"] > 0 and each["to_store"] > 0 for each in setting["results"])
+    assert {each["to_floor"] for each in setting["results"] if each["contender"] == FLOOR} == {1}
+    assert {each["to_store"] for each in setting["results"] if each["contender"] == OURS} == {1}
+
+
+def test_the_pool_is_bounded(smoke: Smoke) -> None:
+    """The server never saw more connections than the store's pool may have."""
+    (setting,) = smoke.results["settings"]
+
+    assert 1 <= setting["connections"][OURS] <= Endpoint("", "").connections
+
+
+def test_the_guards_are_measured(smoke: Smoke) -> None:
+    """What must not be paid for is in the results."""
+    (setting,) = smoke.results["settings"]
+
+    assert {"lone point read", "lone point read, apart", "page of 10", "page of 1,000", "512 in flight"} <= set(
+        setting["guards"]
+    )
+
+
+def test_the_table_names_everything(smoke: Smoke) -> None:
+    """Contenders with what they return, works, and the setting."""
+    for contender in CONTENDERS:
+        assert (f"{contender.name} " in smoke.text) == (contender.name in SMOKED)
+    for name in (*works.BY_NAME, works.STREAM, works.COLD_START, "== asyncio, https", "dicts", "models"):
+        assert name in smoke.text
+
+
+def test_the_chart_is_svg(smoke: Smoke) -> None:
+    """It parses, has a bar for each contender and a style for dark pages."""
+    chart = ET.fromstring(smoke.chart)  # noqa: S314 - the project's own file
+
+    svg = "{http://www.w3.org/2000/svg}"
+    assert chart.tag == f"{svg}svg"
+    bars = chart.findall(f"{svg}rect")
+    assert len(bars) % len(SMOKED) == 0
+    assert {bar.get("class") for bar in bars} == {"floor", "store", "bar"}
+    assert "prefers-color-scheme: dark" in smoke.chart
+
+
+# ---- what the contenders return
+
+
+def installed(contender: Contender) -> Any:  # noqa: ANN401 - pytest's parameter sets are not a public type
+    """Return a contender as a parameter; the machine may be without it, or Python too old for it."""
+    missing = pytest.mark.skipif(contender.version() is None, reason=f"{contender.distribution} is not installed")
+    return pytest.param(contender, id=contender.name, marks=missing)
+
+
+@pytest.mark.parametrize("contender", [installed(each) for each in CONTENDERS if each.returns != "bytes"])
+def test_contenders_return_the_same(contender: Contender) -> None:
+    """Each decodes the canned answers to the same values, so that the comparison is one of equals."""
+    checked = tuple(name for name in CHECKS if contender.works is None or name in contender.works)
+    with canned_server(core=None, tls=None) as server:
+        outcome = measure(job(contender.name, checked, server.url))
+
+    assert outcome.failures == {}
+    assert set(outcome.figures) == {works.COLD_START, *checked}
+
+
+def job(contender: str, names: tuple[str, ...], url: str) -> Job:
+    """Return a job that is done as soon as may be."""
+    endpoint = Endpoint(url, "us-east-1")
+    return Job(
+        contender=contender, works=names, endpoint=endpoint, check=True, loop="asyncio", core=None, seconds=0, wikis=500
+    )
+
+
+class WrongClient:
+    """Returns wikis with nothing in them."""
+
+    async def get(self, owner_id: str, slug: str) -> dict[str, Any]:
+        """Return the wrong wiki."""
+        return {"owner_id": owner_id, "wiki_slug": f"not-{slug}"}
+
+    async def create(self, owner_id: str, slug: str) -> None:
+        """Do nothing."""
+
+    async def update(self, wiki: dict[str, Any]) -> dict[str, Any]:
+        """Return the wiki as it was."""
+        return wiki
+
+    async def page(self, owner_id: str, limit: int) -> Sequence[dict[str, Any]]:
+        """Return the wrong wikis."""
+        return [await self.get(owner_id, slug(number)) for number in range(limit)]
+
+    async def stream(self, owner_id: str, page_size: int) -> AsyncIterator[dict[str, Any]]:
+        """Return only the first page."""
+        for number in range(page_size):
+            yield {"owner_id": owner_id, "wiki_slug": slug(number)}
+
+    async def authorize(self, user_id: str, owner_id: str, slug: str) -> Sequence[dict[str, Any]]:
+        """Return a user, and wikis in place of the others."""
+        return [user(user_id), await self.get(owner_id, slug), await self.get(owner_id, slug)]
+
+    def values(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Return the item."""
+        return item
+
+
+@pytest.mark.parametrize("name", CHECKS)
+async def test_wrong_results_are_noticed(name: str) -> None:
+    """A library that returned something else would not be compared."""
+    with pytest.raises(ValueError, match=r"^returned"):
+        await CHECKS[name](WrongClient())
+
+
+# ---- what cannot be measured
+
+
+def test_a_failure_is_told() -> None:
+    """A contender that does not run is an outcome with the reason, not a crash."""
+    outcome = measure(job(FLOOR, ("point read",), "http://127.0.0.1:9"))
+
+    assert outcome.figures == {}
+    assert outcome.failures[works.COLD_START].startswith("ClientConnectorError: ")
+
+
+def test_what_failed_is_a_row() -> None:
+    """It stands in the table with its reason; a library that is not installed stands there as such."""
+    missing = Contender("missing", "no-such-library-anywhere", "dicts")
+    plan = Plan(
+        contenders=(missing,),
+        works=("point read",),
+        settings=(Setting("asyncio", "http"),),
+        rounds=1,
+        seconds=0,
+        wikis=1,
+    )
+    runs = [Run(plan.settings[0], OURS, Outcome(failures={"point read": "OSError: too dark"}))]
+
+    text = table.render(summarize(plan, runs))
+    assert "no-such-library-anywhere is not installed" in text
+    assert f"not measured: {OURS}, point read: OSError: too dark" in text
+
+
+def test_medians_and_ratios() -> None:
+    """A figure is the median of its rounds, and the ratios are those of the medians."""
+    setting = Setting("asyncio", "http")
+    plan = Plan(contenders=CONTENDERS, works=("point read",), settings=(setting,), rounds=3, seconds=0, wikis=1)
+    costs = {FLOOR: (10, 50, 20), OURS: (40, 30, 90), "aiobotocore": (400, 100, 200)}
+    runs = [
+        Run(setting, name, Outcome({"point read": {"cpu_us": cost[number]}}))
+        for number in range(3)
+        for name, cost in costs.items()
+    ]
+
+    (summary,) = summarize(plan, runs)["settings"]
+    assert {each["contender"]: (each["cpu_us"], each["to_floor"], each["to_store"]) for each in summary["results"]} == {
+        FLOOR: (20, 1, 0.5),
+        OURS: (40, 2, 1),
+        "aiobotocore": (200, 10, 5),
+    }
+
+
+# ---- the canned answers
+
+
+def test_a_batch_is_answered_with_its_keys() -> None:
+    """BatchGetItem gets exactly the items that it asked for, of each table."""
+    keys = {
+        "wikis": [{"owner_id": {"S": "ada"}, "wiki_slug": {"S": wiki_slug}} for wiki_slug in ("notes", "recipes")],
+        "users": [{"id": {"S": "ada"}}],
+    }
+
+    request = {"RequestItems": {name: {"Keys": wanted} for name, wanted in keys.items()}}
+    assert json.loads(answer("BatchGetItem", json.dumps(request).encode())) == {
+        "Responses": {
+            "wikis": [wire(wiki("ada", "notes")), wire(wiki("ada", "recipes"))],
+            "users": [wire(user("ada"))],
+        },
+        "UnprocessedKeys": {},
+    }
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(100, [100, 100, 50]), (125, [125, 125]), (None, [250])])
+def test_pages_make_up_the_listing(limit: int | None, sizes: list[int]) -> None:
+    """Each page goes on where the one before ended, and only the last has no key to go on from."""
+    query: dict[str, Any] = {"ExpressionAttributeValues": {":0": {"S": owner(250)}}}
+    query |= {} if limit is None else {"Limit": limit}
+    pages: list[dict[str, Any]] = []
+    while not pages or "LastEvaluatedKey" in pages[-1]:
+        start = {"ExclusiveStartKey": pages[-1]["LastEvaluatedKey"]} if pages else {}
+        pages.append(json.loads(answer("Query", json.dumps(query | start).encode())))
+
+    assert [page["Count"] for page in pages] == sizes
+    items = [item for page in pages for item in page["Items"]]
+    assert items == [wire(wiki(owner(250), slug(number))) for number in range(250)]
+
+
+def test_an_unknown_operation_has_no_answer() -> None:
+    """A contender that does something unforeseen is not answered with something wrong."""
+    with pytest.raises(ValueError, match="no canned answer to Scan"):
+        answer("Scan", b"{}")
