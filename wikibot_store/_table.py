@@ -327,6 +327,8 @@ class Table(Generic[M]):
             listing.check(sort_key)
         except InvalidKeyError as error:
             raise InvalidCursorError("the cursor is damaged: start again without one") from error
+        if listing.prefix is not None and not sort_key.startswith(listing.prefix):
+            raise InvalidCursorError("the cursor is damaged: start again without one")
         return sort_key
 
     # ---- writes
