@@ -40,8 +40,8 @@ async def _lone_reads(
     """Read with the one and the other in turns, so that whatever else the machine does meets both."""
     turns: list[tuple[Figures, Figures]] = []
     for _ in range(_TURNS):
-        one = await measure(POINT_READ, together, seconds / _TURNS)
-        turns.append((one, await measure(POINT_READ, apart, seconds / _TURNS)))
+        one = await measure(POINT_READ, together, seconds)
+        turns.append((one, await measure(POINT_READ, apart, seconds)))
     ones, others = zip(*turns, strict=True)
     return {"lone point read": medians(ones), "lone point read, apart": medians(others)}
 

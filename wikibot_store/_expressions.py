@@ -5,8 +5,9 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.h
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Self
+
+import msgspec
 
 Value = Mapping[str, Any]
 """An attribute value as DynamoDB writes it, such as {"S": "abc"}."""
@@ -41,8 +42,7 @@ class Placeholders:
         return members
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True):
     """A condition, key condition or filter; combine with `&` and `|`."""
 
     render: Callable[[Placeholders], str]
@@ -86,13 +86,12 @@ def absent_or(attribute: str, operator: str, value: Value) -> Condition:
     return not_exists(attribute) | compare(attribute, operator, value)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Update:
+class Update(msgspec.Struct, frozen=True, kw_only=True):
     """An update: attributes to set, to remove, and counters to add to."""
 
-    set: Mapping[str, Value] = field(default_factory=dict)
+    set: Mapping[str, Value] = {}
     remove: tuple[str, ...] = ()
-    add: Mapping[str, Value] = field(default_factory=dict)
+    add: Mapping[str, Value] = {}
 
     def render(self, p: Placeholders) -> str:
         """Return the update expression."""

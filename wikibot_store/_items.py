@@ -37,7 +37,9 @@ def timestamp(moment: datetime) -> str:
         ValueError: The datetime is naive.
 
     """
-    return f"{_aware(moment).astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    if moment.tzinfo is not UTC:
+        moment = _aware(moment).astimezone(UTC)
+    return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
 
 
 def epoch(moment: datetime) -> int:
@@ -153,7 +155,7 @@ class ItemCodec(Generic[M]):
     """Encodes and decodes the items of one model in one table."""
 
     def __init__(self, model: type[M], schema: TableSchema) -> None:
-        self._schema = schema
+        self.schema = schema
         self._forms: dict[str, _Form] = {}
         self._optional: set[str] = set()
         fields: list[tuple[str, Any, Any]] = []
@@ -209,7 +211,7 @@ class ItemCodec(Generic[M]):
 
         """
         form = self._forms[attribute]
-        if not isinstance(value, form.accepts) or (isinstance(value, bool) and form.accepts is not bool):
+        if type(value) is not form.accepts and (not isinstance(value, form.accepts) or isinstance(value, bool)):
             raise TypeError(f"{attribute} must be {form.accepts.__name__}, not {type(value).__name__}")
         try:
             return form.encode(value)
@@ -229,7 +231,7 @@ class ItemCodec(Generic[M]):
 
     def key_of(self, item: Mapping[str, Any]) -> dict[str, str]:
         """Return the primary key of an item, for a message; an attribute that is missing is shown so."""
-        return {name: _shown(item.get(name)) for name in self._schema.key}
+        return {name: _shown(item.get(name)) for name in self.schema.key}
 
     def from_item(self, item: Item, table: str) -> M:
         """Return the model of an item that was parsed as JSON.

@@ -51,7 +51,6 @@ from wikibot_store.errors import (
     WriteOutcomeUnknownError,
 )
 from wikibot_store.models import Page, User, Wiki
-from wikibot_store.schema import TableSchema
 
 M = TypeVar("M", bound=msgspec.Struct)
 V = TypeVar("V", User, Wiki)
@@ -154,15 +153,13 @@ class Table(Generic[M]):
     a later one under the same key.
     """
 
-    def __init__(
-        self, wire: Wire, schema: TableSchema, name: str, model: type[M], *, identity: str | None = None
-    ) -> None:
+    def __init__(self, wire: Wire, name: str, codec: ItemCodec[M], *, identity: str | None = None) -> None:
         self.name = name
-        self.codec = ItemCodec(model, schema)
+        self.codec = codec
         self.wire = wire
-        self._schema = schema
-        self._exists = exists(schema.partition_key)
-        self.absent = not_exists(schema.partition_key)
+        self._schema = codec.schema
+        self._exists = exists(codec.schema.partition_key)
+        self.absent = not_exists(codec.schema.partition_key)
         self._identity = identity
         self._decode_get = self.codec.reader(GetReply, name)
         self._decode_write = self.codec.reader(WriteReply, name)

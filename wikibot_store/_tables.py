@@ -2,6 +2,7 @@
 
 import msgspec
 
+from wikibot_store._items import ItemCodec
 from wikibot_store._table import Table, VersionedTable
 from wikibot_store._wire import Wire
 from wikibot_store.models import Acl, User, Wiki
@@ -15,13 +16,20 @@ class Claim(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     user_id: str
 
 
+# Made once: a codec takes a millisecond of the event loop, and is the same for every store.
+_USERS = ItemCodec(User, USERS)
+_CLAIMS = ItemCodec(Claim, USERS)
+_WIKIS = ItemCodec(Wiki, WIKIS)
+_ACLS = ItemCodec(Acl, ACLS)
+
+
 class Tables:
     """The three tables; `claims` is the users table seen as claims."""
 
     def __init__(self, wire: Wire) -> None:
         config = wire.config
         self.wire = wire
-        self.users = VersionedTable(wire, USERS, config.users_table, User)
-        self.claims = Table(wire, USERS, config.users_table, Claim)
-        self.wikis = VersionedTable(wire, WIKIS, config.wikis_table, Wiki, identity="uid")
-        self.acls = Table(wire, ACLS, config.acls_table, Acl)
+        self.users = VersionedTable(wire, config.users_table, _USERS)
+        self.claims = Table(wire, config.users_table, _CLAIMS)
+        self.wikis = VersionedTable(wire, config.wikis_table, _WIKIS, identity="uid")
+        self.acls = Table(wire, config.acls_table, _ACLS)

@@ -132,19 +132,19 @@ def test_one_signer_for_many_requests(calls: list[Request]) -> None:
         assert by_us(signer, call) == by_botocore(endpoint, region, call)
 
 
-def test_the_key_is_derived_once_a_day() -> None:
-    """The derived key serves a whole day, until the credentials change."""
+def test_the_key_is_derived_once_a_second() -> None:
+    """What requests of one second have in common is computed once, until the credentials change."""
     signer = Signer("http://127.0.0.1:8000", "eu-central-1")
 
-    def key_for(request: Request) -> object:
+    def prepared_for(request: Request) -> object:
         by_us(signer, request)
-        return signer._mac
+        return signer._inner
 
-    first = key_for(Request())
-    assert key_for(Request(now=NOON + DAY / 2 - 1)) is first
-    assert key_for(Request(keys=Keys(token="another"))) is first
-    assert key_for(Request(now=NOON + DAY / 2)) is not first
-    assert key_for(Request(keys=Keys(secret_key="another"))) is not first
+    first = prepared_for(Request())
+    assert prepared_for(Request(now=NOON + 0.9, body=b"{}", operation="Query")) is first
+    assert prepared_for(Request(now=NOON + 1)) is not first
+    second = prepared_for(Request())
+    assert prepared_for(Request(keys=Keys(token="another"))) is not second
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Many calls at once: the pool's limit, cancellation, and the end of the store."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import aioboto3
@@ -18,8 +19,9 @@ from tests.wire.scripted_server import (
     reply,
     sent,
 )
-from wikibot_store import StoreConfig, WikibotStore
+from wikibot_store import StoreConfig, UnavailableError, WikibotStore
 from wikibot_store._wire import _client
+from wikibot_store._wire._signer import Credentials
 
 POOL = 4
 
@@ -47,6 +49,54 @@ async def test_the_pool_keeps_its_limit(server: ScriptedServer, session: aioboto
     assert None not in wikis
     assert len(server.requests) == 200
     assert server.connections == POOL
+
+
+async def test_requests_get_connections_in_the_order_of_the_calls(server: ScriptedServer, single: WikibotStore) -> None:
+    """A busy reader that asks again the moment it is answered does not overtake one that waits already."""
+    gate = asyncio.Event()
+    server.default = in_turn(lambda _: gate.wait(), reply({"Items": []}))
+
+    async def read_again_and_again() -> None:
+        for _ in range(5):
+            await single.wikis.list_by_owner("busy")
+
+    busy = asyncio.create_task(read_again_and_again())
+    await server.received(1)
+    patient = asyncio.create_task(single.wikis.list_by_owner("patient"))
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(busy, patient)
+
+    assert ["patient" in str(request.body) for request in server.requests] == [False, True, False, False, False, False]
+
+
+async def test_no_connection_before_the_deadline(server: ScriptedServer, session: aioboto3.Session) -> None:
+    """A write that only waited for a connection was not sent, and its error says so."""
+    config = StoreConfig(endpoint_url=server.url, max_pool_connections=1, deadline=0.1)
+    async with WikibotStore.open(config, session=session) as store:
+        await store._wire._connections.acquire()  # a request under way
+
+        with pytest.raises(UnavailableError, match="no connection was free before the deadline"):
+            await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+
+    assert server.requests == []
+
+
+async def test_a_loop_that_stood_still_past_the_deadline(
+    server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write whose time was up before it could be signed is not sent."""
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=0.05), session=session) as store:
+
+        async def stand_still(_: float) -> Credentials:
+            time.sleep(0.1)  # noqa: ASYNC251 - a loop that stands still is the point
+            return await session.get_credentials()  # type: ignore[no-any-return]
+
+        monkeypatch.setattr(store._wire, "_frozen_credentials", stand_still)
+        with pytest.raises(UnavailableError, match="before the deadline"):
+            await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+
+    assert server.requests == []
 
 
 async def _first_half(exchange: Exchange) -> None:

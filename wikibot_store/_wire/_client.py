@@ -20,6 +20,7 @@ from botocore.exceptions import (
     HTTPClientError,
     SSLError,
 )
+from multidict import istr
 
 from wikibot_store._wire._http import Answer, Transport
 from wikibot_store._wire._retry import RetryQuota, Verdict, delay, judge
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _log = logging.getLogger("wikibot_store")
+_CHECKSUM = istr("x-amz-crc32")
 # msgspec raises UnicodeDecodeError for text that is not UTF-8.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
@@ -104,6 +106,12 @@ class _NoAnswerError(Exception):
     """What came back is not an answer of DynamoDB's: broken on the way, or from something else."""
 
 
+class _NotSentError(BotoCoreError):
+    """The request did not leave: its connections were busy with others, or the event loop stood still."""
+
+    fmt = "no connection was free before the deadline"
+
+
 class _CredentialSource(Protocol):
     async def get_frozen_credentials(self) -> Credentials:
         """Return the credentials of this moment, refreshed if they are about to expire."""
@@ -129,6 +137,9 @@ class Wire:
         self._signer = signer
         self._credentials = credentials
         self._quota = RetryQuota()
+        # Requests wait for a connection here, in order: aiohttp lets those pass who ask at the right moment, and counts
+        # the wait into the time that the answer may take.
+        self._connections = asyncio.Semaphore(config.max_pool_connections)
         self._now = asyncio.get_running_loop().time
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -219,15 +230,32 @@ class Wire:
     async def _attempt(self, operation: str, body: bytes, deadline: float) -> bytes:
         """Send the request once and return the bytes of the reply."""
         credentials = await self._frozen_credentials(deadline)
-        seconds = min(deadline - self._now(), self.config.read_timeout)
-        headers = self._signer.headers(operation, body, credentials, now=time.time())
-        answer = await self._transport.post(headers, body, seconds=seconds)
-        checksum = answer.headers.get("x-amz-crc32")
+        await self._take_connection(deadline)
+        try:
+            seconds = min(deadline - self._now(), self.config.read_timeout)
+            if seconds <= 0:
+                raise _NotSentError
+            headers = self._signer.headers(operation, body, credentials, now=time.time())
+            answer = await self._transport.post(headers, body, seconds=seconds)
+        finally:
+            self._connections.release()
+        checksum = answer.headers.get(_CHECKSUM)
         if checksum is not None and checksum != str(zlib.crc32(answer.body)):
             raise _NoAnswerError("the answer's checksum is wrong: it was damaged on the way")
         if answer.status == HTTPStatus.OK and answer.body[:1] == b"{":
             return answer.body
         raise _refusal(operation, answer)
+
+    async def _take_connection(self, deadline: float) -> None:
+        """Wait until one more request may be under way."""
+        if not self._connections.locked():
+            await self._connections.acquire()
+            return
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._connections.acquire()
+        except TimeoutError as error:
+            raise _NotSentError from error
 
     async def _frozen_credentials(self, deadline: float) -> Credentials:
         """Return the credentials of this moment; those that can expire may have to be fetched."""
@@ -274,7 +302,7 @@ async def open_wire(config: StoreConfig, session: aioboto3.Session | None) -> As
     """
     async with AsyncExitStack() as stack:
         try:
-            aws_session = aioboto3.Session() if session is None else session
+            aws_session = await asyncio.to_thread(aioboto3.Session) if session is None else session
             settings = await resolve(aws_session, config)
             transport = Transport(
                 verify=settings.verify,  # type: ignore[arg-type]  # the stubs lack the path
