@@ -10,9 +10,9 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[2]
 
 
-def build(target: str, folder: Path) -> Path:
+def build(target: str, folder: Path, *, source: Path = CHECKOUT) -> Path:
     """Build a wheel or sdist with the build backend that is installed here, so that nothing is fetched."""
-    _run(sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(folder), cwd=CHECKOUT)
+    _run(sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(folder), cwd=source)
     (package,) = folder.iterdir()
     return package
 
