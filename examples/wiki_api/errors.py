@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -65,12 +66,18 @@ ANSWERS: dict[type[WikibotStoreError], tuple[HTTPStatus, str]] = {
 """Status and detail for each of the library's errors; the detail may use what the error says."""
 
 
-def handle_errors(app: Starlette) -> None:
+def handle_errors(app: Starlette, *, bad_input: type[Exception] = RequestValidationError) -> None:
     """Make `app`, FastAPI or plain Starlette, answer errors with problems.
 
-    TypeError and ValueError outside the library's tree stay what they are, bugs: the handlers have checked the input.
+    `bad_input` is what pydantic's refusals arrive as: FastAPI wraps them. TypeError and ValueError outside the
+    library's tree stay what they are, bugs: the handlers have checked the input.
     """
-    for kind, answer in _HANDLERS.items():
+    handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[JSONResponse]]] = {
+        WikibotStoreError: _answer_store_error,
+        HTTPException: _answer_http_error,
+        bad_input: _answer_bad_input,
+    }
+    for kind, answer in handlers.items():
         app.add_exception_handler(kind, answer)
 
 
@@ -82,20 +89,13 @@ async def _answer_store_error(_request: Request, error: WikibotStoreError) -> JS
     return problem(status, detail.format(error=error), {"Retry-After": _RETRY_AFTER_SECONDS} if busy else None)
 
 
-async def _answer_bad_input(_request: Request, error: RequestValidationError) -> JSONResponse:
+async def _answer_bad_input(_request: Request, error: RequestValidationError | ValidationError) -> JSONResponse:
     faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(faults))
 
 
 async def _answer_http_error(_request: Request, error: HTTPException) -> JSONResponse:
     return problem(HTTPStatus(error.status_code), error.detail, error.headers)
-
-
-_HANDLERS: dict[type[Exception], Callable[[Request, Any], Awaitable[JSONResponse]]] = {
-    WikibotStoreError: _answer_store_error,
-    RequestValidationError: _answer_bad_input,
-    HTTPException: _answer_http_error,
-}
 
 
 def problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
