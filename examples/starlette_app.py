@@ -23,7 +23,7 @@ from examples.wiki_api.access import wiki_for
 from examples.wiki_api.errors import handle_errors
 from examples.wiki_api.headers import entity_tag, next_link
 from examples.wiki_api.login import current_user, login_routes
-from examples.wiki_api.models import GrantIn, MemberOut, PageOut, WikiIn, WikiOut
+from examples.wiki_api.models import GrantIn, MemberOut, PageOut, UserOut, WikiIn, WikiOut
 from examples.wiki_api.security import SameOriginOnly, SecurityHeaders
 from wikibot_store import Role, Wiki
 
@@ -39,6 +39,7 @@ def create_app() -> Starlette:
     wiki = "/api/wikis/{owner_id}/{wiki_slug}"
     routes = [
         *login_routes(),
+        Route("/api/me", get_me),
         Route("/api/wikis", list_my_wikis),
         Route(wiki, get_wiki),
         Route(wiki, create_wiki, methods=["PUT"]),
@@ -51,6 +52,12 @@ def create_app() -> Starlette:
     app = Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
     handle_errors(app, bad_input=ValidationError)
     return app
+
+
+async def get_me(request: Request) -> Response:
+    """Say who I am."""
+    user = await current_user(request)
+    return _json(UserOut.model_validate(user), headers={"ETag": entity_tag(user)})
 
 
 async def list_my_wikis(request: Request) -> Response:

@@ -3,8 +3,8 @@
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -13,7 +13,9 @@ import uvicorn
 
 from examples.wiki_api.__main__ import Server
 from examples.wiki_api.app import create_app
-from wikibot_store import WikibotStore
+from wikibot_store import StoreConfig, WikibotStore
+from wikibot_store.local import local_session
+from wikibot_store.provision import create_tables
 
 SECRET = "a secret of the tests"
 _STOP_SECONDS = 30
@@ -63,6 +65,15 @@ def running(server: uvicorn.Server) -> Iterator[str]:
             raise RuntimeError("the server did not end")
 
 
+@asynccontextmanager
+async def store_on(engine: str) -> AsyncIterator[WikibotStore]:
+    """Open a store on an engine, with its tables made, that does not try twice."""
+    config = StoreConfig(endpoint_url=engine, max_attempts=1, grantee_index=True)
+    async with WikibotStore.open(config, session=local_session()) as store:
+        await create_tables(store)
+        yield store
+
+
 def client(url: str) -> httpx.AsyncClient:
     """Return a client that asks nothing of the machine, no proxies and no credentials, and keeps no cookies."""
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
@@ -81,7 +92,7 @@ class Person:
     http: httpx.AsyncClient
     headers: dict[str, str]
     id: str
-    username: str
+    username: str | None
 
     @classmethod
     async def log_in(cls, http: httpx.AsyncClient, name: str | None = None) -> "Person":

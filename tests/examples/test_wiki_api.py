@@ -9,10 +9,9 @@ import httpx
 import pytest
 
 from examples.wiki_api.__main__ import open_store
-from tests.examples.serving import Person, client, serve
-from wikibot_store import StoreConfig, WikibotStore
-from wikibot_store.local import local_engine, local_session
-from wikibot_store.provision import create_tables
+from tests.examples.serving import Person, client, serve, store_on
+from wikibot_store import WikibotStore
+from wikibot_store.local import local_engine
 
 SLUGS = [f"wiki-{number:03}" for number in range(60)]
 
@@ -293,15 +292,6 @@ async def test_one_store_serves_all_requests() -> None:
         assert events == ["opened"]
 
     assert events == ["opened", "closed"]
-
-
-@asynccontextmanager
-async def store_on(engine: str) -> AsyncIterator[WikibotStore]:
-    """Open a store on an engine, with its tables made, that does not try twice."""
-    config = StoreConfig(endpoint_url=engine, max_attempts=1, grantee_index=True)
-    async with WikibotStore.open(config, session=local_session()) as store:
-        await create_tables(store)
-        yield store
 
 
 async def test_suspended_user_is_403() -> None:
