@@ -135,3 +135,16 @@ async def test_logout_takes_the_cookie_away(ada: Person) -> None:
 
     assert answer.headers["location"] == "/"
     assert (await ada.http.get("/api/me", headers=cookie(answer))).status_code == HTTPStatus.UNAUTHORIZED
+
+
+async def test_session_outlives_a_restart() -> None:
+    """A server that starts with the same secret and tables knows those who logged in before."""
+    with local_engine() as engine:
+        with serve(lambda: store_on(engine)) as url:
+            async with client(url) as http:
+                ada = await Person.log_in(http)
+        with serve(lambda: store_on(engine)) as url:
+            async with client(url) as http:
+                answer = await http.get("/api/me", headers=ada.headers)
+
+    assert answer.json()["id"] == ada.id

@@ -6,11 +6,13 @@ import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.async_api import Browser, expect
 
 from tests.examples.browsing import chromium, create_wiki, missing_for_chromium, share, visiting
 from tests.examples.screenshot import PICTURE, take
+from tests.examples.serving import Person
 
 MISSING = missing_for_chromium()
 in_browser = pytest.mark.skipif(MISSING is not None, reason=MISSING or "")
@@ -100,14 +102,12 @@ async def test_sharing_is_seen_live(browser: Browser, api_url: str, name: str, o
 
 
 @in_browser
-async def test_owners_see_each_others_changes(browser: Browser, api_url: str, name: str, other: str) -> None:
+async def test_owners_see_each_others_changes(
+    browser: Browser, api_url: str, http: httpx.AsyncClient, name: str, other: str
+) -> None:
     """Members that one owner adds appear at the other, until that one is an owner no more."""
-    third = f"{name}-3"
-    async with (
-        visiting(browser, api_url, name) as ada,
-        visiting(browser, api_url, other) as bob,
-        visiting(browser, api_url, third),
-    ):
+    third = (await Person.log_in(http)).username or ""
+    async with visiting(browser, api_url, name) as ada, visiting(browser, api_url, other) as bob:
         await create_wiki(ada, "Field notes")
         await share(ada, "Field notes", other, "owner")
         await bob.get_by_role("button", name="Members of Field notes").click()
@@ -115,6 +115,9 @@ async def test_owners_see_each_others_changes(browser: Browser, api_url: str, na
 
         await share(ada, "Field notes", third, "editor")
         await expect(bob.get_by_label(f"Role of {third}")).to_have_value("editor")
+
+        await ada.get_by_label(f"Role of {other}").select_option("viewer")
+        await expect(bob.get_by_text("Pick a wiki that you own")).to_be_visible()
 
 
 @in_browser
