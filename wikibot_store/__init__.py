@@ -22,6 +22,7 @@ from wikibot_store.errors import (
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import Access, Acl, Page, Role, User, UserStatus, Wiki, WikiStatus
 from wikibot_store.store import WikibotStore
+from wikibot_store.tokens import hash_token, token_matches
 
 __all__ = [
     "Access",
@@ -51,5 +52,7 @@ __all__ = [
     "WikibotStore",
     "WikibotStoreError",
     "WriteOutcomeUnknownError",
+    "hash_token",
+    "token_matches",
 ]
 __version__ = "0.1.0"
