@@ -1,6 +1,6 @@
 """Async, typed data access for wikibot.io on DynamoDB."""
 
-from wikibot_store.config import StoreConfig
+from wikibot_store.config import InsecureEndpointWarning, StoreConfig
 from wikibot_store.errors import (
     AlreadyExistsError,
     ConfigurationError,
@@ -32,6 +32,7 @@ __all__ = [
     "ConflictError",
     "CorruptItemError",
     "IndexNotConfiguredError",
+    "InsecureEndpointWarning",
     "InvalidCursorError",
     "InvalidKeyError",
     "NotActiveError",

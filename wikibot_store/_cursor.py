@@ -3,8 +3,8 @@
 A cursor is base64url of `version byte · digest · sort key`. The partition key is not in it: it always comes from the
 caller. The digest covers the listing (its name, partition key, filter and direction) and the sort key, so a cursor that
 was damaged or that belongs to another listing is refused; with a secret the digest is an HMAC, so it cannot be forged.
-Of several secrets the first one makes cursors and each one opens them, so that a secret can be replaced while cursors of
-it are in use.
+Of several secrets the first one makes cursors and each one opens them, so that a secret can be replaced while its
+cursors are in use.
 """
 
 import hashlib

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -17,6 +18,10 @@ _SHORTEST_SECRET = 16
 ENDPOINT_RULE = "http or https URL without user or query, such as http://127.0.0.1:8000"
 """What is_endpoint takes, in words."""
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+class InsecureEndpointWarning(UserWarning):
+    """Requests to the endpoint travel unencrypted over a network: items can be read and changed on the way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +161,17 @@ def is_endpoint(text: str) -> bool:
         return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and not has_more
     except ValueError:  # a port that is none, or half an IPv6 address
         return False
+
+
+def is_exposed(endpoint_url: str) -> bool:
+    """Tell whether requests to this endpoint leave the machine unencrypted."""
+    url = urlsplit(endpoint_url)
+    if url.scheme == "https" or url.hostname == "localhost":
+        return False
+    try:
+        return not ip_address(url.hostname or "").is_loopback
+    except ValueError:  # a name
+        return True
 
 
 def _is_secret(value: object) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+import warnings
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -36,7 +37,7 @@ from wikibot_store._wire._retry import (
 )
 from wikibot_store._wire._session import make_client, resolve
 from wikibot_store._wire._signer import Credentials, Signer
-from wikibot_store.config import StoreConfig
+from wikibot_store.config import InsecureEndpointWarning, StoreConfig, is_exposed
 from wikibot_store.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -380,6 +381,13 @@ async def open_wire(config: StoreConfig, session: aioboto3.Session | None) -> As
             signer = Signer(settings.endpoint_url, settings.region)
         except (BotoCoreError, OSError, ValueError) as error:
             raise ConfigurationError(f"the AWS session cannot be used: {error}") from error
+        if is_exposed(settings.endpoint_url):
+            warnings.warn(
+                f"{settings.endpoint_url} is plain HTTP over a network, where items can be read and changed: "
+                "use https, or silence InsecureEndpointWarning for an engine of your own",
+                InsecureEndpointWarning,
+                stacklevel=5,  # who opens the store, behind two context managers
+            )
         wire = Wire(
             transport=transport,
             signer=signer,
