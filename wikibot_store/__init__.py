@@ -1,6 +1,6 @@
 """Async, typed data access for wikibot.io on DynamoDB."""
 
-from wikibot_store.config import StoreConfig
+from wikibot_store.config import InsecureEndpointWarning, StoreConfig
 from wikibot_store.errors import (
     AlreadyExistsError,
     ConfigurationError,
@@ -25,6 +25,7 @@ from wikibot_store.errors import (
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import Access, Acl, Page, Role, User, UserStatus, Wiki, WikiStatus
 from wikibot_store.store import WikibotStore
+from wikibot_store.tokens import hash_token, token_matches
 
 __all__ = [
     "Access",
@@ -34,6 +35,7 @@ __all__ = [
     "ConflictError",
     "CorruptItemError",
     "IndexNotConfiguredError",
+    "InsecureEndpointWarning",
     "InvalidCursorError",
     "InvalidInviteError",
     "InvalidKeyError",
@@ -57,5 +59,7 @@ __all__ = [
     "WikibotStore",
     "WikibotStoreError",
     "WriteOutcomeUnknownError",
+    "hash_token",
+    "token_matches",
 ]
 __version__ = "0.1.0"

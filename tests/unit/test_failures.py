@@ -148,6 +148,15 @@ def test_the_words_of_a_refusal(body: _ErrorBody, code: str, message: str) -> No
     assert failure.response["ResponseMetadata"]["RequestId"] == ""
 
 
+def test_a_refused_signature_does_not_quote_the_request() -> None:
+    """Where the server shows what it would have signed, which holds the session token, the message ends before that."""
+    words = "The signature does not match. The Canonical String for this request should have been\n'POST\ntoken'"
+    failure = Refusal("PutItem", 403, None, _ErrorBody(type="InvalidSignatureException", message=words))
+
+    assert failure.message == "The signature does not match."
+    assert "token" not in str(failure)
+
+
 def test_a_refusal_carries_what_it_collided_with() -> None:
     """The item of a failed condition and the reasons of a cancelled transaction are there."""
     reasons = [CancellationReason(), CancellationReason(code="ConditionalCheckFailed", item={"id": {"S": "u-1"}})]

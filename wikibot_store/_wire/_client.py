@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import time
+import warnings
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import aioboto3
 import msgspec
@@ -23,10 +24,20 @@ from botocore.exceptions import (
 from multidict import istr
 
 from wikibot_store._wire._http import Answer, Transport
-from wikibot_store._wire._retry import RetryQuota, Verdict, delay, judge
+from wikibot_store._wire._retry import (
+    SIGNATURE_CODES,
+    THROTTLE_STATUSES,
+    RetryQuota,
+    Verdict,
+    delay,
+    is_skewed,
+    judge,
+    retry_after,
+    server_time,
+)
 from wikibot_store._wire._session import make_client, resolve
 from wikibot_store._wire._signer import Credentials, Signer
-from wikibot_store.config import StoreConfig
+from wikibot_store.config import InsecureEndpointWarning, StoreConfig, is_exposed
 from wikibot_store.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,8 +47,8 @@ T = TypeVar("T")
 
 _log = logging.getLogger("wikibot_store")
 _CHECKSUM = istr("x-amz-crc32")
-# msgspec raises UnicodeDecodeError for text that is not UTF-8.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+# msgspec raises UnicodeDecodeError for text that is not UTF-8, and RecursionError for what is nested too deeply.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 
 
@@ -61,16 +72,40 @@ class _ErrorBody(msgspec.Struct, gc=False):
 _decode_error = msgspec.json.Decoder(_ErrorBody).decode
 
 
+class _Clock(NamedTuple):
+    """What the clock that a request was signed by, and the server's, have more than this machine's, in seconds."""
+
+    signed_by: float
+    server: float
+
+
+_RIGHT = _Clock(0.0, 0.0)
+
+
 class Refusal(ClientError):  # noqa: N818 - internal, and a word for what it is
     """DynamoDB answered with an error.
 
     A botocore ClientError, with `item` and `reasons` where the error carries them. `maybe_applied` tells that an
-    earlier attempt of this same write may have been applied.
+    earlier attempt of this same write may have been applied; `retry_after` is how many seconds to wait at least.
     """
 
-    def __init__(self, operation: str, status: int, request_id: str | None, body: _ErrorBody) -> None:
+    def __init__(
+        self,
+        operation: str,
+        status: int,
+        request_id: str | None,
+        body: _ErrorBody,
+        *,
+        clock: _Clock = _RIGHT,
+        retry_after: float = 0.0,
+    ) -> None:
         self.code = body.type.rpartition("#")[2] or f"HTTP {status}"
         self.message = body.message or body.message_capital or "no message"
+        if self.code in SIGNATURE_CODES:
+            # What follows quotes the request's headers, and so its session token.
+            self.message = self.message.partition("The Canonical String")[0].rstrip()
+        self.clock = clock
+        self.retry_after = retry_after
         self.status = status
         self.request_id = request_id
         self.item = body.item
@@ -89,6 +124,7 @@ class _Progress:
     writes: bool
     attempts: int = 0
     maybe_applied: bool = False
+    clock_corrected: bool = False
 
 
 class ExhaustedError(Exception):
@@ -104,6 +140,11 @@ class ExhaustedError(Exception):
 
 class _NoAnswerError(Exception):
     """What came back is not an answer of DynamoDB's: broken on the way, or from something else."""
+
+    def __init__(self, reason: str, *, status: int = HTTPStatus.OK, retry_after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.retry_after = retry_after
 
 
 class _NotSentError(BotoCoreError):
@@ -141,6 +182,8 @@ class Wire:
         # the wait into the time that the answer may take.
         self._connections = asyncio.Semaphore(config.max_pool_connections)
         self._now = asyncio.get_running_loop().time
+        # What to add to this machine's clock where it is wrong.
+        self._clock_offset = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -213,11 +256,15 @@ class Wire:
         verdict = _judge(failure)
         if isinstance(failure, Refusal):
             failure.maybe_applied = progress.maybe_applied
+            if verdict is Verdict.FINAL and self._correct_clock(failure, progress):
+                return 0.0
             if verdict is Verdict.FINAL:
                 raise failure
         if verdict is Verdict.AMBIGUOUS:
             progress.maybe_applied = progress.writes
         pause = delay(progress.attempts)
+        if isinstance(failure, (Refusal, _NoAnswerError)):
+            pause += failure.retry_after
         if (
             verdict is Verdict.FINAL
             or progress.attempts >= self.config.max_attempts
@@ -227,6 +274,16 @@ class Wire:
             raise ExhaustedError(progress, str(failure), throttled=verdict is Verdict.THROTTLED) from failure
         return pause
 
+    def _correct_clock(self, refusal: Refusal, progress: "_Progress") -> bool:
+        """Go by the server's clock from now on if this machine's was the trouble; at most once a call."""
+        signed_by, server = refusal.clock
+        if progress.clock_corrected or not is_skewed(refusal.code, server - signed_by):
+            return False
+        progress.clock_corrected = True
+        self._clock_offset = server
+        _log.warning("this machine's clock is wrong by %.0f s: requests are signed by the server's clock", server)
+        return True
+
     async def _attempt(self, operation: str, body: bytes, deadline: float) -> bytes:
         """Send the request once and return the bytes of the reply."""
         credentials = await self._frozen_credentials(deadline)
@@ -235,7 +292,8 @@ class Wire:
             seconds = min(deadline - self._now(), self.config.read_timeout)
             if seconds <= 0:
                 raise _NotSentError
-            headers = self._signer.headers(operation, body, credentials, now=time.time())
+            offset = self._clock_offset
+            headers = self._signer.headers(operation, body, credentials, now=time.time() + offset)
             answer = await self._transport.post(headers, body, seconds=seconds)
         finally:
             self._connections.release()
@@ -244,7 +302,7 @@ class Wire:
             raise _NoAnswerError("the answer's checksum is wrong: it was damaged on the way")
         if answer.status == HTTPStatus.OK and answer.body[:1] == b"{":
             return answer.body
-        raise _refusal(operation, answer)
+        raise _refusal(operation, answer, offset)
 
     async def _take_connection(self, deadline: float) -> None:
         """Wait until one more request may be under way."""
@@ -270,21 +328,29 @@ class Wire:
             raise CredentialRetrievalError(provider="session", error_msg=str(error)) from error
 
 
-def _refusal(operation: str, answer: Answer) -> Exception:
-    """Return what an answer that is no reply means."""
+def _refusal(operation: str, answer: Answer, offset: float) -> Exception:
+    """Return what an answer that is no reply means; `offset` is that of the clock which the request was signed by."""
+    now = time.time()
+    date = server_time(answer.headers)
+    clock = _Clock(offset, offset if date is None else date - now)
+    wait = retry_after(answer.headers, now + clock.server)
     try:
         error = _decode_error(answer.body)
     except _UNREADABLE:
         error = _ErrorBody()
     if error.type:
-        return Refusal(operation, answer.status, answer.headers.get("x-amzn-requestid"), error)
+        request_id = answer.headers.get("x-amzn-requestid")
+        return Refusal(operation, answer.status, request_id, error, clock=clock, retry_after=wait)
     content_type = answer.headers.get("content-type", "no content type")
-    return _NoAnswerError(f"HTTP {answer.status} with {content_type} is no answer of DynamoDB's")
+    reason = f"HTTP {answer.status} with {content_type} is no answer of DynamoDB's"
+    return _NoAnswerError(reason, status=answer.status, retry_after=wait)
 
 
 def _judge(failure: Exception) -> Verdict:
     if isinstance(failure, Refusal):
         return judge(failure.status, failure.code, tuple([reason.code for reason in failure.reasons]))
+    if isinstance(failure, _NoAnswerError) and failure.status in THROTTLE_STATUSES:
+        return Verdict.THROTTLED
     if isinstance(failure, SSLError):
         return Verdict.FINAL  # a certificate does not get better
     if isinstance(failure, (HTTPClientError, _NoAnswerError, *_UNREADABLE)):
@@ -315,6 +381,13 @@ async def open_wire(config: StoreConfig, session: aioboto3.Session | None) -> As
             signer = Signer(settings.endpoint_url, settings.region)
         except (BotoCoreError, OSError, ValueError) as error:
             raise ConfigurationError(f"the AWS session cannot be used: {error}") from error
+        if is_exposed(settings.endpoint_url):
+            warnings.warn(
+                f"{settings.endpoint_url} is plain HTTP over a network, where items can be read and changed: "
+                "use https, or silence InsecureEndpointWarning for an engine of your own",
+                InsecureEndpointWarning,
+                stacklevel=5,  # who opens the store, behind two context managers
+            )
         wire = Wire(
             transport=transport,
             signer=signer,
