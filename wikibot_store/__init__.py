@@ -26,6 +26,7 @@ from wikibot_store.keys import WikiKey
 from wikibot_store.models import Access, Acl, Page, Role, User, UserStatus, Wiki, WikiStatus
 from wikibot_store.store import WikibotStore
 from wikibot_store.tokens import hash_token, token_matches
+from wikibot_store.usage import Stats, Usage, collect
 
 __all__ = [
     "Access",
@@ -47,9 +48,11 @@ __all__ = [
     "QuotaExceededError",
     "RequestFailedError",
     "Role",
+    "Stats",
     "StoreConfig",
     "ThrottledError",
     "UnavailableError",
+    "Usage",
     "User",
     "UserOwnsWikisError",
     "UserStatus",
@@ -59,6 +62,7 @@ __all__ = [
     "WikibotStore",
     "WikibotStoreError",
     "WriteOutcomeUnknownError",
+    "collect",
     "hash_token",
     "token_matches",
 ]

@@ -242,6 +242,7 @@ class Table(Generic[M]):
 
     async def _get_batch_or_each(self, keys: list[KeyValues], *, consistent: bool) -> Mapping[KeyValues, M | Exception]:
         """Read for readers that do not know of each other: a corrupt item is the trouble of its own readers only."""
+        self.wire.coalesced(len(keys))
         try:
             return await self._get_batch(keys, consistent=consistent)
         except CorruptItemError:

@@ -25,7 +25,7 @@ def refusal(code: str = "ValidationException", *, message: str | None = "no") ->
 
 def exhausted(*, throttled: bool = False, maybe_applied: bool = False) -> ExhaustedError:
     """Return the end of three attempts."""
-    progress = _Progress(writes=True, attempts=3, maybe_applied=maybe_applied)
+    progress = _Progress(operation="PutItem", writes=True, attempts=3, maybe_applied=maybe_applied)
     return ExhaustedError(progress, "it was down", throttled=throttled)
 
 

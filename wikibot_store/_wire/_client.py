@@ -5,8 +5,9 @@ import logging
 import time
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
@@ -39,6 +40,7 @@ from wikibot_store._wire._session import make_client, resolve
 from wikibot_store._wire._signer import Credentials, Signer
 from wikibot_store.config import InsecureEndpointWarning, StoreConfig, is_exposed
 from wikibot_store.errors import ConfigurationError
+from wikibot_store.usage import Call, Stats, collecting
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -69,6 +71,20 @@ class _ErrorBody(msgspec.Struct, gc=False):
     reasons: list[CancellationReason] = msgspec.field(default_factory=list, name="CancellationReasons")
 
 
+class _TableCapacity(msgspec.Struct, gc=False):
+    """What a request has consumed of one table."""
+
+    name: str = msgspec.field(default="", name="TableName")
+    units: float = msgspec.field(default=0.0, name="CapacityUnits")
+
+
+class _Capacity(msgspec.Struct, gc=False):
+    """What a request has consumed, of one table or of several."""
+
+    consumed: _TableCapacity | list[_TableCapacity] | None = msgspec.field(default=None, name="ConsumedCapacity")
+
+
+_decode_capacity = msgspec.json.Decoder(_Capacity).decode
 _decode_error = msgspec.json.Decoder(_ErrorBody).decode
 
 
@@ -118,11 +134,10 @@ class Refusal(ClientError):  # noqa: N818 - internal, and a word for what it is
 
 
 @dataclass(kw_only=True)
-class _Progress:
+class _Progress(Call):
     """How far a call has come; `maybe_applied`: an attempt of this write may have been applied without an answer."""
 
     writes: bool
-    attempts: int = 0
     maybe_applied: bool = False
     clock_corrected: bool = False
 
@@ -168,9 +183,11 @@ class Wire:
         signer: Signer,
         credentials: _CredentialSource,
         make_client: Callable[[], Awaitable["DynamoDBClient"]],
+        endpoint_url: str,
         config: StoreConfig,
     ) -> None:
         self.config = config
+        self.endpoint_url = endpoint_url
         self._make_client = make_client
         self._client: DynamoDBClient | None = None
         self._client_lock = asyncio.Lock()
@@ -184,6 +201,11 @@ class Wire:
         self._now = asyncio.get_running_loop().time
         # What to add to this machine's clock where it is wrong.
         self._clock_offset = 0.0
+        # Entered for the time of each call: for tracing.
+        self.observer: Callable[[Call], AbstractContextManager[object]] | None = None
+        self._in_flight = 0
+        self._counts = Counter[str]()
+        self._requests = Counter[str]()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -220,6 +242,24 @@ class Wire:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def coalesced(self, reads: int) -> None:
+        """Count point reads that share a request."""
+        self._counts["coalesced_reads"] += reads
+        self._counts["coalesced_requests"] += 1
+
+    def stats(self) -> Stats:
+        """Return what was counted so far."""
+        return Stats(
+            requests=dict(self._requests),
+            retries=self._counts["retries"],
+            throttles=self._counts["throttles"],
+            unanswered=self._counts["unanswered"],
+            coalesced_reads=self._counts["coalesced_reads"],
+            coalesced_requests=self._counts["coalesced_requests"],
+            in_flight=self._in_flight,
+            pool_size=self.config.max_pool_connections,
+        )
+
     async def call(
         self, operation: str, request: Mapping[str, Any], decode: Callable[[bytes], T], *, deadline: float
     ) -> T:
@@ -235,8 +275,27 @@ class Wire:
         """
         if self._closed:
             raise RuntimeError("the store is closed: use it inside its `async with` block")
-        body = msgspec.json.encode(request)
-        progress = _Progress(writes=operation in _WRITES)
+        progress = _Progress(operation=operation, writes=operation in _WRITES)
+        usages = collecting()
+        if self.observer is None and not usages:
+            return await self._send(progress, msgspec.json.encode(request), decode, deadline)
+        progress.tables = _tables(request)
+
+        def decode_and_meter(body: bytes) -> T:
+            progress.capacity = _consumed(body)
+            return decode(body)
+
+        metered = msgspec.json.encode({**request, "ReturnConsumedCapacity": "TOTAL"})
+        with nullcontext() if self.observer is None else self.observer(progress):
+            try:
+                return await self._send(progress, metered, decode_and_meter, deadline)
+            finally:
+                for usage in usages:
+                    usage.add(progress)
+
+    async def _send(self, progress: _Progress, body: bytes, decode: Callable[[bytes], T], deadline: float) -> T:
+        """Send the same bytes until they are answered."""
+        operation = progress.operation
         while True:
             if self._now() >= deadline:
                 raise ExhaustedError(progress, "no answer before the deadline")
@@ -245,7 +304,9 @@ class Wire:
                 reply = decode(await self._attempt(operation, body, deadline))
             except (Refusal, BotoCoreError, _NoAnswerError, *_UNREADABLE) as failure:
                 pause = self._pause_after(failure, progress, deadline)
-                _log.debug("%s: attempt %d failed, next in %.3f s", operation, progress.attempts, pause)
+                fields = {"operation": operation, "attempt": progress.attempts, "pause": pause}
+                _log.debug("%s: attempt %d failed, next in %.3f s", *fields.values(), extra=fields)
+                self._counts["retries"] += 1
             else:
                 self._quota.succeeded(retried=progress.attempts > 1)
                 return reply
@@ -260,6 +321,9 @@ class Wire:
                 return 0.0
             if verdict is Verdict.FINAL:
                 raise failure
+        if verdict is Verdict.THROTTLED:
+            progress.throttles += 1
+            self._counts["throttles"] += 1
         if verdict is Verdict.AMBIGUOUS:
             progress.maybe_applied = progress.writes
         pause = delay(progress.attempts)
@@ -271,6 +335,7 @@ class Wire:
             or self._now() + pause >= deadline
             or not self._quota.take()
         ):
+            self._counts["unanswered"] += 1
             raise ExhaustedError(progress, str(failure), throttled=verdict is Verdict.THROTTLED) from failure
         return pause
 
@@ -288,14 +353,17 @@ class Wire:
         """Send the request once and return the bytes of the reply."""
         credentials = await self._frozen_credentials(deadline)
         await self._take_connection(deadline)
+        self._in_flight += 1
         try:
             seconds = min(deadline - self._now(), self.config.read_timeout)
             if seconds <= 0:
                 raise _NotSentError
+            self._requests[operation] += 1
             offset = self._clock_offset
             headers = self._signer.headers(operation, body, credentials, now=time.time() + offset)
             answer = await self._transport.post(headers, body, seconds=seconds)
         finally:
+            self._in_flight -= 1
             self._connections.release()
         checksum = answer.headers.get(_CHECKSUM)
         if checksum is not None and checksum != str(zlib.crc32(answer.body)):
@@ -346,6 +414,28 @@ def _refusal(operation: str, answer: Answer, offset: float) -> Exception:
     return _NoAnswerError(reason, status=answer.status, retry_after=wait)
 
 
+def _tables(request: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the tables that a request is for."""
+    match request:
+        case {"RequestItems": tables}:
+            return tuple(tables)
+        case {"TransactItems": actions}:
+            return tuple(dict.fromkeys(member["TableName"] for action in actions for member in action.values()))
+        case _:
+            return (request["TableName"],)
+
+
+def _consumed(body: bytes) -> dict[str, float]:
+    """Return the capacity units by table that a reply tells of."""
+    match _decode_capacity(body).consumed:
+        case None:
+            return {}
+        case list(tables):
+            return {table.name: table.units for table in tables}
+        case table:
+            return {table.name: table.units}
+
+
 def _judge(failure: Exception) -> Verdict:
     if isinstance(failure, Refusal):
         return judge(failure.status, failure.code, tuple([reason.code for reason in failure.reasons]))
@@ -392,6 +482,7 @@ async def open_wire(config: StoreConfig, session: aioboto3.Session | None) -> As
             transport=transport,
             signer=signer,
             credentials=settings.credentials,
+            endpoint_url=settings.endpoint_url,
             make_client=lambda: make_client(aws_session, settings, transport, config),
             config=config,
         )
