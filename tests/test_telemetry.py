@@ -36,7 +36,9 @@ class Telemetry:
 
     def metric(self, name: str) -> list[tuple[dict[str, Any], Any]]:
         """Return attributes and value (of a histogram: the count) of each data point."""
-        data = json.loads(self.reader.get_metrics_data().to_json())
+        exported = self.reader.get_metrics_data()
+        assert exported is not None
+        data = json.loads(exported.to_json())
         metrics = data["resource_metrics"][0]["scope_metrics"][0]["metrics"]
         points = [point for metric in metrics if metric["name"] == name for point in metric["data"]["data_points"]]
         return [(point["attributes"], point.get("value", point.get("count"))) for point in points]
