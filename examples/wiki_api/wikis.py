@@ -19,7 +19,6 @@ from examples.wiki_api.dependencies import (
 from examples.wiki_api.headers import entity_tag, pinned, precondition_failed
 from examples.wiki_api.live import user_topic
 from examples.wiki_api.models import PageOut, SharedOut, WikiChanges, WikiIn, WikiOut
-from examples.wiki_api.shared import list_shared_with
 from wikibot_store import AlreadyExistsError, Page, User, Wiki, WikibotStore
 
 MAX_WIKIS = 1000
@@ -39,7 +38,7 @@ async def list_my_wikis(user: CurrentUser, store: Store, asked: PageAsked) -> Pa
 @router.get("/shared")
 async def list_shared_with_me(user: CurrentUser, store: Store, asked: PageAsked) -> PageOut[SharedOut]:
     """Page through what others share with me; a wiki that is gone is null."""
-    page = await list_shared_with(store, user.id, limit=asked.limit, cursor=asked.cursor)
+    page = await store.list_shared_with(user.id, limit=asked.limit, cursor=asked.cursor)
     owners = await store.users.get_many({wiki.owner_id for _, wiki in page if wiki is not None})
     asked.link(page.cursor)
     return PageOut(items=[SharedOut.of(acl, wiki, owners) for acl, wiki in page], cursor=page.cursor)
@@ -88,7 +87,7 @@ async def put_wiki(
 
 
 async def _replaceable(store: WikibotStore, owner: User, wiki_slug: str) -> Wiki | None:
-    """Return the wiki; None as well while it is being deleted, when its slug is still taken."""
+    """Return the wiki; None as well while it is not live, when its slug is still taken."""
     access = await store.authorize(owner.id, owner.id, wiki_slug)
     return access.wiki if access.role is not None else None
 
