@@ -1,6 +1,6 @@
 """The seam to HTTP: signed bytes out; status, headers and bytes back, over aiobotocore's own session.
 
-aiohttp's connector makes and keeps the connections, its writer and its parser speak HTTP. Left out is what ClientSession
+aiohttp's connector makes and keeps the connections, its writer and its parser speak HTTP. Left out is what its session
 does for any request to anywhere, half of the cost, and a signed POST to one endpoint has no use for: URLs, cookies,
 redirects, authentication, middlewares, payload types, a task that writes the body.
 """
