@@ -125,13 +125,15 @@ class Transport(AIOHTTPSession):
         """Send one request and read the whole answer on a connection that nobody else uses."""
         protocol.set_response_params(read_until_eof=True, auto_decompress=False)
         writer = StreamWriter(protocol, asyncio.get_running_loop())
-        head: Any = {**headers, **self._headers, "Content-Length": str(len(body))}
+        head: Any = {**headers, **self._headers, "Content-Length": str(len(body))}  # read like a multidict, made faster
         await writer.write_headers(self._request_line, head)
         await writer.write_eof(body)
         message, content = await protocol.read()
         while message.code in _INFORMATIONAL:
             message, content = await protocol.read()
-        return Answer(message.code, message.headers, await content.read())
+        # Most answers are there as a whole by now.
+        whole = content.read_nowait() if content.is_eof() else await content.read()
+        return Answer(message.code, message.headers, whole)
 
     def _translate(self, error: Exception, *, connected: bool) -> BotoCoreError:
         """Return aiohttp's error as botocore's, kept apart by whether the request can have been sent."""
