@@ -98,7 +98,7 @@ async def test_a_request_larger_than_the_buffers(server: ScriptedServer, store: 
     assert request.json["Item"]["display_name"] == {"S": display_name}
 
 
-@pytest.mark.parametrize("token", ["a\r\nX-Amz-Target: b", "a\nb", "a\rb", "a\0b"])
+@pytest.mark.parametrize("token", ["a\r\nX-Amz-Target: b", "a\nb", "a\rb"])
 async def test_credentials_of_several_lines(token: str, server: ScriptedServer) -> None:
     """No header can be smuggled in with a session token: nothing is sent."""
     session = aioboto3.Session("AKID", "secret", token, region_name="us-east-1")
