@@ -81,6 +81,11 @@ def begins_with(attribute: str, value: Value) -> Condition:
     return Condition(lambda p: f"begins_with({p.name(attribute)}, {p.value(value)})")
 
 
+def one_of(attribute: str, *values: Value) -> Condition:
+    """Hold if the attribute has one of these values."""
+    return Condition(lambda p: f"{p.name(attribute)} IN ({', '.join(map(p.value, values))})")
+
+
 def absent_or(attribute: str, operator: str, value: Value) -> Condition:
     """Hold if the attribute is missing or compares so with the value."""
     return not_exists(attribute) | compare(attribute, operator, value)
@@ -92,6 +97,10 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     set: Mapping[str, Value] = {}
     remove: tuple[str, ...] = ()
     add: Mapping[str, Value] = {}
+
+    def stamped(self, write_id: str) -> "Update":
+        """Return the update with the id of the write that applies it."""
+        return Update(set={**self.set, "write_id": {"S": write_id}}, remove=self.remove, add=self.add)
 
     def render(self, p: Placeholders) -> str:
         """Return the update expression."""

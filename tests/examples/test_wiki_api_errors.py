@@ -19,7 +19,9 @@ SAMPLES = [
     errors.CorruptItemError(STORED, KEY, STORED),
     errors.IndexNotConfiguredError(STORED, STORED),
     errors.InvalidCursorError("the cursor is damaged"),
+    errors.InvalidInviteError("the invitation is used, revoked or expired: ask for a new one"),
     errors.InvalidKeyError("wiki_slug", "must be short"),
+    errors.LastIdentityError(STORED, KEY),
     errors.NotActiveError(STORED, KEY, "suspended"),
     errors.NotFoundError(STORED, KEY),
     errors.ProtectedOwnerError(STORED, KEY),
@@ -27,6 +29,7 @@ SAMPLES = [
     errors.RequestFailedError(STORED, STORED, STORED, STORED),
     errors.ThrottledError(STORED, 5, STORED),
     errors.UnavailableError(STORED, 5, STORED),
+    errors.UserOwnsWikisError(STORED, KEY, 2),
     errors.WriteOutcomeUnknownError(STORED, KEY, STORED),
 ]
 
