@@ -1,0 +1,1 @@
+"""Help for the tests of those who use the library."""
