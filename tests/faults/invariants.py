@@ -78,12 +78,12 @@ def _wrong_counts(stored: Stored) -> Iterator[str]:
 
 def _wrong_claims(stored: Stored) -> Iterator[str]:
     """Compare the claims with what the users say of themselves."""
-    wanted = {claim: user_id for user_id, user in stored.people.items() for claim in _claims_of(user)}
-    for claim, user_id in wanted.items():
+    wanted = [(claim, user_id) for user_id, user in stored.people.items() for claim in _claims_of(user)]
+    for claim, user_id in wanted:
         holder = stored.claims.get(claim)
         if holder != user_id:
             yield f"user {user_id} lacks {claim}" + ("" if holder is None else f", which {holder} has")
-    for claim in stored.claims.keys() - wanted.keys():
+    for claim in stored.claims.keys() - dict(wanted).keys():
         yield f"{claim} of {stored.claims[claim]}: nobody has it"
 
 
