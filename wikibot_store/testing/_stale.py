@@ -36,7 +36,7 @@ class StaleIndex:
         table = (await ask("DescribeTable", {"TableName": self._table}))["Table"]
         indexes = [
             {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
-            for index in table.get("GlobalSecondaryIndexes", ())
+            for index in table.get("GlobalSecondaryIndexes", ())  # of a table without any the engine says so
         ]
         copy = f"{self._table[:200]}.stale-{secrets.token_hex(6)}"
         await ask(
