@@ -33,11 +33,11 @@ def stopped_behind(store: WikibotStore, requests: int) -> Iterator[None]:
         del store._wire.call
 
 
-async def is_stopped(store: WikibotStore, requests: int, work: Callable[[], Awaitable[object]]) -> bool:
+async def is_stopped(store: WikibotStore, requests: int, work: Awaitable[object]) -> bool:
     """Do `work` until so many requests have been answered; tell whether that was before its end."""
     try:
         with stopped_behind(store, requests):
-            await work()
+            await work
     except StoppedError:
         return True
     return False
