@@ -242,6 +242,7 @@ class Table(Generic[M]):
 
     async def _get_batch_or_each(self, keys: list[KeyValues], *, consistent: bool) -> Mapping[KeyValues, M | Exception]:
         """Read for readers that do not know of each other: a corrupt item is the trouble of its own readers only."""
+        self.wire.coalesced(len(keys))
         try:
             return await self._get_batch(keys, consistent=consistent)
         except CorruptItemError:
@@ -270,7 +271,7 @@ class Table(Generic[M]):
             start = reply.last_key
             if len(items) > limit:
                 sort_key = getattr(items[limit - 1], listing.sort_key)
-                return Page(items[:limit], _cursor.encode(listing.identity, sort_key, self.wire.config.cursor_secret))
+                return Page(items[:limit], _cursor.encode(listing.identity, sort_key, self.wire.config.cursor_secrets))
             if start is None:
                 return Page(items)
 
@@ -311,7 +312,7 @@ class Table(Generic[M]):
         return reply
 
     def _sort_key_in(self, cursor: str, listing: Listing) -> str:
-        sort_key = _cursor.decode(listing.identity, cursor, self.wire.config.cursor_secret)
+        sort_key = _cursor.decode(listing.identity, cursor, self.wire.config.cursor_secrets)
         try:
             # Without a secret anybody can make a cursor, so what it holds is checked like any other input.
             listing.check(sort_key)

@@ -13,6 +13,7 @@ import pytest
 
 import wikibot_store
 from tests.docs.pages import ROOT
+from wikibot_store import testing
 from wikibot_store.daos import AclDao, UserDao, WikiDao
 
 _NOWHERE = "http://127.0.0.1:1"
@@ -104,7 +105,7 @@ def _anchors(site: Path) -> set[str]:
 
 
 def _public_classes() -> list[str]:
-    return [*wikibot_store.__all__, "UserDao", "WikiDao", "AclDao", "SweepPage", "Finding", "Fault"]
+    return [*wikibot_store.__all__, *testing.__all__, "UserDao", "WikiDao", "AclDao", "SweepPage", "Finding", "Fault"]
 
 
 def _public_members() -> Iterator[tuple[str, str]]:
