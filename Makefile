@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DYNAMODB_LOCAL := .cache/dynamodb-local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve screenshot test check bench bench-engine format clean
+.PHONY: help demo serve screenshot test check docs bench bench-engine format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ check: $(VENV)/.dev  ## Lint, check the format, the types and the layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.docs  ## Draw the architecture and build the documentation, build/site/index.html
+	$(BIN)/python scripts/draw_architecture.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build
 
 bench: $(VENV)/.bench  ## Compare with other libraries against a server of canned answers
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -52,6 +56,10 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
 
 $(VENV)/.bench: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
