@@ -86,7 +86,7 @@ class Bench:
         return cls(arena, case, expected, [seen.operation for seen in arena.proxy.requests])
 
     async def trials(self, kinds: Iterable[str], *, whole: bool) -> AsyncIterator[Trial]:
-        """Try kinds of faults: in the whole matrix at each request, once and twice, and at all; else at the last one."""
+        """Try kinds of faults: in the whole matrix at each request, once and twice, and at all; else at one."""
         for kind in [kind for kind in KINDS if kind.name in kinds]:
             for times, skip in self._plan(kind, whole=whole):
                 await self.arena.reset(WORLD)
