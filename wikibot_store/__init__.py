@@ -1,6 +1,6 @@
 """Async, typed data access for wikibot.io on DynamoDB."""
 
-from wikibot_store.config import StoreConfig
+from wikibot_store.config import InsecureEndpointWarning, StoreConfig
 from wikibot_store.errors import (
     AlreadyExistsError,
     ConfigurationError,
@@ -8,7 +8,9 @@ from wikibot_store.errors import (
     CorruptItemError,
     IndexNotConfiguredError,
     InvalidCursorError,
+    InvalidInviteError,
     InvalidKeyError,
+    LastIdentityError,
     NotActiveError,
     NotFoundError,
     ProtectedOwnerError,
@@ -16,12 +18,15 @@ from wikibot_store.errors import (
     RequestFailedError,
     ThrottledError,
     UnavailableError,
+    UserOwnsWikisError,
     WikibotStoreError,
     WriteOutcomeUnknownError,
 )
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import Access, Acl, Page, Role, User, UserStatus, Wiki, WikiStatus
 from wikibot_store.store import WikibotStore
+from wikibot_store.tokens import hash_token, token_matches
+from wikibot_store.usage import Stats, Usage, collect
 
 __all__ = [
     "Access",
@@ -31,8 +36,11 @@ __all__ = [
     "ConflictError",
     "CorruptItemError",
     "IndexNotConfiguredError",
+    "InsecureEndpointWarning",
     "InvalidCursorError",
+    "InvalidInviteError",
     "InvalidKeyError",
+    "LastIdentityError",
     "NotActiveError",
     "NotFoundError",
     "Page",
@@ -40,10 +48,13 @@ __all__ = [
     "QuotaExceededError",
     "RequestFailedError",
     "Role",
+    "Stats",
     "StoreConfig",
     "ThrottledError",
     "UnavailableError",
+    "Usage",
     "User",
+    "UserOwnsWikisError",
     "UserStatus",
     "Wiki",
     "WikiKey",
@@ -51,5 +62,8 @@ __all__ = [
     "WikibotStore",
     "WikibotStoreError",
     "WriteOutcomeUnknownError",
+    "collect",
+    "hash_token",
+    "token_matches",
 ]
 __version__ = "0.1.0"

@@ -33,7 +33,6 @@ from wikibot_store._expressions import (
 )
 from wikibot_store._items import WRITE_ID, BatchReply, GetReply, Item, ItemCodec, QueryReply, WriteReply, string
 from wikibot_store._wire import (
-    CancellationReason,
     ExhaustedError,
     Refusal,
     Wire,
@@ -46,6 +45,7 @@ from wikibot_store.errors import (
     CorruptItemError,
     InvalidCursorError,
     InvalidKeyError,
+    NotActiveError,
     NotFoundError,
     ThrottledError,
     WriteOutcomeUnknownError,
@@ -61,11 +61,8 @@ KeyValues = tuple[str, ...]
 _MAX_LIMIT = 10_000
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _MAX_BATCH_GET = 100
-# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
-_MAX_BATCH_WRITE = 25
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _decode_batch = msgspec.json.Decoder(BatchReply).decode
-_ACTION_CONDITION_FAILED = "ConditionalCheckFailed"
 
 
 class ConditionFailedError(Exception):
@@ -79,18 +76,6 @@ class ConditionFailedError(Exception):
     def was(self, write_id: str) -> bool:
         """Tell whether the item carries this very write, which had succeeded then."""
         return self.item is not None and self.item.get(WRITE_ID) == string(write_id)
-
-
-class TransactionRefusedError(Exception):
-    """A condition in a transaction failed; `reasons` has one entry per action, in order."""
-
-    def __init__(self, reasons: Sequence[CancellationReason]) -> None:
-        super().__init__()
-        self.reasons = reasons
-
-    def failed(self, action: int) -> bool:
-        """Tell whether the condition of this action failed."""
-        return self.reasons[action].code == _ACTION_CONDITION_FAILED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,17 +135,26 @@ class Table(Generic[M]):
     """One table of one model.
 
     `identity` names an attribute that is set at random when an item is created and never again: it tells an item from
-    a later one under the same key.
+    a later one under the same key. Items for which `writable` does not hold are not updated.
     """
 
-    def __init__(self, wire: Wire, name: str, codec: ItemCodec[M], *, identity: str | None = None) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        name: str,
+        codec: ItemCodec[M],
+        *,
+        identity: str | None = None,
+        writable: Condition | None = None,
+    ) -> None:
         self.name = name
         self.codec = codec
         self.wire = wire
         self._schema = codec.schema
-        self._exists = exists(codec.schema.partition_key)
+        self.exists = exists(codec.schema.partition_key)
         self.absent = not_exists(codec.schema.partition_key)
         self._identity = identity
+        self._writable = writable
         self._decode_get = self.codec.reader(GetReply, name)
         self._decode_write = self.codec.reader(WriteReply, name)
         self._decode_query = self.codec.reader(QueryReply, name)
@@ -248,6 +242,7 @@ class Table(Generic[M]):
 
     async def _get_batch_or_each(self, keys: list[KeyValues], *, consistent: bool) -> Mapping[KeyValues, M | Exception]:
         """Read for readers that do not know of each other: a corrupt item is the trouble of its own readers only."""
+        self.wire.coalesced(len(keys))
         try:
             return await self._get_batch(keys, consistent=consistent)
         except CorruptItemError:
@@ -276,7 +271,7 @@ class Table(Generic[M]):
             start = reply.last_key
             if len(items) > limit:
                 sort_key = getattr(items[limit - 1], listing.sort_key)
-                return Page(items[:limit], _cursor.encode(listing.identity, sort_key, self.wire.config.cursor_secret))
+                return Page(items[:limit], _cursor.encode(listing.identity, sort_key, self.wire.config.cursor_secrets))
             if start is None:
                 return Page(items)
 
@@ -291,20 +286,19 @@ class Table(Generic[M]):
             if start is None:
                 return
 
-    async def key_pages(self, listing: Listing) -> AsyncGenerator[list[KeyValues], None]:
-        """Query consistently for the keys alone, page after page, whether or not the items decode."""
-        start: Item | None = None
-        names = {f"#k{position}": name for position, name in enumerate(self._schema.key)}
-        while True:
-            request = {"TableName": self.name, **listing.request(), "ConsistentRead": True}
+    async def partition(self, value: str, *, keys_only: bool = False) -> AsyncGenerator[list[Item], None]:
+        """Query consistently for a whole partition, page after page, as it is stored: items need not decode."""
+        condition = query(equals(self._schema.partition_key, string(value)))
+        request = {"TableName": self.name, **condition, "ConsistentRead": True}
+        if keys_only:
+            names = {f"#k{position}": name for position, name in enumerate(self._schema.key)}
             request["ProjectionExpression"] = ", ".join(names)
-            request["ExpressionAttributeNames"] = request["ExpressionAttributeNames"] | names
-            if start is not None:
-                request["ExclusiveStartKey"] = start
-            reply = await self.call("Query", request, msgspec.json.decode, (listing.partition[1],))
-            yield [tuple(item[name]["S"] for name in self._schema.key) for item in reply["Items"]]
-            start = reply.get("LastEvaluatedKey")
-            if start is None:
+            request["ExpressionAttributeNames"] |= names
+        while True:
+            reply = await self.call("Query", request, msgspec.json.decode, (value,))
+            yield reply["Items"]
+            request["ExclusiveStartKey"] = reply.get("LastEvaluatedKey")
+            if request["ExclusiveStartKey"] is None:
                 return
 
     async def _query(
@@ -318,7 +312,7 @@ class Table(Generic[M]):
         return reply
 
     def _sort_key_in(self, cursor: str, listing: Listing) -> str:
-        sort_key = _cursor.decode(listing.identity, cursor, self.wire.config.cursor_secret)
+        sort_key = _cursor.decode(listing.identity, cursor, self.wire.config.cursor_secrets)
         try:
             # Without a secret anybody can make a cursor, so what it holds is checked like any other input.
             listing.check(sort_key)
@@ -363,11 +357,11 @@ class Table(Generic[M]):
         item = self.codec.encode(model, write_id)
         key = self.key_values(model)
         deadline = self.wire.deadline()
-        seen = await self._get_item(key, deadline)
+        seen = await self.get_item(key, deadline)
         attempt = 0
         while True:
             attempt += 1
-            condition = self.absent if seen is None else self._unchanged(seen, WRITE_ID)
+            condition = self.absent if seen is None else self.unchanged(seen, WRITE_ID)
             request = {"TableName": self.name, "Item": item, **conditional(condition)}
             try:
                 await self.call("PutItem", request, self._decode_write, key, deadline=deadline)
@@ -389,9 +383,9 @@ class Table(Generic[M]):
 
         """
         deadline = self.wire.deadline()
-        seen = await self._get_item(key, deadline)
+        seen = await self.get_item(key, deadline)
         while seen is not None:
-            condition = self._unchanged(seen, self._identity or WRITE_ID)
+            condition = self.unchanged(seen, self._identity or WRITE_ID)
             request = {"TableName": self.name, "Key": self.key_item(key), **conditional(condition)}
             try:
                 await self.call("DeleteItem", request, self._decode_write, key, deadline=deadline)
@@ -417,11 +411,10 @@ class Table(Generic[M]):
 
         """
         write_id = new_write_id()
-        stamped = Update(set={**update.set, WRITE_ID: string(write_id)}, remove=update.remove)
         request = {
             "TableName": self.name,
             "Key": self.key_item(key),
-            **conditional(self._exists if condition is None else self._exists & condition, stamped),
+            **conditional(self.exists if condition is None else self.exists & condition, update.stamped(write_id)),
             "ReturnValues": "ALL_NEW",
         }
         try:
@@ -432,51 +425,13 @@ class Table(Generic[M]):
             raise
         return self.codec.from_wire(reply.attributes)
 
-    def check_action(self, key: KeyValues, condition: Condition) -> Item:
-        """Return a ConditionCheck of a transaction: the item exists and the condition holds."""
-        members = conditional(self._exists & condition)
-        return {"ConditionCheck": {"TableName": self.name, "Key": self.key_item(key), **members}}
-
-    def put_action(self, item: Item, condition: Condition) -> Item:
-        """Return a Put of a transaction."""
-        return {"Put": {"TableName": self.name, "Item": item, **conditional(condition)}}
-
-    def update_action(self, key: KeyValues, update: Update, condition: Condition) -> Item:
-        """Return an Update of a transaction; it never makes an item."""
-        members = conditional(self._exists & condition, update)
-        return {"Update": {"TableName": self.name, "Key": self.key_item(key), **members}}
-
-    def delete_action(self, key: KeyValues, condition: Condition) -> Item:
-        """Return a Delete of a transaction."""
-        return {"Delete": {"TableName": self.name, "Key": self.key_item(key), **conditional(condition)}}
-
-    async def delete_many(self, keys: Sequence[KeyValues]) -> None:
-        """BatchWriteItem of Deletes, 25 per request; what is left unprocessed is sent again, ever more slowly.
-
-        Raises:
-            ThrottledError: Some deletes were left unprocessed every time.
-
-        """
-        for start in range(0, len(keys), _MAX_BATCH_WRITE):
-            batch = keys[start : start + _MAX_BATCH_WRITE]
-            pending: Any = {self.name: [{"DeleteRequest": {"Key": self.key_item(key)}} for key in batch]}
-            deadline = self.wire.deadline()
-            attempt = 0
-            while pending:
-                attempt += 1
-                request = {"RequestItems": pending}
-                reply = await self.call("BatchWriteItem", request, msgspec.json.decode, batch[0], deadline=deadline)
-                pending = reply.get("UnprocessedItems")
-                if pending and not await self.wire.pause(attempt, deadline):
-                    raise ThrottledError("BatchWriteItem", attempt, "deletes were left unprocessed")
-
-    def _unchanged(self, seen: Item, attribute: str) -> Condition:
+    def unchanged(self, seen: Item, attribute: str) -> Condition:
         """Hold while the item has the attribute as it was seen."""
         unchanged = equals(attribute, seen[attribute]) if attribute in seen else not_exists(attribute)
-        return self._exists & unchanged
+        return self.exists & unchanged
 
-    async def _get_item(self, key: KeyValues, deadline: float) -> Item | None:
-        """Return the item as it is stored, read consistently: a write must reach one that does not decode too."""
+    async def get_item(self, key: KeyValues, deadline: float | None = None) -> Item | None:
+        """GetItem, consistent, of the item as it is stored: a write must reach one that does not decode too."""
         request = {"TableName": self.name, "Key": self.key_item(key), "ConsistentRead": True}
         reply: Item = await self.call("GetItem", request, msgspec.json.decode, key, deadline=deadline)
         return reply.get("Item")
@@ -493,6 +448,7 @@ class VersionedTable(Table[V]):
         Raises:
             NotFoundError: There is no such item.
             ConflictError: The item has another version than expected.
+            NotActiveError: The item is not writable.
             WriteOutcomeUnknownError: The answer was lost and what is stored now does not tell.
             TypeError: Nothing is to be changed, or a value is of a wrong type.
 
@@ -524,8 +480,11 @@ class VersionedTable(Table[V]):
     async def _update(self, key: KeyValues, update: Update, expected: int, deadline: float) -> V:
         now = datetime.now(UTC)
         versioned = Update(set={**update.set, **self.next_version(expected, now)}, remove=update.remove)
+        condition = self.version_is(expected)
+        if self._writable is not None:
+            condition &= self._writable
         try:
-            return await self.patch(key, versioned, self.version_is(expected), deadline=deadline)
+            return await self.patch(key, versioned, condition, deadline=deadline)
         except ConditionFailedError as failed:
             current = None if failed.item is None else self.codec.from_item(failed.item, self.name)
             if failed.maybe_applied:
@@ -537,6 +496,8 @@ class VersionedTable(Table[V]):
                     return current
             if current is None:
                 raise NotFoundError(self.name, self.key(key)) from failed
+            if current.version == expected:
+                raise NotActiveError(self.name, self.key(key), current.status) from failed
             raise ConflictError(self.name, self.key(key), current) from failed
 
     def version_is(self, version: int) -> Condition:
@@ -586,36 +547,3 @@ async def batch_get(
         pending = reply.unprocessed
         if not await wire.pause(attempt, deadline):
             raise ThrottledError("BatchGetItem", attempt, "keys were left unprocessed")
-
-
-async def transact(
-    wire: Wire,
-    actions: list[Item],
-    *,
-    write_id: str,
-    table: str,
-    key: Mapping[str, str],
-    deadline: float | None = None,
-) -> None:
-    """TransactWriteItems: all of the actions or none. `write_id`, which every item carries, is the idempotency token.
-
-    Table and key are those that an error names.
-
-    Raises:
-        TransactionRefusedError: A condition failed.
-
-    """
-    request = {"TransactItems": actions, "ClientRequestToken": write_id}
-    if deadline is None:
-        deadline = wire.deadline()
-    try:
-        await wire.call("TransactWriteItems", request, msgspec.json.decode, deadline=deadline)
-    except Refusal as refusal:
-        if all(reason.code != _ACTION_CONDITION_FAILED for reason in refusal.reasons):
-            raise library_error(refusal, "TransactWriteItems", table, key) from refusal
-        # An engine that ignores the token applies the transaction anew; what it collides with is then its own.
-        if any(reason.item is not None and reason.item.get(WRITE_ID) == string(write_id) for reason in refusal.reasons):
-            return
-        raise TransactionRefusedError(refusal.reasons) from refusal
-    except ExhaustedError as exhausted:
-        raise library_error(exhausted, "TransactWriteItems", table, key) from exhausted.__cause__

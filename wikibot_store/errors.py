@@ -4,6 +4,7 @@
     ├── ConfigurationError          no credentials, no region: nothing can be sent
     ├── InvalidKeyError             also a ValueError: an id, slug or username breaks its rule
     ├── InvalidCursorError          also a ValueError: not a cursor of this listing
+    ├── InvalidInviteError          also a ValueError: the token opens nothing (any more)
     ├── IndexNotConfiguredError     the access pattern needs an index that is switched off
     ├── NotFoundError               the item that must exist does not
     ├── AlreadyExistsError          a create was refused
@@ -11,6 +12,8 @@
     ├── NotActiveError              the user or wiki is suspended or on its way out
     ├── QuotaExceededError          the owner has as many wikis as allowed
     ├── ProtectedOwnerError         the owner's own access cannot be changed
+    ├── UserOwnsWikisError          the user cannot be deleted before the wikis
+    ├── LastIdentityError           the user could not log in any more
     ├── CorruptItemError            a stored item does not decode
     ├── WriteOutcomeUnknownError    a write may or may not have been applied
     ├── UnavailableError            no usable answer within the attempts and the deadline
@@ -53,6 +56,10 @@ class InvalidKeyError(WikibotStoreError, ValueError):
 
 class InvalidCursorError(WikibotStoreError, ValueError):
     """The cursor is damaged, forged, of another version or of another listing."""
+
+
+class InvalidInviteError(WikibotStoreError, ValueError):
+    """The token is no invitation's: damaged, used, revoked, expired, or its wiki has gone or moved."""
 
 
 class IndexNotConfiguredError(WikibotStoreError):
@@ -140,6 +147,24 @@ class ProtectedOwnerError(_ItemError):
     """The owner of a wiki has all access by owning it; it can be neither granted, lowered nor revoked."""
 
     _reason = "the owner's access is fixed"
+
+
+class UserOwnsWikisError(_ItemError):
+    """The user owns `count` wikis and cannot be deleted without them."""
+
+    def __init__(self, table: str, key: Key, count: int) -> None:
+        super().__init__(table, key)
+        self.args = (table, self.key, count)
+        self.count = count
+
+    def __str__(self) -> str:
+        return f"owns wikis ({self.count}), delete or transfer them first: {_where(self.table, self.key)}"
+
+
+class LastIdentityError(_ItemError):
+    """The identity is the only one of the user, who could not log in any more without it."""
+
+    _reason = "the last identity cannot be removed"
 
 
 class CorruptItemError(_ItemError):

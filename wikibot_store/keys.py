@@ -11,6 +11,13 @@ from wikibot_store.errors import InvalidKeyError
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # \s and the C0, C1 and surrogate ranges. 256 characters of four bytes are 1,024 bytes: DynamoDB's limit for a sort key.
 _ID = re.compile(r"[^\s#\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
+CLAIM = "claim#"
+"""What the id of a claim starts with."""
+
+INVITE = "invite#"
+"""What the grantee id of an invitation starts with; no user id holds a `#`."""
+
+_INVITE = re.compile(rf"{INVITE}[0-9a-f]{{64}}")
 _MAX_PARTITION_KEY = 2048
 _MAX_SORT_KEY = 1024
 _USERNAME_LENGTH = range(3, 31)
@@ -49,9 +56,21 @@ def check_prefix(field: str, value: str) -> str:
     return value
 
 
+def is_invite(grantee_id: str) -> bool:
+    """Tell whether a grant is an invitation: `invite#` and the SHA-256 of its secret, in hexadecimal."""
+    return _INVITE.fullmatch(grantee_id) is not None
+
+
+def check_grantee(value: str) -> str:
+    """Return `value` if it is a user id or an invitation's grantee id."""
+    if isinstance(value, str) and is_invite(value):
+        return value
+    return check_id("grantee_id", value)
+
+
 def oauth_claim(provider: str, sub: str) -> str:
     """Return the id of the claim item that makes one OAuth identity belong to one user."""
-    claim = f"claim#oauth#{check_id('oauth_provider', provider)}#{check_id('oauth_provider_sub', sub)}"
+    claim = f"{CLAIM}oauth#{check_id('oauth_provider', provider)}#{check_id('oauth_provider_sub', sub)}"
     if len(claim.encode()) > _MAX_PARTITION_KEY:
         raise InvalidKeyError("oauth_provider_sub", "must be shorter: with oauth_provider it exceeds 2,048 bytes")
     return claim
@@ -59,7 +78,7 @@ def oauth_claim(provider: str, sub: str) -> str:
 
 def username_claim(username: str) -> str:
     """Return the id of the claim item that makes one username belong to one user."""
-    return f"claim#username#{check_username(username)}"
+    return f"{CLAIM}username#{check_username(username)}"
 
 
 class WikiKey(msgspec.Struct, frozen=True, gc=False, order=True):

@@ -48,9 +48,15 @@ class UserStatus(StrEnum):
 
 
 class WikiStatus(StrEnum):
-    """Where a wiki is in its life."""
+    """Where a wiki is in its life.
+
+    One that is renamed or transferred is `moving` under its old key, where it is live until the switch, and `arriving`
+    under its new one.
+    """
 
     ACTIVE = "active"
+    MOVING = "moving"
+    ARRIVING = "arriving"
     DELETING = "deleting"
 
 
@@ -102,6 +108,11 @@ class Wiki(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         """The primary key."""
         return WikiKey(self.owner_id, self.wiki_slug)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the wiki can be read and written: it is neither on its way out nor still arriving."""
+        return self.status in {WikiStatus.ACTIVE, WikiStatus.MOVING}
+
     def __repr__(self) -> str:
         """Name the wiki without its token hash and paths."""
         return (
@@ -111,7 +122,10 @@ class Wiki(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Acl(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One grant. `expires_at` has whole seconds; `wiki_uid` is the incarnation that the grant was given for."""
+    """One grant. `expires_at` has whole seconds; `wiki_uid` is the incarnation that the grant was given for.
+
+    An invitation is a grant to whoever holds its token: it has `invited_email`, and opens nothing until it is accepted.
+    """
 
     wiki_id: str
     grantee_id: str
@@ -120,6 +134,14 @@ class Acl(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     granted_at: datetime
     expires_at: Annotated[datetime, EPOCH] | None = None
     wiki_uid: str | None = None
+    invited_email: str | None = None
+
+    def __repr__(self) -> str:
+        """Name the grant without the email of an invitation."""
+        return (
+            f"Acl(wiki_id={self.wiki_id!r}, grantee_id={self.grantee_id!r}, role={str(self.role)!r}, "
+            f"expires_at={self.expires_at!r})"
+        )
 
     def is_expired(self, now: datetime) -> bool:
         """Tell whether the grant has run out."""

@@ -11,7 +11,7 @@ from typing import Any
 from wikibot_store.schema import ACLS, TABLES, USERS, WIKIS
 
 _BACKEND = {
-    USERS.name: ("BatchGetItem", "DeleteItem", "GetItem", "PutItem", "UpdateItem"),
+    USERS.name: ("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "UpdateItem"),
     WIKIS.name: (
         "BatchGetItem",
         "ConditionCheckItem",
@@ -21,7 +21,7 @@ _BACKEND = {
         "Query",
         "UpdateItem",
     ),
-    ACLS.name: ("BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query"),
+    ACLS.name: ("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query"),
 }
 _OPERATOR = (
     "CreateTable",

@@ -19,7 +19,9 @@ SAMPLES = [
     errors.CorruptItemError(STORED, KEY, STORED),
     errors.IndexNotConfiguredError(STORED, STORED),
     errors.InvalidCursorError("the cursor is damaged"),
+    errors.InvalidInviteError("the invitation is used, revoked or expired: ask for a new one"),
     errors.InvalidKeyError("wiki_slug", "must be short"),
+    errors.LastIdentityError(STORED, KEY),
     errors.NotActiveError(STORED, KEY, "suspended"),
     errors.NotFoundError(STORED, KEY),
     errors.ProtectedOwnerError(STORED, KEY),
@@ -27,6 +29,7 @@ SAMPLES = [
     errors.RequestFailedError(STORED, STORED, STORED, STORED),
     errors.ThrottledError(STORED, 5, STORED),
     errors.UnavailableError(STORED, 5, STORED),
+    errors.UserOwnsWikisError(STORED, KEY, 2),
     errors.WriteOutcomeUnknownError(STORED, KEY, STORED),
 ]
 
@@ -86,7 +89,7 @@ async def test_faults_on_our_side_are_logged(error: WikibotStoreError, caplog: p
     assert logged == ([error] if answer.is_server_error else [])
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("POST", "/me", 405)])
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("POST", "/api/me", 405)])
 async def test_unknown_routes_are_problems_too(http: httpx.AsyncClient, method: str, path: str, status: int) -> None:
     """What no handler answers has the form of every other error."""
     answer = await http.request(method, path)

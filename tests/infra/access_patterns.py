@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from wikibot_store import WikibotStore, WikiKey
@@ -19,8 +19,28 @@ async def _all(items: AsyncIterator[T]) -> list[T]:
 
 
 async def _delete_shared_wiki(store: WikibotStore) -> None:
+    await store.grant("ada", "diary", "bob", "viewer", granted_by="ada")
+    await store.delete_wiki("ada", "diary")
+
+
+async def _rename_shared_wiki(store: WikibotStore) -> None:
     await store.grant("ada", "journal", "bob", "viewer", granted_by="ada")
-    await store.delete_wiki("ada", "journal")
+    await store.rename_wiki("ada", "journal", "diary")
+
+
+async def _transfer(store: WikibotStore) -> None:
+    bob = await store.users.get_by_username("bob")
+    assert bob is not None
+    await store.transfer_wiki("ada", "diary", bob.id, limit=1)
+    await store.transfer_wiki(bob.id, "diary", "ada")
+
+
+async def _invite_and_accept(store: WikibotStore) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    _, token = await store.invite("ada", "diary", "bob@example.org", "editor", invited_by="ada", expires_at=tomorrow)
+    bob = await store.users.get_by_username("bob")
+    assert bob is not None
+    await store.accept_invite(token, bob.id)
 
 
 # Point reads come in pairs, so that they share a BatchGetItem; the writes read single items by themselves.
@@ -36,6 +56,9 @@ CALLS: dict[str, Callable[[WikibotStore], Awaitable[Any]]] = {
     "users.get_by_username": lambda store: store.users.get_by_username("ada"),
     "users.update": lambda store: store.users.update("ada", display_name="Ada"),
     "users.set_username": lambda store: store.users.set_username("ada", "countess"),
+    "users.link_identity": lambda store: store.users.link_identity("ada", "google", "3"),
+    "users.get_identities": lambda store: store.users.get_identities("ada"),
+    "users.unlink_identity": lambda store: store.users.unlink_identity("ada", "github", "1"),
     "users.record_login": lambda store: store.users.record_login("ada"),
     "wikis.create": lambda store: store.wikis.create("ada", "notes", display_name="Notes", repo_path="/srv/notes"),
     "wikis.get": lambda store: asyncio.gather(store.wikis.get("ada", "notes"), store.wikis.get("ada", "none")),
@@ -53,15 +76,23 @@ CALLS: dict[str, Callable[[WikibotStore], Awaitable[Any]]] = {
     "acls.list_by_wiki": lambda store: store.acls.list_by_wiki(_WIKI_ID),
     "acls.iter_by_wiki": lambda store: _all(store.acls.iter_by_wiki(_WIKI_ID)),
     "acls.list_by_grantee": lambda store: store.acls.list_by_grantee("bob"),
+    "acls.list_invitations": lambda store: store.acls.list_invitations(_WIKI_ID),
     "client": lambda store: store.client(),
     "authorize": lambda store: store.authorize("bob", "ada", "notes"),
     "create_wiki": lambda store: store.create_wiki("ada", "journal", display_name="Journal", repo_path="/srv/journal"),
     "grant": lambda store: store.grant("ada", "journal", "bob", "viewer", granted_by="ada"),
     "members": lambda store: store.members("ada", "journal"),
     "revoke": lambda store: store.revoke("ada", "journal", "bob"),
+    "list_shared_with": lambda store: store.list_shared_with("bob"),
+    "rename_wiki": _rename_shared_wiki,
+    "transfer_wiki": _transfer,
+    "invite": _invite_and_accept,
+    "accept_invite": _invite_and_accept,
     "delete_wiki": _delete_shared_wiki,
+    "reconcile_wiki_count": lambda store: store.reconcile_wiki_count("ada"),
     "acls.delete": lambda store: store.acls.delete(_WIKI_ID, "bob"),
     "wikis.delete": lambda store: store.wikis.delete("ada", "notes"),
+    "delete_user": lambda store: store.delete_user("ada", wikis="delete"),
 }
 
 
@@ -77,5 +108,5 @@ async def call_all(store: WikibotStore) -> dict[str, Any]:
     return {
         name: await call(store)
         for name, call in CALLS.items()
-        if store.config.grantee_index or name != "acls.list_by_grantee"
+        if store.config.grantee_index or name not in {"acls.list_by_grantee", "list_shared_with"}
     }

@@ -12,7 +12,6 @@ from wikibot_store import (
     NotActiveError,
     NotFoundError,
     QuotaExceededError,
-    ThrottledError,
     Wiki,
     WikibotStore,
 )
@@ -232,29 +231,3 @@ async def test_delete_goes_on_after_a_crash(
     assert await store.wikis.get(user.id, "notes", consistent=True) is None
     assert await grants_of(store, wiki) == 0
     assert await count_of(store, user.id) == 1
-
-
-async def test_unprocessed_deletes_are_sent_again(store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What DynamoDB leaves unprocessed is deleted with the next request, or is ThrottledError in the end."""
-    user = await a_user(store)
-    wiki = await create(store, user.id, "notes")
-    await store.grant(user.id, "notes", fresh(), "viewer", granted_by=user.id)
-    call, refusals = store._wire.call, 1
-
-    async def busy(
-        operation: str, request: Mapping[str, Any], decode: Callable[[bytes], Any], *, deadline: float
-    ) -> Any:  # noqa: ANN401 - what `decode` returns
-        nonlocal refusals
-        if operation == "BatchWriteItem" and refusals:
-            refusals -= 1
-            return {"UnprocessedItems": request["RequestItems"]}
-        return await call(operation, request, decode, deadline=deadline)
-
-    monkeypatch.setattr(store._wire, "call", busy)
-    refusals = store.config.max_attempts
-    with pytest.raises(ThrottledError):
-        await store.delete_wiki(user.id, "notes")
-    refusals = 1
-    await store.delete_wiki(user.id, "notes")
-
-    assert await grants_of(store, wiki) == 0

@@ -84,7 +84,7 @@ PATTERNS: dict[str, tuple[Pattern, list[str]]] = {
     ),
     "users.get_or_create_by_oauth of a new user": (
         lambda store, _: store.users.get_or_create_by_oauth(fresh(), fresh()),
-        ["Query (by-oauth)", "TransactWriteItems (Put, Put)"],
+        ["Query (by-oauth)", "GetItem (consistent)", "TransactWriteItems (Put, Put)"],
     ),
     "users.update": (
         lambda store, given: store.users.update(given.user.id, tier="pro"),

@@ -64,7 +64,7 @@ def config(outputs: Mapping[str, Any]) -> None:
     assert_type(settings.grantee_index, bool)
     assert_type(settings.max_attempts, int)
     assert_type(settings.deadline, float)
-    assert_type(settings.cursor_secret, str | None)
+    assert_type(settings.cursor_secret, str | tuple[str, ...] | None)
     StoreConfig("eu-central-1")  # type: ignore[call-arg]
     StoreConfig(max_attempts="5")  # type: ignore[arg-type]
     settings.deadline = 5.0  # type: ignore[misc]

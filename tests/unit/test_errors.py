@@ -18,6 +18,7 @@ SAMPLES: list[tuple[errors.WikibotStoreError, str]] = [
     (errors.ConfigurationError("no credentials"), "no credentials"),
     (errors.InvalidKeyError("wiki_slug", "must be short"), "wiki_slug must be short"),
     (errors.InvalidCursorError("the cursor is damaged"), "the cursor is damaged"),
+    (errors.InvalidInviteError("the invitation is used"), "the invitation is used"),
     (
         errors.IndexNotConfiguredError("by-grantee", "grantee_index"),
         "this needs the index 'by-grantee': provision it, then set StoreConfig(grantee_index=True)",
@@ -35,6 +36,14 @@ SAMPLES: list[tuple[errors.WikibotStoreError, str]] = [
         "no more than 3 wikis: table 'dev-users', key id='u-1'",
     ),
     (errors.ProtectedOwnerError("dev-wikis", KEY), f"the owner's access is fixed: {WHERE}"),
+    (
+        errors.UserOwnsWikisError("dev-users", {"id": "u-1"}, 2),
+        "owns wikis (2), delete or transfer them first: table 'dev-users', key id='u-1'",
+    ),
+    (
+        errors.LastIdentityError("dev-users", {"id": "u-1"}),
+        "the last identity cannot be removed: table 'dev-users', key id='u-1'",
+    ),
     (errors.CorruptItemError("dev-wikis", KEY, "no `uid`"), f"corrupt item, no `uid`: {WHERE}"),
     (
         errors.WriteOutcomeUnknownError("dev-wikis", KEY, "PutItem"),
@@ -124,6 +133,7 @@ def test_errors_pickle(error: errors.WikibotStoreError, text: str) -> None:
         (errors.NotFoundError("t", KEY), {"table": "t", "key": KEY}),
         (errors.AlreadyExistsError("t", KEY, "oauth"), {"table": "t", "key": KEY, "field": "oauth"}),
         (errors.ConflictError("t", KEY, USER), {"table": "t", "key": KEY, "current": USER}),
+        (errors.UserOwnsWikisError("t", KEY, 2), {"table": "t", "key": KEY, "count": 2}),
         (errors.CorruptItemError("t", KEY, "why"), {"table": "t", "key": KEY, "reason": "why"}),
         (errors.WriteOutcomeUnknownError("t", KEY, "PutItem"), {"table": "t", "key": KEY, "operation": "PutItem"}),
         (errors.UnavailableError("Query", 2, "why"), {"operation": "Query", "attempts": 2, "reason": "why"}),

@@ -459,7 +459,7 @@ def test_a_clock_of_a_test_is_a_clock() -> None:
     [
         ("users", {"username", "email", "display_name", "avatar_url", "last_login_at"}),
         ("wikis", {"mcp_token_hash", "last_accessed"}),
-        ("acls", {"expires_at", "wiki_uid"}),
+        ("acls", {"expires_at", "wiki_uid", "invited_email"}),
     ],
 )
 def test_only_what_may_be_none_can_be_removed(table: str, removable: set[str]) -> None:

@@ -113,7 +113,7 @@ def test_a_last_page_has_no_cursor() -> None:
     [
         (Role, ["owner", "editor", "viewer"]),
         (UserStatus, ["active", "suspended", "deleting"]),
-        (WikiStatus, ["active", "deleting"]),
+        (WikiStatus, ["active", "moving", "arriving", "deleting"]),
     ],
 )
 def test_enums_are_strings(enum: type[StrEnum], values: list[str]) -> None:

@@ -40,7 +40,16 @@ from tests.wire.scripted_server import (
     sent,
     tunnel_to,
 )
-from wikibot_store import ConfigurationError, RequestFailedError, StoreConfig, UnavailableError, WikibotStore
+from wikibot_store import (
+    ConfigurationError,
+    InsecureEndpointWarning,
+    RequestFailedError,
+    StoreConfig,
+    UnavailableError,
+    WikibotStore,
+)
+
+_plain_http = pytest.mark.filterwarnings("ignore::wikibot_store.InsecureEndpointWarning")
 
 # ---- what cannot be opened
 
@@ -353,6 +362,40 @@ async def test_a_refusal_comes_without_advice(code: str, server: ScriptedServer,
     assert caught.value.message == "Limit is too low"
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    ["http://api:8000", "http://192.0.2.7", "http://[2001:db8::7]:8000", "http://localhost.example.org", "HTTP://api"],
+)
+async def test_plain_http_over_a_network(endpoint: str, session: aioboto3.Session) -> None:
+    """Who opens a store that sends unencrypted over a network is warned, once, at the line that opens it."""
+    with pytest.warns(InsecureEndpointWarning) as caught:
+        async with WikibotStore.open(StoreConfig(endpoint_url=endpoint), session=session):
+            pass
+
+    (warning,) = caught
+    assert warning.filename == __file__
+    assert str(warning.message).startswith(f"{endpoint} is plain HTTP over a network")
+    assert "use https" in str(warning.message)
+
+
+@pytest.mark.filterwarnings("error::wikibot_store.InsecureEndpointWarning")
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://127.0.0.1:8000",
+        "http://127.9.9.9",
+        "http://[::1]:8000",
+        "http://localhost:8000",
+        "http://LOCALHOST",
+        "https://api:8000",
+        "https://192.0.2.7",
+    ],
+)
+async def test_what_nobody_can_listen_to(endpoint: str, session: aioboto3.Session) -> None:
+    """Neither HTTPS nor what stays on this machine is warned of."""
+    await _open(StoreConfig(endpoint_url=endpoint), session)
+
+
 # ---- HTTPS
 
 
@@ -412,6 +455,7 @@ async def _expect_a_certificate_to_be_refused(url: str, session: aioboto3.Sessio
 # ---- proxies
 
 
+@_plain_http
 async def test_a_proxy_carries_the_requests(
     server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -440,6 +484,7 @@ async def test_no_proxy(server: ScriptedServer, session: aioboto3.Session, monke
     assert server.requests[0].target == "/"
 
 
+@_plain_http
 async def test_a_dead_proxy(session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no proxy listens nothing leaves, and the error names the proxy without its password."""
     with socket.socket() as taken:

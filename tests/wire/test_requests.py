@@ -86,7 +86,9 @@ async def test_update_item(server: ScriptedServer, store: WikibotStore) -> None:
         "TableName": "wikis",
         "Key": wiki_key(),
         "UpdateExpression": "SET #0 = :0, #1 = :1, #2 = :2, #3 = :3 REMOVE #4",
-        "ConditionExpression": "(attribute_exists(#5)) AND (#1 = :4)",
+        "ConditionExpression": (
+            "(attribute_exists(#5)) AND ((#1 = :4) AND ((attribute_not_exists(#6)) OR (#6 IN (:5, :6))))"
+        ),
         "ExpressionAttributeNames": {
             "#0": "display_name",
             "#1": "version",
@@ -94,6 +96,7 @@ async def test_update_item(server: ScriptedServer, store: WikibotStore) -> None:
             "#3": "write_id",
             "#4": "mcp_token_hash",
             "#5": "owner_id",
+            "#6": "status",
         },
         "ExpressionAttributeValues": {
             ":0": {"S": "N"},
@@ -101,6 +104,8 @@ async def test_update_item(server: ScriptedServer, store: WikibotStore) -> None:
             ":2": values[":2"],
             ":3": values[":3"],
             ":4": {"N": "3"},
+            ":5": {"S": "active"},
+            ":6": {"S": "moving"},
         },
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         "ReturnValues": "ALL_NEW",

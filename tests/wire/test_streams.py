@@ -155,7 +155,7 @@ async def test_all_grants_of_a_wiki_are_deleted_page_by_page(server: ScriptedSer
     await store.delete_wiki("u-1", "notes")
 
     assert server.operations == [
-        *["GetItem", "Query", "BatchWriteItem", "Query", "BatchWriteItem"],
+        *["GetItem", "Query", "TransactWriteItems", "Query", "TransactWriteItems"],
         "TransactWriteItems",
     ]
     queries = [request.json for request in server.requests if request.operation == "Query"]

@@ -3,12 +3,12 @@
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
-from wikibot_store._expressions import Condition, absent_or
+from wikibot_store._expressions import Condition, absent_or, not_exists
 from wikibot_store._items import check_time, epoch, number
 from wikibot_store._table import Listing, check_limit
 from wikibot_store._tables import Tables
 from wikibot_store.errors import IndexNotConfiguredError
-from wikibot_store.keys import WikiKey, check_id
+from wikibot_store.keys import INVITE, WikiKey, check_grantee, check_id
 from wikibot_store.models import Acl, Page, Role, check_choice
 from wikibot_store.schema import GRANTEE_INDEX
 
@@ -65,7 +65,7 @@ class AclDao:
     async def list_by_wiki(
         self, wiki_id: str, *, limit: int = 50, cursor: str | None = None, consistent: bool = False
     ) -> Page[Acl]:
-        """Return a page of a wiki's live grants, in the order of grantee ids.
+        """Return a page of a wiki's live grants, in the order of grantee ids. Invitations are none.
 
         Requests: one Query; more where many grants have expired or a page exceeds 1 MB.
 
@@ -81,6 +81,25 @@ class AclDao:
         Requests: one Query per `page_size` items, each when the consumer gets there.
         """
         return self._table.stream(_by_wiki(wiki_id), page_size=check_limit("page_size", page_size))
+
+    async def list_invitations(self, wiki_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[Acl]:
+        """Return a page of a wiki's invitations that are open: neither accepted nor expired.
+
+        Requests: one Query; more where many have expired.
+
+        Raises:
+            InvalidCursorError: The cursor is not of this listing.
+
+        """
+        listing = Listing(
+            name="acls.invitations",
+            partition=("wiki_id", WikiKey.parse(wiki_id).wiki_id),
+            sort_key="grantee_id",
+            check=check_grantee,
+            prefix=INVITE,
+            where=_live(),
+        )
+        return await self._table.page(listing, limit=limit, cursor=cursor)
 
     async def list_by_grantee(self, grantee_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[Acl]:
         """Return a page of the live grants that one user has, in the order of wiki ids.
@@ -115,7 +134,7 @@ def _by_wiki(wiki_id: str) -> Listing:
         partition=("wiki_id", WikiKey.parse(wiki_id).wiki_id),
         sort_key="grantee_id",
         check=lambda sort_key: check_id("grantee_id", sort_key),
-        where=_live(),
+        where=_live() & not_exists("invited_email"),
     )
 
 

@@ -8,20 +8,34 @@ user. They lack the index's key attributes, so they never show up in it.
 import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import uuid4
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from wikibot_store._expressions import Condition, Update, absent_or, equals, not_exists
-from wikibot_store._items import WRITE_ID, Item, string, time
-from wikibot_store._table import ConditionFailedError, TransactionRefusedError, new_write_id, transact
+from wikibot_store._expressions import Condition, Update, absent_or, equals
+from wikibot_store._items import Item, string, time
+from wikibot_store._table import ConditionFailedError, Table
 from wikibot_store._tables import Claim, Tables
+from wikibot_store._transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import contention_delay
-from wikibot_store.errors import AlreadyExistsError, NotFoundError
+from wikibot_store.errors import AlreadyExistsError, CorruptItemError, LastIdentityError, NotFoundError
 from wikibot_store.keys import check_id, oauth_claim, username_claim
 from wikibot_store.models import User, UserStatus, check_choice
 from wikibot_store.schema import OAUTH_INDEX
+
+# The identities of a user's item but the first: space-separated `provider#sub`. The model does not show them.
+_IDENTITIES = "identities"
+_MAX_IDENTITIES = 20
+_LOGIN_ATTEMPTS = 3
+
+
+class Identity(NamedTuple):
+    """What a person can log in with: a provider and the provider's name for the person."""
+
+    provider: str
+    sub: str
 
 
 class UserDao:
@@ -65,27 +79,23 @@ class UserDao:
         )
 
     async def _insert(self, user: User) -> User:
-        write_id = new_write_id()
-        taken = self._insert_actions(user, write_id)
-        key = self._table.key((user.id,))
+        key = (user.id,)
         try:
-            await transact(self._wire, list(taken.values()), write_id=write_id, table=self._table.name, key=key)
+            await self._insertion(user).commit(self._table, key)
         except TransactionRefusedError as refused:
-            field = next(field for action, field in enumerate(taken) if refused.failed(action))
-            raise AlreadyExistsError(self._table.name, key, field) from refused
+            raise AlreadyExistsError(self._table.name, self._table.key(key), refused.first()) from refused
         return user
 
-    def _insert_actions(self, user: User, write_id: str) -> dict[str, Item]:
-        """Return the Puts of a user and its claims, by what is taken where one is refused."""
-        free = not_exists("id")
+    def _insertion(self, user: User) -> Transaction:
+        """Return the Puts of a user and its claims, named by what is taken where one is refused."""
         claim_id = oauth_claim(user.oauth_provider, user.oauth_provider_sub)
-        actions = {
-            "id": self._table.put_action(self._table.codec.encode(user, write_id), free),
-            "oauth": self._claim_action(claim_id, user.id, write_id, free),
-        }
+        transaction = Transaction(self._wire)
+        transaction.put("id", self._table, user, self._table.absent)
+        transaction.put("oauth", self._claims, Claim(id=claim_id, user_id=user.id), self._claims.absent)
         if user.username is not None:
-            actions["username"] = self._claim_action(username_claim(user.username), user.id, write_id, free)
-        return actions
+            claim = Claim(id=username_claim(user.username), user_id=user.id)
+            transaction.put("username", self._claims, claim, self._claims.absent)
+        return transaction
 
     async def get(self, user_id: str, *, consistent: bool = False) -> User | None:
         """Return the user, or None.
@@ -119,15 +129,16 @@ class UserDao:
     async def get_by_oauth(self, provider: str, sub: str, *, consistent: bool = False) -> User | None:
         """Return the user with this OAuth identity, or None.
 
-        Requests: Query of the index by-oauth, which may lag behind by a moment. `consistent` reads the claim and then
-        the user instead: two consistent GetItems.
+        Requests: Query of the index by-oauth, which knows each user's first identity and may lag behind by a moment; if
+        it finds nothing, the claim and then the user: two consistent GetItems. `consistent` reads just these two.
         """
         claim_id = oauth_claim(provider, sub)
-        if consistent:
-            return await self._get_claimant(claim_id)
-        return await self._table.find(
-            OAUTH_INDEX, equals("oauth_provider", string(provider)) & equals("oauth_provider_sub", string(sub))
-        )
+        if not consistent:
+            identity = equals("oauth_provider", string(provider)) & equals("oauth_provider_sub", string(sub))
+            user = await self._table.find(OAUTH_INDEX, identity)
+            if user is not None:
+                return user
+        return await self._get_claimant(claim_id)
 
     async def get_by_username(self, username: str) -> User | None:
         """Return the user with this username, or None.
@@ -156,10 +167,11 @@ class UserDao:
 
         The profile is used only for a new user.
 
-        Requests: get_by_oauth; for a new identity also create; after losing a race also a consistent get_by_oauth.
+        Requests: get_by_oauth; for a new identity also create; after losing a race also get_by_oauth, consistent.
 
         Raises:
-            AlreadyExistsError: The user is new and `field` is "username".
+            AlreadyExistsError: The user is new and `field` is "username"; or "oauth": a claim without its user, which
+                `sweep` removes.
 
         """
         newcomer = _new_user(
@@ -171,18 +183,19 @@ class UserDao:
             display_name=display_name,
             avatar_url=avatar_url,
         )
-        self._insert_actions(newcomer, "")  # refuses a bad profile now and not only for a newcomer
-        user = await self.get_by_oauth(provider, sub)
-        if user is not None:
-            return user, False
-        try:
-            user = await self._insert(newcomer)
-        except AlreadyExistsError as taken:
-            user = await self.get_by_oauth(provider, sub, consistent=True) if taken.field == "oauth" else None
-            if user is None:
-                raise
-            return user, False
-        return user, True
+        self._insertion(newcomer)  # refuses a bad profile now and not only for a newcomer
+        attempt = 0
+        while True:
+            user = await self.get_by_oauth(provider, sub, consistent=attempt > 0)
+            if user is not None:
+                return user, False
+            attempt += 1
+            try:
+                return await self._insert(newcomer), True
+            except AlreadyExistsError as taken:
+                # Whoever has the identity has it since, or until just now.
+                if taken.field != "oauth" or attempt == _LOGIN_ATTEMPTS:
+                    raise
 
     async def update(
         self,
@@ -230,40 +243,144 @@ class UserDao:
         key = (check_id("user_id", user_id),)
         claim_id = None if username is None else username_claim(username)
         deadline = self._wire.deadline()
+        foreign: str | None = None  # the old name, if the claim on it is somebody else's, as a restore may leave it
         attempt = 0
         while True:
             attempt += 1
             user = await self.require(user_id, consistent=True)
             if user.username == username:
                 return user
-            now, write_id = datetime.now(UTC), new_write_id()
+            old = None if user.username == foreign else user.username
+            renamed = self._next(user, username=username)
             name = {} if username is None else {"username": string(username)}
-            update = Update(
-                set={**name, **self._table.next_version(user.version, now), WRITE_ID: string(write_id)},
-                remove=("username",) if username is None else (),
-            )
-            own_or_free = absent_or("user_id", "=", string(user.id))
-            actions = [self._table.update_action(key, update, self._table.version_is(user.version))]
+            transaction = self._change(user, renamed, set_=name, remove=() if name else ("username",))
             if claim_id is not None:
-                actions.append(self._claim_action(claim_id, user.id, write_id, own_or_free))
-            if user.username is not None:
-                old = (username_claim(user.username),)
-                actions.append(self._claims.delete_action(old, own_or_free))
+                claim = Claim(id=claim_id, user_id=user.id)
+                transaction.put("username", self._claims, claim, own_or_free(user.id))
+            if old is not None:
+                transaction.delete("old", self._claims, (username_claim(old),), own_or_free(user.id))
             try:
-                await transact(
-                    self._wire,
-                    actions,
-                    write_id=write_id,
-                    table=self._table.name,
-                    key=self._table.key(key),
-                    deadline=deadline,
-                )
+                await transaction.commit(self._table, key, deadline=deadline)
             except TransactionRefusedError as refused:
-                if claim_id is not None and refused.failed(1):
+                if claim_id is not None and refused.failed("username"):
                     raise AlreadyExistsError(self._table.name, self._table.key(key), "username") from refused
+                foreign = None if refused.failed("user") else old
                 await asyncio.sleep(contention_delay(attempt))
             else:
-                return msgspec.structs.replace(user, username=username, version=user.version + 1, updated_at=now)
+                return renamed
+
+    async def get_identities(self, user_id: str) -> list[Identity]:
+        """Return what the user can log in with, the one that the user's item names first.
+
+        Requests: GetItem (consistent).
+
+        Raises:
+            NotFoundError: There is no such user.
+
+        """
+        user, others = await self._with_identities((check_id("user_id", user_id),))
+        return [_first_identity(user), *others]
+
+    async def link_identity(self, user_id: str, provider: str, sub: str) -> User:
+        """Let the user log in with one more OAuth identity, up to 20. The version grows by one.
+
+        Requests: GetItem (consistent), TransactWriteItems of the user and the claim; again for as long as others are
+        faster.
+
+        Raises:
+            NotFoundError: There is no such user.
+            AlreadyExistsError: The identity is somebody else's; `field` is "oauth".
+            ValueError: The user has 20 identities.
+
+        """
+        key, identity = (check_id("user_id", user_id),), Identity(provider, sub)
+        claim_id = oauth_claim(provider, sub)
+        deadline = self._wire.deadline()
+        attempt = 0
+        while True:
+            attempt += 1
+            user, others = await self._with_identities(key, deadline)
+            if identity in {_first_identity(user), *others}:
+                return user
+            if len(others) >= _MAX_IDENTITIES - 1:
+                raise ValueError(f"a user has at most {_MAX_IDENTITIES} identities: unlink one first")
+            linked = self._next(user)
+            transaction = self._change(user, linked, set_={_IDENTITIES: _join([*others, identity])})
+            claim = Claim(id=claim_id, user_id=user.id)
+            transaction.put("oauth", self._claims, claim, own_or_free(user.id))
+            try:
+                await transaction.commit(self._table, key, deadline=deadline)
+            except TransactionRefusedError as refused:
+                if refused.failed("oauth"):
+                    raise AlreadyExistsError(self._table.name, self._table.key(key), "oauth") from refused
+                await asyncio.sleep(contention_delay(attempt))
+            else:
+                return linked
+
+    async def unlink_identity(self, user_id: str, provider: str, sub: str) -> User:
+        """Take an OAuth identity from the user; anybody can use it afterwards. The version grows by one.
+
+        If it is the one that the user's item names, the next one takes its place there. Nothing happens if the user has
+        no such identity.
+
+        Requests: GetItem (consistent), TransactWriteItems of the user and the claim; again for as long as others are
+        faster.
+
+        Raises:
+            NotFoundError: There is no such user.
+            LastIdentityError: The user has no other.
+
+        """
+        key, identity = (check_id("user_id", user_id),), Identity(provider, sub)
+        claim_id = oauth_claim(provider, sub)
+        deadline = self._wire.deadline()
+        foreign = False  # whether the claim is somebody else's, as a restore may leave it
+        attempt = 0
+        while True:
+            attempt += 1
+            user, others = await self._with_identities(key, deadline)
+            kept = [kept for kept in [_first_identity(user), *others] if kept != identity]
+            if len(kept) > len(others):
+                return user
+            if not kept:
+                raise LastIdentityError(self._table.name, self._table.key(key))
+            first, *rest = kept
+            unlinked = self._next(user, oauth_provider=first.provider, oauth_provider_sub=first.sub)
+            named = {"oauth_provider": string(first.provider), "oauth_provider_sub": string(first.sub)}
+            transaction = self._change(
+                user,
+                unlinked,
+                set_=named | ({_IDENTITIES: _join(rest)} if rest else {}),
+                remove=() if rest else (_IDENTITIES,),
+            )
+            if not foreign:
+                transaction.delete("oauth", self._claims, (claim_id,), own_or_free(user.id))
+            try:
+                await transaction.commit(self._table, key, deadline=deadline)
+            except TransactionRefusedError as refused:
+                foreign = not refused.failed("user")
+                await asyncio.sleep(contention_delay(attempt))
+            else:
+                return unlinked
+
+    async def _with_identities(self, key: tuple[str], deadline: float | None = None) -> tuple[User, list[Identity]]:
+        """Read a user with its identities but the first."""
+        item = await self._table.get_item(key, deadline)
+        if item is None:
+            raise NotFoundError(self._table.name, self._table.key(key))
+        return self._table.codec.from_item(item, self._table.name), _linked_identities(self._table, item)
+
+    def _next(self, user: User, **changes: str | None) -> User:
+        """Return the next version of a user."""
+        return msgspec.structs.replace(user, version=user.version + 1, updated_at=datetime.now(UTC), **changes)
+
+    def _change(self, user: User, changed: User, *, set_: Item, remove: tuple[str, ...] = ()) -> Transaction:
+        """Return a transaction that makes a user's next version of this one."""
+        transaction = Transaction(self._wire)
+        versioned = set_ | self._table.next_version(user.version, changed.updated_at)
+        update = Update(set=versioned, remove=remove)
+        transaction.update("user", self._table, (user.id,), update, self._table.version_is(user.version))
+        return transaction
 
     async def record_login(self, user_id: str) -> User:
         """Set `last_login_at` to now, unless a later login is there; return the user. The version stays.
@@ -284,9 +401,41 @@ class UserDao:
                 raise NotFoundError(self._table.name, self._table.key(key)) from failed
             return self._table.codec.from_item(failed.item, self._table.name)
 
-    def _claim_action(self, claim_id: str, user_id: str, write_id: str, condition: Condition) -> Item:
-        claim = self._claims.codec.encode(Claim(id=claim_id, user_id=user_id), write_id)
-        return self._claims.put_action(claim, condition)
+
+def claims_of(users: Table[User], item: Item) -> list[str]:
+    """Return the ids of all claims that a user's item has.
+
+    Raises:
+        CorruptItemError: The item does not decode.
+        InvalidKeyError: What it names cannot be claimed.
+
+    """
+    user = users.codec.from_item(item, users.name)
+    identities = [oauth_claim(*identity) for identity in (_first_identity(user), *_linked_identities(users, item))]
+    return identities if user.username is None else [*identities, username_claim(user.username)]
+
+
+def _linked_identities(users: Table[User], item: Item) -> list[Identity]:
+    """Return the identities that a user's item has besides the one that the model shows."""
+    match item.get(_IDENTITIES, string("")):
+        case {"S": str(text)} if all(pair.count("#") == 1 for pair in text.split()):
+            return [Identity(*pair.split("#")) for pair in text.split()]
+        case _:
+            raise CorruptItemError(users.name, users.codec.key_of(item), f"`{_IDENTITIES}` is no list of provider#sub")
+
+
+def _first_identity(user: User) -> Identity:
+    return Identity(user.oauth_provider, user.oauth_provider_sub)
+
+
+def _join(identities: Iterable[Identity]) -> Item:
+    """Return an attribute's value; a provider or subject holds neither `#` nor a space."""
+    return string(" ".join("#".join(identity) for identity in identities))
+
+
+def own_or_free(user_id: str) -> Condition:
+    """Hold for a claim that is the user's or nobody's."""
+    return absent_or("user_id", "=", string(user_id))
 
 
 def _new_user(*, id: str, **profile: str | None) -> User:  # noqa: A002 - the attribute's name

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from wikibot_store._expressions import Condition, Update, absent_or, equals
 from wikibot_store._items import check_time, time
 from wikibot_store._table import ConditionFailedError, Listing, check_limit
-from wikibot_store._tables import Tables
+from wikibot_store._tables import Tables, is_live
 from wikibot_store.errors import NotFoundError
 from wikibot_store.keys import WikiKey, check_id, check_prefix, check_slug
 from wikibot_store.models import Page, Wiki
@@ -133,6 +133,7 @@ class WikiDao:
         Raises:
             NotFoundError: There is no such wiki.
             ConflictError: The wiki has another version than expected; `current` is it.
+            NotActiveError: The wiki is being deleted, or has moved to another key.
             TypeError: Nothing is to be changed, or a value is of another type.
             WriteOutcomeUnknownError: An answer was lost, and others have written since.
 
@@ -188,7 +189,7 @@ class WikiDao:
     async def _note(self, key: tuple[str, str], update: Update, condition: Condition) -> bool:
         """Apply a background writer's update if its condition holds; it never makes an item."""
         try:
-            await self._table.patch(key, update, condition)
+            await self._table.patch(key, update, condition & is_live())
         except ConditionFailedError as failed:
             # After a lost answer: the value that only this write had is there, whoever has written since.
             return failed.maybe_applied and failed.item is not None and update.set.items() <= failed.item.items()

@@ -7,7 +7,7 @@ from typing import Any
 from wikibot_store._table import KeyValues, Table, batch_get
 from wikibot_store._tables import Tables
 from wikibot_store.keys import WikiKey, check_id
-from wikibot_store.models import Access, Acl, Role, User, UserStatus, Wiki, WikiStatus
+from wikibot_store.models import Access, Acl, Role, User, UserStatus, Wiki
 
 
 async def authorize(
@@ -37,7 +37,7 @@ def _only(found: Mapping[KeyValues, Any]) -> Any:  # noqa: ANN401 - a model of w
 
 def _role(wiki: Wiki | None, user: User | None, acl: Acl | None) -> Role | None:
     """Decide for somebody who is anonymous or active."""
-    if wiki is None or wiki.status is not WikiStatus.ACTIVE:
+    if wiki is None or not wiki.is_live:
         return None
     if user is not None and user.id == wiki.owner_id:
         return Role.OWNER

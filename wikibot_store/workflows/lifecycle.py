@@ -1,50 +1,68 @@
 """The life of a wiki across the tables: made within its owner's quota, deleted with its grants."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from wikibot_store._expressions import Update, absent_or, compare, equals
-from wikibot_store._items import WRITE_ID, Item, number, string
-from wikibot_store._table import (
-    ConditionFailedError,
-    KeyValues,
-    Listing,
-    TransactionRefusedError,
-    new_write_id,
-    transact,
-)
-from wikibot_store._tables import Tables
+from wikibot_store._expressions import Condition, Update, absent_or, compare, equals, not_exists
+from wikibot_store._items import Item, number, string
+from wikibot_store._table import ConditionFailedError, KeyValues, check_whole
+from wikibot_store._tables import Move, Tables
+from wikibot_store._transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
 from wikibot_store._wire import contention_delay
 from wikibot_store.errors import AlreadyExistsError, NotActiveError, NotFoundError, QuotaExceededError
-from wikibot_store.keys import WikiKey, check_id
+from wikibot_store.keys import WikiKey
 from wikibot_store.models import User, UserStatus, Wiki, WikiStatus
 
-_DELETING = string(WikiStatus.DELETING.value)
+_GRANTS_AT_A_TIME = MAX_ACTIONS - 1
 
 
 async def create_wiki(tables: Tables, wiki: Wiki, *, limit: int | None) -> Wiki:
     """Put the wiki and count it at its owner: both or neither, and only if the owner is active and below the limit."""
-    write_id = new_write_id()
     owner, key = (wiki.owner_id,), tables.wikis.key_values(wiki)
-    may_own = absent_or("status", "=", string(UserStatus.ACTIVE.value))
-    if limit is not None:
-        fewer = compare("wiki_count", "<", number(limit))
-        may_own &= absent_or("wiki_count", "<", number(limit)) if limit > 0 else fewer
-    actions = [
-        tables.users.update_action(owner, _count(1, write_id), may_own),
-        tables.wikis.put_action(tables.wikis.codec.encode(wiki, write_id), tables.wikis.absent),
-    ]
-    where = tables.wikis.key(key)
+    transaction = Transaction(tables.wire)
+    transaction.update("owner", tables.users, owner, count(1), may_own_more(limit))
+    transaction.put("wiki", tables.wikis, wiki, tables.wikis.absent)
     try:
-        await transact(tables.wire, actions, write_id=write_id, table=tables.wikis.name, key=where)
+        await transaction.commit(tables.wikis, key)
     except TransactionRefusedError as refused:
-        if refused.failed(0):
-            raise _owner_error(tables, owner, refused.reasons[0].item, limit) from refused
-        raise AlreadyExistsError(tables.wikis.name, where, "wiki_slug") from refused
+        if refused.failed("owner"):
+            raise owner_error(tables, owner, refused.item("owner"), limit) from refused
+        raise AlreadyExistsError(tables.wikis.name, tables.wikis.key(key), "wiki_slug") from refused
     return wiki
 
 
-def _owner_error(tables: Tables, owner: KeyValues, item: Item | None, limit: int | None) -> Exception:
+def check_quota(limit: int | None) -> int | None:
+    """Return `limit` if it is None or a whole number from 0 up."""
+    if limit is not None and check_whole("limit", limit) < 0:
+        raise ValueError("limit must be 0 or more")
+    return limit
+
+
+def count(change: int) -> Update:
+    """Return the change of an owner's count."""
+    return Update(add={"wiki_count": number(change)})
+
+
+def is_active_user() -> Condition:
+    """Hold for a user who is neither suspended nor being deleted."""
+    return absent_or("status", "=", string(UserStatus.ACTIVE.value))
+
+
+def is_staying() -> Condition:
+    """Hold for a user who is not being deleted, also for one who is not there."""
+    return absent_or("status", "<>", string(UserStatus.DELETING.value))
+
+
+def may_own_more(limit: int | None) -> Condition:
+    """Hold for an owner who is active and has fewer than `limit` wikis."""
+    if limit is None:
+        return is_active_user()
+    fewer = compare("wiki_count", "<", number(limit))
+    return is_active_user() & (absent_or("wiki_count", "<", number(limit)) if limit > 0 else fewer)
+
+
+def owner_error(tables: Tables, owner: KeyValues, item: Item | None, limit: int | None) -> Exception:
     """Return why the owner may not have one more wiki."""
     name, key = tables.users.name, tables.users.key(owner)
     if item is None:
@@ -55,64 +73,118 @@ def _owner_error(tables: Tables, owner: KeyValues, item: Item | None, limit: int
     return QuotaExceededError(name, key, limit)
 
 
-async def delete_wiki(tables: Tables, owner_id: str, wiki_slug: str) -> None:
+async def delete_wiki(tables: Tables, key: WikiKey) -> None:
     """Mark the wiki, so that nothing is granted any more; delete its grants; delete it and count it out.
 
-    Each step finds what an earlier call left, so that a call after a crash goes on where that one stopped.
+    Each step finds what an earlier call left, so that a call after a crash goes on where that one stopped. A move that
+    is under way is given up.
     """
-    key = WikiKey(owner_id, wiki_slug)
-    wiki = await _mark_deleting(tables, (key.owner_id, key.wiki_slug))
-    if wiki is not None:
-        await _delete_grants(tables, key.wiki_id)
-        await _delete_marked(tables, wiki)
+    doomed = await _mark_deleting(tables, (key.owner_id, key.wiki_slug))
+    if doomed is None:
+        return
+    if doomed.moving_to is not None:
+        arriving = await read_move(tables, WikiKey.parse(doomed.moving_to))
+        if arriving is not None and arriving.uid == doomed.uid and arriving.status is WikiStatus.DELETING:
+            await finish_delete(tables, arriving)
+    await finish_delete(tables, doomed)
 
 
-async def _mark_deleting(tables: Tables, key: KeyValues) -> Wiki | None:
-    """Set the status, and return the wiki as it is then; None if there is none."""
+async def read_move(tables: Tables, key: WikiKey, *, deadline: float | None = None) -> Move | None:
+    """Read a wiki's state consistently; nothing else of the item need decode."""
+    item = await tables.moves.get_item((key.owner_id, key.wiki_slug), deadline)
+    return None if item is None else tables.moves.codec.from_item(item, tables.moves.name)
+
+
+async def _mark_deleting(tables: Tables, key: KeyValues) -> Move | None:
+    """Set the status, also of the other end of a move; return the state as it was before, None if there is no wiki."""
     attempt = 0
     while True:
         attempt += 1
-        wiki = await tables.wikis.get(*key, consistent=True)
+        wiki = await read_move(tables, WikiKey(*key))
         if wiki is None or wiki.status is WikiStatus.DELETING:
             return wiki
-        update = Update(set={"status": _DELETING, **tables.wikis.next_version(wiki.version, datetime.now(UTC))})
         try:
-            return await tables.wikis.patch(key, update, tables.wikis.version_is(wiki.version))
-        except ConditionFailedError:
+            if wiki.status is WikiStatus.ACTIVE:
+                update = tables.wikis.next_version(wiki.version, datetime.now(UTC))
+                await tables.moves.patch(key, _deleting(update), still(wiki) & tables.wikis.version_is(wiki.version))
+            else:
+                await _give_up(tables, wiki)
+        except (ConditionFailedError, TransactionRefusedError):
             await asyncio.sleep(contention_delay(attempt))
+        else:
+            return wiki
 
 
-async def _delete_grants(tables: Tables, wiki_id: str) -> None:
-    """Delete all grants of a wiki, expired and corrupt ones too."""
-    listing = Listing(
-        name="", partition=("wiki_id", wiki_id), sort_key="grantee_id", check=lambda grantee: check_id("", grantee)
-    )
-    async for keys in tables.acls.key_pages(listing):
-        await tables.acls.delete_many(keys)
+async def _give_up(tables: Tables, wiki: Move) -> None:
+    """End a move at both of its ends: whichever is to be deleted, what has not arrived is deleted with it.
+
+    Raises:
+        TransactionRefusedError: The move has gone on meanwhile.
+
+    """
+    transaction = Transaction(tables.wire)
+    transaction.update("wiki", tables.moves, wiki.key, _deleting(), still(wiki))
+    other = await read_move(tables, WikiKey.parse(wiki.moving_to or wiki.moving_from or wiki.wiki_id))
+    if other is not None and wiki.wiki_id in {other.moving_to, other.moving_from} and other.uid == wiki.uid:
+        stays = Update(set={"status": string(WikiStatus.ACTIVE.value)}, remove=("moving_to",))
+        end = stays if wiki.status is WikiStatus.ARRIVING else _deleting()
+        transaction.update("other end", tables.moves, other.key, end, still(other))
+    await transaction.commit(tables.wikis, wiki.key)
 
 
-async def _delete_marked(tables: Tables, wiki: Wiki) -> None:
-    """Delete the wiki if it is still this incarnation, and count it out."""
-    if not await _delete_and_count(tables, wiki, counted=True):
-        # The owner is gone, or has never counted this wiki.
-        await _delete_and_count(tables, wiki, counted=False)
+def _deleting(attributes: Item | None = None) -> Update:
+    return Update(set={"status": string(WikiStatus.DELETING.value), **(attributes or {})})
 
 
-async def _delete_and_count(tables: Tables, wiki: Wiki, *, counted: bool) -> bool:
-    """Return False if the owner's count does not allow it; a wiki that somebody else has deleted counts as done."""
-    write_id = new_write_id()
-    key = tables.wikis.key_values(wiki)
-    doomed = equals("uid", string(wiki.uid)) & equals("status", _DELETING)
-    actions = [tables.wikis.delete_action(key, doomed)]
-    if counted:
-        some = compare("wiki_count", ">", number(0))
-        actions.append(tables.users.update_action((wiki.owner_id,), _count(-1, write_id), some))
+def still(wiki: Move) -> Condition:
+    """Hold while the wiki is in the state that was read, and in the same move."""
+    same, status = equals("uid", string(wiki.uid)), string(wiki.status.value)
+    if wiki.status is WikiStatus.ACTIVE:
+        return same & absent_or("status", "=", status)
+    ends = {"moving_to": wiki.moving_to, "moving_from": wiki.moving_from}
+    for end, wiki_id in ends.items():
+        same &= not_exists(end) if wiki_id is None else equals(end, string(wiki_id))
+    return same & equals("status", status)
+
+
+async def finish_delete(tables: Tables, wiki: Move) -> None:
+    """Delete what is marked: all grants of the wiki, expired and corrupt ones too, then the item and its count."""
+    async for grants in tables.acls.partition(wiki.wiki_id, keys_only=True):
+        for start in range(0, len(grants), _GRANTS_AT_A_TIME):
+            if not await _delete_grants(tables, wiki, grants[start : start + _GRANTS_AT_A_TIME]):
+                return
+    if wiki.uncounted or not await _delete_marked(tables, wiki, counted=True):
+        # It does not count, or its owner is gone or has never counted it.
+        await _delete_marked(tables, wiki, counted=False)
+
+
+async def _delete_grants(tables: Tables, wiki: Move, grants: Sequence[Item]) -> bool:
+    """Delete grants by key; False if the wiki has gone, and they may be those of a later one."""
+    transaction = Transaction(tables.wire)
+    transaction.check("wiki", tables.wikis, wiki.key, _doomed(wiki))
+    for grant in grants:
+        grantee_id = grant["grantee_id"]["S"]
+        transaction.delete(f"grant to {grantee_id}", tables.acls, (wiki.wiki_id, grantee_id))
     try:
-        await transact(tables.wire, actions, write_id=write_id, table=tables.wikis.name, key=tables.wikis.key(key))
-    except TransactionRefusedError as refused:
-        return refused.failed(0)
+        await transaction.commit(tables.wikis, wiki.key)
+    except TransactionRefusedError:
+        return False
     return True
 
 
-def _count(change: int, write_id: str) -> Update:
-    return Update(set={WRITE_ID: string(write_id)}, add={"wiki_count": number(change)})
+async def _delete_marked(tables: Tables, wiki: Move, *, counted: bool) -> bool:
+    """Return False if the owner's count does not allow it; a wiki that somebody else has deleted counts as done."""
+    transaction = Transaction(tables.wire)
+    transaction.delete("wiki", tables.wikis, wiki.key, _doomed(wiki))
+    if counted:
+        some = compare("wiki_count", ">", number(0))
+        transaction.update("owner", tables.users, (wiki.owner_id,), count(-1), some)
+    try:
+        await transaction.commit(tables.wikis, wiki.key)
+    except TransactionRefusedError as refused:
+        return refused.failed("wiki")
+    return True
+
+
+def _doomed(wiki: Move) -> Condition:
+    return equals("uid", string(wiki.uid)) & equals("status", string(WikiStatus.DELETING.value))

@@ -2,16 +2,19 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from wikibot_store._expressions import Condition, absent_or, equals
-from wikibot_store._items import string, time
-from wikibot_store._table import TransactionRefusedError, batch_get, new_write_id, transact
-from wikibot_store._tables import Tables
+from wikibot_store._items import WRITE_ID, string, time
+from wikibot_store._table import batch_get
+from wikibot_store._tables import Move, Tables
+from wikibot_store._transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import contention_delay
 from wikibot_store.daos.acls import AclDao
 from wikibot_store.errors import NotActiveError, NotFoundError, ProtectedOwnerError
-from wikibot_store.keys import WikiKey, check_id
+from wikibot_store.keys import WikiKey
 from wikibot_store.models import Acl, Page, Role, User, Wiki, WikiStatus
+from wikibot_store.workflows.lifecycle import read_move, still
 
 
 async def grant(
@@ -27,7 +30,7 @@ async def grant(
         found = await batch_get(
             tables.wire, {tables.wikis: [wiki_key], tables.acls: [acl_key]}, consistent=True, deadline=deadline
         )
-        wiki = _require_live(tables, key, found[tables.wikis].get(wiki_key))
+        wiki = require_active(tables, key, found[tables.wikis].get(wiki_key))
         now = datetime.now(UTC)
         wanted = Acl(
             wiki_id=key.wiki_id,
@@ -41,17 +44,11 @@ async def grant(
         seen: Acl | None = found[tables.acls].get(acl_key)
         if seen is not None and not seen.is_expired(now) and _same_grant(seen, wanted):
             return seen
-        write_id = new_write_id()
-        alive = equals("uid", string(wiki.uid)) & absent_or("status", "=", string(WikiStatus.ACTIVE.value))
-        actions = [
-            tables.wikis.check_action(wiki_key, alive),
-            tables.acls.put_action(tables.acls.codec.encode(wanted, write_id), _unchanged(tables, seen)),
-        ]
-        where = tables.acls.key(acl_key)
+        transaction = Transaction(tables.wire)
+        transaction.check("wiki", tables.wikis, wiki_key, alive(wiki.uid))
+        transaction.put("grant", tables.acls, wanted, unchanged(tables, seen))
         try:
-            await transact(
-                tables.wire, actions, write_id=write_id, table=tables.acls.name, key=where, deadline=deadline
-            )
+            await transaction.commit(tables.acls, acl_key, deadline=deadline)
         except TransactionRefusedError:  # the wiki or the grant has changed since
             await asyncio.sleep(contention_delay(attempt))
         else:
@@ -59,9 +56,46 @@ async def grant(
 
 
 async def revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
-    """Delete the grant, whatever the state of the wiki; return whether there was one."""
+    """Delete the grant, whatever the state of the wiki, at all ends of a move at once; return whether there was one."""
     protect_owner(tables, key, grantee_id)
-    return await tables.acls.delete(key.wiki_id, grantee_id)
+    deadline = tables.wire.deadline()
+    attempt, was_there = 0, False
+    while True:
+        attempt += 1
+        ends = await _ends(tables, key, deadline)
+        grants = [await tables.acls.get_item((end.wiki_id, grantee_id), deadline) for end in ends]
+        found = any(grant is not None for grant in grants)
+        # What was read is checked again, also that there is nothing: no copy of a grant slips past.
+        transaction = Transaction(tables.wire)
+        for (end, wiki), grant in zip(ends.items(), grants, strict=True):
+            state = tables.moves.absent if wiki is None else still(wiki)
+            transaction.check(f"wiki {end}", tables.moves, (end.owner_id, end.wiki_slug), state)
+            acl_key, name = (end.wiki_id, grantee_id), f"grant {end}"
+            if grant is None:
+                transaction.check(name, tables.acls, acl_key, tables.acls.absent)
+            else:
+                transaction.delete(name, tables.acls, acl_key, tables.acls.unchanged(grant, WRITE_ID))
+        try:
+            await transaction.commit(tables.acls, (key.wiki_id, grantee_id), deadline=deadline)
+        except TransactionRefusedError as refused:
+            was_there |= found and refused.maybe_applied
+            await asyncio.sleep(contention_delay(attempt))
+        else:
+            return found or was_there
+
+
+async def _ends(tables: Tables, key: WikiKey, deadline: float) -> dict[WikiKey, Move | None]:
+    """Read the wiki's state, and while it moves also that under the key that it comes from or goes to."""
+    wiki = await read_move(tables, key, deadline=deadline)
+    ends = {key: wiki}
+    other = None if wiki is None else wiki.moving_from or wiki.moving_to or wiki.moved_to
+    while wiki is not None and other is not None and WikiKey.parse(other) not in ends:
+        end = await read_move(tables, WikiKey.parse(other), deadline=deadline)
+        if end is None or end.uid != wiki.uid:
+            break
+        ends[WikiKey.parse(other)] = end
+        other = end.moving_to or end.moved_to
+    return ends
 
 
 async def members(
@@ -75,11 +109,31 @@ async def members(
 
 def protect_owner(tables: Tables, key: WikiKey, grantee_id: str) -> None:
     """Refuse to touch the access that the owner has by owning."""
-    if check_id("grantee_id", grantee_id) == key.owner_id:
+    if grantee_id == key.owner_id:
         raise ProtectedOwnerError(tables.acls.name, tables.acls.key((key.wiki_id, grantee_id)))
 
 
-def _require_live(tables: Tables, key: WikiKey, wiki: Wiki | None) -> Wiki:
+async def list_shared_with(
+    tables: Tables, acls: AclDao, user_id: str, *, limit: int, cursor: str | None
+) -> Page[tuple[Acl, Wiki | None]]:
+    """Page through the user's grants, then read all their wikis at once."""
+    page = await acls.list_by_grantee(user_id, limit=limit, cursor=cursor)
+    keys = [WikiKey.parse(acl.wiki_id) for acl in page]
+    wikis = await tables.wikis.get_many((key.owner_id, key.wiki_slug) for key in keys)
+    found = [wikis.get((key.owner_id, key.wiki_slug)) for key in keys]
+    return Page([(acl, _if_opened(wiki, acl)) for acl, wiki in zip(page, found, strict=True)], page.cursor)
+
+
+def _if_opened(wiki: Wiki | None, acl: Acl) -> Wiki | None:
+    """Return the wiki if the grant is for it and it is live."""
+    return wiki if wiki is not None and wiki.is_live and acl.wiki_uid in {None, wiki.uid} else None
+
+
+W = TypeVar("W", Wiki, Move)
+
+
+def require_active(tables: Tables, key: WikiKey, wiki: W | None) -> W:
+    """Return the wiki if grants can be given in it: not while it moves."""
     where = {"owner_id": key.owner_id, "wiki_slug": key.wiki_slug}
     if wiki is None:
         raise NotFoundError(tables.wikis.name, where)
@@ -88,11 +142,16 @@ def _require_live(tables: Tables, key: WikiKey, wiki: Wiki | None) -> Wiki:
     return wiki
 
 
+def alive(uid: str) -> Condition:
+    """Hold while the wiki is active and of this incarnation."""
+    return equals("uid", string(uid)) & absent_or("status", "=", string(WikiStatus.ACTIVE.value))
+
+
 def _same_grant(one: Acl, other: Acl) -> bool:
     """Tell whether both allow the same, no matter who granted it and when."""
     return (one.role, one.expires_at, one.wiki_uid) == (other.role, other.expires_at, other.wiki_uid)
 
 
-def _unchanged(tables: Tables, seen: Acl | None) -> Condition:
+def unchanged(tables: Tables, seen: Acl | None) -> Condition:
     """Hold while the grant is the one that was seen: each has its own time."""
     return tables.acls.absent if seen is None else equals("granted_at", time(seen.granted_at))

@@ -1,0 +1,106 @@
+"""TransactWriteItems: several writes of any tables, all of them or none."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from wikibot_store._expressions import Condition, Update, conditional
+from wikibot_store._items import WRITE_ID, Item, string
+from wikibot_store._table import KeyValues, Table, new_write_id
+from wikibot_store._wire import CancellationReason, ExhaustedError, Refusal, Wire, library_error
+
+M = TypeVar("M", bound=msgspec.Struct)
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+MAX_ACTIONS = 100
+
+_CONDITION_FAILED = "ConditionalCheckFailed"
+
+
+class TransactionRefusedError(Exception):
+    """A condition failed, and nothing was written.
+
+    `maybe_applied` tells that an earlier attempt of this same transaction may have been applied.
+    """
+
+    def __init__(self, reasons: Mapping[str, CancellationReason], *, maybe_applied: bool) -> None:
+        super().__init__()
+        self._reasons = reasons
+        self.maybe_applied = maybe_applied
+
+    def failed(self, action: str) -> bool:
+        """Tell whether the condition of this action failed."""
+        return self._reasons[action].code == _CONDITION_FAILED
+
+    def first(self) -> str:
+        """Return the first action whose condition failed."""
+        return next(filter(self.failed, self._reasons))
+
+    def item(self, action: str) -> Item | None:
+        """Return what the action collided with, None if there is no such item."""
+        return self._reasons[action].item
+
+
+class Transaction:
+    """Writes to be applied together. Each has a name, by which TransactionRefusedError tells what failed.
+
+    Every item that is put or updated carries the transaction's `write_id`, which is its idempotency token too.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._write_id = new_write_id()
+        self._actions: dict[str, Item] = {}
+
+    def put(self, action: str, table: Table[M], model: M, condition: Condition) -> None:
+        """Put a model's item."""
+        self.put_item(action, table, table.codec.encode(model, self._write_id), condition)
+
+    def put_item(self, action: str, table: Table[Any], item: Item, condition: Condition | None = None) -> None:
+        """Put an item as DynamoDB writes it."""
+        stamped = item | {WRITE_ID: string(self._write_id)}
+        members = {} if condition is None else conditional(condition)
+        self._actions[action] = {"Put": {"TableName": table.name, "Item": stamped, **members}}
+
+    def update(self, action: str, table: Table[Any], key: KeyValues, update: Update, condition: Condition) -> None:
+        """Update an item that exists."""
+        members = conditional(table.exists & condition, update.stamped(self._write_id))
+        self._add(action, "Update", table, key, members)
+
+    def delete(self, action: str, table: Table[Any], key: KeyValues, condition: Condition | None = None) -> None:
+        """Delete an item; without a condition also one that is not there."""
+        self._add(action, "Delete", table, key, {} if condition is None else conditional(condition))
+
+    def check(self, action: str, table: Table[Any], key: KeyValues, condition: Condition) -> None:
+        """Write nothing, but let the transaction fail unless the condition holds."""
+        self._add(action, "ConditionCheck", table, key, conditional(condition))
+
+    def _add(self, action: str, kind: str, table: Table[Any], key: KeyValues, members: Item) -> None:
+        self._actions[action] = {kind: {"TableName": table.name, "Key": table.key_item(key), **members}}
+
+    async def commit(self, about: Table[Any], key: KeyValues, *, deadline: float | None = None) -> None:
+        """Send it. An error names the table and the key that it is about.
+
+        Raises:
+            TransactionRefusedError: A condition failed.
+
+        """
+        request = {"TransactItems": list(self._actions.values()), "ClientRequestToken": self._write_id}
+        if deadline is None:
+            deadline = self._wire.deadline()
+        try:
+            await self._wire.call("TransactWriteItems", request, msgspec.json.decode, deadline=deadline)
+        except Refusal as refusal:
+            reasons = refusal.reasons
+            if all(reason.code != _CONDITION_FAILED for reason in reasons):
+                raise library_error(refusal, "TransactWriteItems", about.name, about.key(key)) from refusal
+            # An engine that ignores the token applies the transaction anew; what it collides with is then its own.
+            own = string(self._write_id)
+            if any(reason.item is not None and reason.item.get(WRITE_ID) == own for reason in reasons):
+                return
+            named = dict(zip(self._actions, reasons, strict=True))
+            raise TransactionRefusedError(named, maybe_applied=refusal.maybe_applied) from refusal
+        except ExhaustedError as exhausted:
+            where = about.name, about.key(key)
+            raise library_error(exhausted, "TransactWriteItems", *where) from exhausted.__cause__

@@ -1,0 +1,160 @@
+"""Invitations: grants to whoever holds a token, such as people who have not signed up yet.
+
+An invitation is an item among the wiki's grants, under `invite#` and the SHA-256 of a secret. The token is the wiki's
+id and the secret, so that it leads to the item; from what the tables hold nobody can make a token.
+"""
+
+import asyncio
+import hashlib
+import re
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime
+
+from wikibot_store._table import batch_get
+from wikibot_store._tables import Tables
+from wikibot_store._transaction import Transaction, TransactionRefusedError
+from wikibot_store._wire import contention_delay
+from wikibot_store.errors import InvalidInviteError, NotActiveError, NotFoundError, WriteOutcomeUnknownError
+from wikibot_store.keys import INVITE, WikiKey
+from wikibot_store.models import Acl, Role, User, UserStatus, Wiki, WikiStatus
+from wikibot_store.workflows.lifecycle import is_active_user, read_move
+from wikibot_store.workflows.sharing import alive, protect_owner, require_active, unchanged
+
+_SECRET_BYTES = 32
+# In base64url without padding: a wiki's id of at most 1,024 bytes, and a secret of 32.
+_TOKEN = re.compile(r"([A-Za-z0-9_-]{2,1366})\.([A-Za-z0-9_-]{43})")
+_NO_TOKEN = "this is no invitation's token: use the link as it was sent"  # noqa: S105 - a message
+
+
+async def invite(
+    tables: Tables, key: WikiKey, email: str, role: Role, *, invited_by: str, expires_at: datetime
+) -> tuple[Acl, str]:
+    """Put an invitation on condition that the wiki is active; return it with its token."""
+    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    deadline = tables.wire.deadline()
+    attempt = 0
+    while True:
+        attempt += 1
+        wiki = require_active(tables, key, await read_move(tables, key, deadline=deadline))
+        invitation = Acl(
+            wiki_id=key.wiki_id,
+            grantee_id=_grantee_id(secret),
+            role=role,
+            granted_by=invited_by,
+            granted_at=datetime.now(UTC),
+            expires_at=expires_at,
+            wiki_uid=wiki.uid,
+            invited_email=email,
+        )
+        transaction = Transaction(tables.wire)
+        transaction.check("wiki", tables.wikis, wiki.key, alive(wiki.uid))
+        transaction.put("invitation", tables.acls, invitation, tables.acls.absent)
+        try:
+            await transaction.commit(tables.acls, tables.acls.key_values(invitation), deadline=deadline)
+        except TransactionRefusedError:  # the secret is new: it is the wiki that has changed
+            await asyncio.sleep(contention_delay(attempt))
+        else:
+            return invitation, f"{_encode(key.wiki_id)}.{secret}"
+
+
+async def accept_invite(tables: Tables, token: str, user_id: str) -> Acl:
+    """Replace the invitation by a grant to the user: of any number of calls with one token one succeeds."""
+    key, grantee_id = _parse(token)
+    protect_owner(tables, key, user_id)
+    wiki_key = (key.owner_id, key.wiki_slug)
+    invite_key, acl_key = (key.wiki_id, grantee_id), (key.wiki_id, user_id)
+    deadline = tables.wire.deadline()
+    attempt = 0
+    while True:
+        attempt += 1
+        found = await batch_get(
+            tables.wire,
+            {tables.wikis: [wiki_key], tables.acls: [invite_key, acl_key], tables.users: [(user_id,)]},
+            consistent=True,
+            deadline=deadline,
+        )
+        now = datetime.now(UTC)
+        invitation = _require_valid(found[tables.acls].get(invite_key), found[tables.wikis].get(wiki_key), now)
+        _require_active_user(tables, user_id, found[tables.users].get((user_id,)))
+        seen: Acl | None = found[tables.acls].get(acl_key)
+        granted = _granted(invitation, user_id, now)
+        transaction = Transaction(tables.wire)
+        transaction.check("wiki", tables.wikis, wiki_key, alive(invitation.wiki_uid or ""))
+        transaction.check("user", tables.users, (user_id,), tables.users.exists & is_active_user())
+        transaction.delete("invitation", tables.acls, invite_key, unchanged(tables, invitation))
+        if seen is not None and _allows_as_much(seen, granted, now):
+            granted = seen
+        else:
+            transaction.put("grant", tables.acls, granted, unchanged(tables, seen))
+        try:
+            await transaction.commit(tables.acls, acl_key, deadline=deadline)
+        except TransactionRefusedError as refused:
+            used = refused.failed("invitation") and refused.item("invitation") is None
+            if used and refused.maybe_applied and granted is seen:
+                return granted
+            if used and refused.maybe_applied and refused.failed("grant"):  # perhaps put, and replaced since
+                raise WriteOutcomeUnknownError(
+                    tables.acls.name, tables.acls.key(acl_key), "TransactWriteItems"
+                ) from refused
+            await asyncio.sleep(contention_delay(attempt))
+        else:
+            return granted
+
+
+def _grantee_id(secret: str) -> str:
+    return INVITE + hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _encode(wiki_id: str) -> str:
+    return urlsafe_b64encode(wiki_id.encode()).rstrip(b"=").decode()
+
+
+def _parse(token: str) -> tuple[WikiKey, str]:
+    """Return the wiki and the grantee id that a token leads to."""
+    match = _TOKEN.fullmatch(token) if isinstance(token, str) else None
+    if match is None:
+        raise InvalidInviteError(_NO_TOKEN)
+    wiki_id, secret = match.groups()
+    try:
+        key = WikiKey.parse(urlsafe_b64decode(wiki_id + "=" * (-len(wiki_id) % 4)).decode())
+    except ValueError as error:  # no base64, no UTF-8, no wiki id
+        raise InvalidInviteError(_NO_TOKEN) from error
+    if _encode(key.wiki_id) != wiki_id:  # another spelling of what was handed out
+        raise InvalidInviteError(_NO_TOKEN)
+    return key, _grantee_id(secret)
+
+
+def _require_valid(invitation: Acl | None, wiki: Wiki | None, now: datetime) -> Acl:
+    if invitation is None or invitation.is_expired(now):
+        raise InvalidInviteError("the invitation is used, revoked or expired: ask for a new one")
+    if wiki is None or wiki.uid != invitation.wiki_uid or wiki.status is not WikiStatus.ACTIVE:
+        raise InvalidInviteError("the invitation's wiki has gone or moved: ask for a new one")
+    return invitation
+
+
+def _require_active_user(tables: Tables, user_id: str, user: User | None) -> None:
+    name, key = tables.users.name, tables.users.key((user_id,))
+    if user is None:
+        raise NotFoundError(name, key)
+    if user.status is not UserStatus.ACTIVE:
+        raise NotActiveError(name, key, user.status)
+
+
+def _granted(invitation: Acl, user_id: str, now: datetime) -> Acl:
+    """Return the grant that an invitation becomes; what expires is the invitation, not the grant."""
+    return Acl(
+        wiki_id=invitation.wiki_id,
+        grantee_id=user_id,
+        role=invitation.role,
+        granted_by=invitation.granted_by,
+        granted_at=now,
+        wiki_uid=invitation.wiki_uid,
+    )
+
+
+def _allows_as_much(seen: Acl, granted: Acl, now: datetime) -> bool:
+    """Tell whether a grant that the user has already is as good as the one of the invitation."""
+    stronger = list(Role).index(seen.role) < list(Role).index(granted.role)
+    lasting = seen.role is granted.role and seen.expires_at is None
+    return seen.wiki_uid in {None, granted.wiki_uid} and not seen.is_expired(now) and (stronger or lasting)
