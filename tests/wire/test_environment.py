@@ -49,7 +49,6 @@ from wikibot_store import (
     WikibotStore,
     WriteOutcomeUnknownError,
 )
-from wikibot_store.workflows.lifecycle import _delete_grants
 
 _plain_http = pytest.mark.filterwarnings("ignore::wikibot_store.InsecureEndpointWarning")
 
@@ -327,7 +326,7 @@ _FEW_REASONS = refuse("TransactionCanceledException", CancellationReasons=[{"Cod
         (sent(http(200, _NESTED)), lambda store: store.wikis.get("u-1", "notes"), UnavailableError),
         (sent(http(400, _NESTED)), lambda store: store.wikis.get("u-1", "notes"), UnavailableError),
         (reply({"Item": 5}), lambda store: store.wikis.delete("u-1", "notes"), UnavailableError),
-        (reply({"Items": [{}]}), lambda store: _delete_grants(store._tables, "u-1:notes"), UnavailableError),
+        (reply({"Items": [{}]}), lambda store: anext(store._tables.acls.partition("u-1:notes")), UnavailableError),
         (reply({}), lambda store: store.wikis.touch("u-1", "notes"), WriteOutcomeUnknownError),
         (reply({"Responses": {"users": 5}}), lambda store: store.users.get_many(["u-1"]), UnavailableError),
         (
