@@ -196,9 +196,10 @@ class WikibotStore:
     async def revoke(self, owner_id: str, wiki_slug: str, grantee_id: str) -> bool:
         """Take a grant away; return whether there was one.
 
-        An invitation is revoked by its `grantee_id`. A wiki that is moving is taken care of under both keys.
+        An invitation is revoked by its `grantee_id`. A grant in a wiki that is moving is taken away under both keys; in
+        one that has moved it is found under the new key only.
 
-        Requests: GetItem of wiki and grant (consistent), TransactWriteItems if there is something to delete.
+        Requests: GetItem of wiki and grant (consistent), TransactWriteItems; again for as long as others are faster.
 
         Raises:
             ProtectedOwnerError: The grantee is the owner; nothing was sent.

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
+expect.set_options(timeout=30_000)  # milliseconds; a busy machine is not what the tests are about
+
 
 def missing_for_chromium() -> str | None:
     """Return what Chromium lacks to run here, or None."""

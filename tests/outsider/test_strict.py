@@ -47,11 +47,11 @@ class TestOneLoop:
         """The first makes a user."""
         loops.append(asyncio.get_running_loop())
 
-        assert await make_user(id="ada")
+        assert (await make_user(id="ada")).id == "ada"
 
     async def test_another(self, make_user: MakeUser) -> None:
         """The second makes the same user on tables of its own."""
         loops.append(asyncio.get_running_loop())
 
-        assert await make_user(id="ada")
+        assert (await make_user(id="ada")).id == "ada"
         assert len(set(loops)) == 1

@@ -142,10 +142,13 @@ async def test_without_a_fault_all_is_as_without_the_proxy(proxy: FaultProxy, ca
     assert proxy.requests == [SeenRequest("PutItem", None), SeenRequest("GetItem", None)]
 
 
-async def test_a_request_that_is_none_of_dynamodbs(proxy: FaultProxy, caller: Caller) -> None:
+async def test_a_request_that_is_none_of_dynamodbs(proxy: FaultProxy, engine: str, caller: Caller) -> None:
     """Any other request passes too, with its method and path."""
-    async with caller._http.get(f"{proxy.url}/moto-api/data.json") as answer:
-        assert answer.status == 200
+    async with (
+        caller._http.get(f"{engine}/health?deep") as direct,
+        caller._http.get(f"{proxy.url}/health?deep") as answer,
+    ):
+        assert (answer.status, await answer.read()) == (direct.status, await direct.read())
 
     assert proxy.requests == [SeenRequest("GET", None)]
 
