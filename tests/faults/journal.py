@@ -47,9 +47,7 @@ class Journal:
 
     def live(self, *prefix: str) -> list[Key]:
         """Return the keys under which there certainly is an item."""
-        return [
-            key for key, fact in self.facts.items() if key[: len(prefix)] == prefix and fact.certain is not None
-        ]
+        return [key for key, fact in self.facts.items() if key[: len(prefix)] == prefix and fact.certain is not None]
 
     def check(self, stored: Stored) -> None:
         """Note as problems what is not as it was left, was written by nobody, or violates an invariant."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, TypeVar
 
-from tests.faults.journal import ALONE, RACE, Fact, Journal, Key, Values
+from tests.faults.journal import ALONE, RACE, Journal, Key, Values
 from wikibot_store import (
     QuotaExceededError,
     RequestFailedError,
@@ -24,7 +24,7 @@ HOT = "hot"
 _HOT_LIMIT = 30
 _IDENTITIES = 8
 _NOT_WRITTEN = (UnavailableError, RequestFailedError)
-_CHANGES = {"display_name": "new", "page_count": 0, "version": 1}
+_NEW_WIKI: Values = {"display_name": "new", "page_count": 0, "version": 1}
 
 
 async def _all(items: AsyncIterator[T]) -> list[T]:
@@ -38,7 +38,7 @@ class Worker:
         self.store = store
         self.journal = journal
         self.random = random.Random(f"{seed}-{number}")  # noqa: S311 - chooses what to do
-        self.user_id = f"u{number}"
+        self.user_id = f"user{number}"
         self.alone = f"{ALONE}{number}"
         self._numbers = count()
 
@@ -60,6 +60,11 @@ class Worker:
                 self.journal.problems.append(f"{method}: {error!r}")
             else:
                 self.journal.calls[method] += 1
+
+    async def create_user(self, name: str) -> None:
+        """Create a user of this id and username."""
+        call = self.store.users.create(id=name, oauth_provider="github", oauth_provider_sub=name, username=name)
+        await self.write(call, ("users", name), {"username": name, "display_name": None, "version": 1})
 
     # ---- how to write
 
@@ -112,9 +117,7 @@ class Worker:
 
 async def create_user(worker: Worker) -> None:
     """Create another user."""
-    name = worker.fresh()
-    call = worker.store.users.create(id=name, oauth_provider="github", oauth_provider_sub=name, username=name)
-    await worker.write(call, ("users", name), {"username": name, "display_name": None, "version": 1})
+    await worker.create_user(worker.fresh())
 
 
 async def log_in(worker: Worker) -> None:
@@ -163,7 +166,7 @@ async def create_wiki(worker: Worker) -> None:
     owner, slug = worker.random.choice([worker.user_id, HOT]), worker.fresh()
     call = worker.store.create_wiki(owner, slug, display_name="new", repo_path="/srv/new", limit=_HOT_LIMIT)
     try:
-        await worker.write(call, ("wikis", owner, slug), _CHANGES)
+        await worker.write(call, ("wikis", owner, slug), _NEW_WIKI)
     except QuotaExceededError:
         worker.journal.fact("wikis", owner, slug).possible = [None]
 
@@ -217,7 +220,7 @@ async def create_single_wiki(worker: Worker) -> None:
     """Create a wiki's item."""
     slug = worker.fresh()
     call = worker.store.wikis.create(worker.alone, slug, display_name="new", repo_path="/srv/new")
-    await worker.write(call, ("wikis", worker.alone, slug), _CHANGES)
+    await worker.write(call, ("wikis", worker.alone, slug), _NEW_WIKI)
 
 
 async def delete_single_wiki(worker: Worker) -> None:
@@ -288,7 +291,7 @@ WORK: dict[str, Callable[[Worker], Awaitable[None]]] = {
     "users.create": create_user,
     "users.get": read_own_user,
     "users.require": _read(lambda worker: worker.store.users.require(worker.user_id)),
-    "users.get_many": _read(lambda worker: worker.store.users.get_many(["u0", "u1", "u2", "nobody"])),
+    "users.get_many": _read(lambda worker: worker.store.users.get_many(["user0", "user1", "user2", "nobody"])),
     "users.get_by_oauth": _read(lambda worker: worker.store.users.get_by_oauth("github", worker.user_id)),
     "users.get_by_username": _read(lambda worker: worker.store.users.get_by_username(worker.user_id)),
     "users.get_or_create_by_oauth": log_in,
@@ -296,13 +299,15 @@ WORK: dict[str, Callable[[Worker], Awaitable[None]]] = {
     "users.set_username": set_username,
     "users.record_login": _read(lambda worker: worker.store.users.record_login(worker.user_id)),
     "wikis.create": create_single_wiki,
-    "wikis.get": _read(lambda worker: worker.store.wikis.get(HOT, "u0-0")),
+    "wikis.get": _read(lambda worker: worker.store.wikis.get(HOT, "user0-0")),
     "wikis.require": record_usage,
-    "wikis.get_many": _read(lambda worker: worker.store.wikis.get_many([WikiKey(HOT, "u0-0"), WikiKey(HOT, "none")])),
+    "wikis.get_many": _read(
+        lambda worker: worker.store.wikis.get_many([WikiKey(HOT, "user0-0"), WikiKey(HOT, "none")])
+    ),
     "wikis.list_by_owner": read_own_wikis,
     "wikis.iter_by_owner": _read(lambda worker: _all(worker.store.wikis.iter_by_owner(HOT, page_size=7))),
     "wikis.update": update_wiki,
-    "wikis.touch": _read(lambda worker: worker.store.wikis.touch(HOT, "u0-0", min_interval=0)),
+    "wikis.touch": _read(lambda worker: worker.store.wikis.touch(HOT, "user0-0", min_interval=0)),
     "wikis.record_usage": record_usage,
     "wikis.delete": delete_single_wiki,
     "acls.create": create_single_acl,

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,7 +47,9 @@ from wikibot_store import (
     StoreConfig,
     UnavailableError,
     WikibotStore,
+    WriteOutcomeUnknownError,
 )
+from wikibot_store.workflows.lifecycle import _delete_grants
 
 _plain_http = pytest.mark.filterwarnings("ignore::wikibot_store.InsecureEndpointWarning")
 
@@ -313,6 +315,53 @@ async def test_an_endpoint_that_answers_a_query_with_other_json(
 
     with pytest.raises(UnavailableError):
         await store.wikis.list_by_owner("u-1")
+
+
+_NESTED = b'{"Item":' + b"[" * 100_000
+_FEW_REASONS = refuse("TransactionCanceledException", CancellationReasons=[{"Code": "ConditionalCheckFailed"}])
+
+
+@pytest.mark.parametrize(
+    ("answer", "call", "error"),
+    [
+        (sent(http(200, _NESTED)), lambda store: store.wikis.get("u-1", "notes"), UnavailableError),
+        (sent(http(400, _NESTED)), lambda store: store.wikis.get("u-1", "notes"), UnavailableError),
+        (reply({"Item": 5}), lambda store: store.wikis.delete("u-1", "notes"), UnavailableError),
+        (reply({"Items": [{}]}), lambda store: _delete_grants(store._tables, "u-1:notes"), UnavailableError),
+        (reply({}), lambda store: store.wikis.touch("u-1", "notes"), WriteOutcomeUnknownError),
+        (reply({"Responses": {"users": 5}}), lambda store: store.users.get_many(["u-1"]), UnavailableError),
+        (
+            refuse("ConditionalCheckFailedException"),
+            lambda store: store.wikis.list_by_owner("u-1"),
+            RequestFailedError,
+        ),
+        (
+            _FEW_REASONS,
+            lambda store: store.users.create(oauth_provider="github", oauth_provider_sub="1"),
+            RequestFailedError,
+        ),
+    ],
+    ids=["depth", "depth of an error", "item", "keys", "no item", "items", "a condition of a read", "too few reasons"],
+)
+async def test_an_endpoint_that_answers_nearly_as_dynamodb(
+    answer: Step,
+    call: Callable[[WikibotStore], Awaitable[object]],
+    error: type[Exception],
+    server: ScriptedServer,
+    store: WikibotStore,
+) -> None:
+    """An answer that DynamoDB never gives to such a request ends the call in an error of the library's."""
+    server.default = answer
+
+    with pytest.raises(error):
+        await call(store)
+
+
+async def test_an_endpoint_that_answers_with_other_tables(server: ScriptedServer, store: WikibotStore) -> None:
+    """Items of tables that nobody asked for are left aside."""
+    server.play(reply({"Responses": {"others": [{}], "users": []}}))
+
+    assert await store.users.get_many(["u-1"]) == {}
 
 
 async def test_an_endpoint_that_breaks_off(server: ScriptedServer, store: WikibotStore) -> None:
