@@ -29,6 +29,7 @@ from wikibot_store._items import string
 from wikibot_store._wire import _retry
 from wikibot_store.local import local_engine
 from wikibot_store.provision import create_tables
+from wikibot_store.schema import TABLES
 
 TOKEN = "wk-telltale-token"
 SECRETS = {
@@ -187,6 +188,33 @@ async def test_nothing_secret_is_emitted() -> None:
     text = "\n".join(emitted.texts)
     assert "claim#oauth#github#…" in text
     assert "User(id='eve'" in text
+
+
+async def test_what_somebody_finds_who_reads_everything() -> None:
+    """The tables hold profiles and the hash of a token; no token, no credentials and nothing to make cursors with."""
+    found = Emitted()
+    with local_engine() as url:
+        async with WikibotStore.open(telling_config(url), session=telling_session()) as store:
+            await create_tables(store)
+            for call in (*TELLING.values(), *CALLS.values()):
+                await Emitted().run(call(store))
+            client = await store.client()
+            for table in TABLES:
+                found.show((await client.scan(TableName=store.config.table_name(table.name)))["Items"])
+
+    assert found.leaks().keys() == {"email", "OAuth subject", "hash of the MCP token"}
+
+
+async def test_the_ordinary_client_logs_what_it_signs() -> None:
+    """At DEBUG botocore tells what it signs and sends, session token included; the secret key stays out of it."""
+    async with scripted_server() as server:
+        server.default = reply({"TableNames": []})
+        async with WikibotStore.open(telling_config(server.url), session=telling_session()) as store:
+            client = await store.client()
+            with everything_logged() as emitted:
+                await client.list_tables()
+
+    assert emitted.leaks().keys() == {"access key", "session token"}
 
 
 async def _quote_the_request(exchange: Exchange) -> None:
