@@ -90,7 +90,10 @@ def time(value: datetime) -> Item:
 
 
 def _text(value: str) -> Item:
-    value.encode()  # raises UnicodeEncodeError, a ValueError, for half a surrogate pair
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must not hold half a surrogate pair") from None  # the original one shows the text
     return string(value)
 
 
@@ -301,8 +304,13 @@ def _items_in(reply: Any) -> list[Item]:  # noqa: ANN401 - any JSON
 
 
 def _shown(attribute: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return the text of a string attribute, or a question mark for what is none."""
+    """Return the text of a string attribute, or a question mark for what is none.
+
+    The key of a claim ends in what an OAuth provider calls a person, which is nobody else's business.
+    """
     match attribute:
+        case {"S": str(text)} if text.startswith("claim#"):
+            return f"{text.rpartition('#')[0]}#…"
         case {"S": str(text)}:
             return text
         case _:

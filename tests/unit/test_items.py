@@ -426,8 +426,8 @@ def test_a_model_with_a_value_of_another_type_is_refused(table: str, attribute: 
     [
         ("wikis", "page_count", 10**38, "at most 38 digits"),
         ("users", "version", -(10**38), "at most 38 digits"),
-        ("wikis", "display_name", "half \ud83d of it", "surrogates not allowed"),
-        ("users", "email", "\udfff", "surrogates not allowed"),
+        ("wikis", "display_name", "half \ud83d of it", "half a surrogate pair"),
+        ("users", "email", "\udfff", "half a surrogate pair"),
     ],
 )
 def test_a_value_that_dynamodb_cannot_hold_is_refused(table: str, attribute: str, value: object, rule: str) -> None:

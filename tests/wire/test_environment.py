@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -487,6 +488,66 @@ async def test_https_for_another_host(authority: Authority, session: aioboto3.Se
     """A certificate that was made out to somebody else is refused at once."""
     async with scripted_server(authority.server_context("127.0.0.2")) as server:
         await _expect_a_certificate_to_be_refused(server.url, session)
+
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONHTTPSVERIFY": "0"},
+        {"AWS_CA_BUNDLE": "", "REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": "", "SSL_CERT_FILE": ""},
+    ],
+    ids=["Python's switch", "empty bundles"],
+)
+async def test_verification_cannot_be_switched_off(
+    environment: dict[str, str], secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing in the environment or process makes the store trust a certificate that it would not trust otherwise."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(ssl, "_create_default_https_context", ssl._create_unverified_context)
+
+    await _expect_a_certificate_to_be_refused(secure.url, session)
+
+    assert secure.requests == []
+
+
+@pytest.mark.parametrize("bundle", ["False", "0", "/dev/null"])
+async def test_a_bundle_that_is_none(
+    bundle: str, secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is meant to switch verification off is taken for a file, and a store is not opened without one."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
+
+    with pytest.raises(ConfigurationError):
+        await _open(StoreConfig(endpoint_url=secure.url), session)
+
+
+async def test_the_tls_settings(secure: ScriptedServer, session: aioboto3.Session) -> None:
+    """Certificate and host name are required, and a version of TLS that is not broken."""
+    async with WikibotStore.open(StoreConfig(endpoint_url=secure.url), session=session) as store:
+        tls = store._wire._transport._tls
+
+    assert isinstance(tls, ssl.SSLContext)
+    assert tls.verify_mode is ssl.CERT_REQUIRED
+    assert tls.check_hostname
+    assert tls.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2"], ids=["unknown authority", "another host"])
+async def test_the_ordinary_client_verifies_too(
+    address: str, authority: Authority, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The aiobotocore client of a store is as strict as the store."""
+    if address == "127.0.0.2":
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
+    async with scripted_server(authority.server_context(address)) as server:
+        config = StoreConfig(endpoint_url=server.url, max_attempts=1)
+        async with WikibotStore.open(config, session=session) as store:
+            client = await store.client()
+            with pytest.raises(SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+                await client.list_tables()
 
     assert server.requests == []
 
