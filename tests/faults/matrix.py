@@ -149,8 +149,13 @@ class Bench:
         self.arena.proxy.clear()
         why = await self._wrong(kind, outcome)
         verdict = WRONG if why is not None else RIGHT if outcome.error is None else TYPED
-        where = {"case": str(self.case), "client": self.case.client}
-        return Trial(**where, kind=kind, verdict=verdict, why=f"{self.arena.engine}: {why}" if why else "")
+        return Trial(
+            case=str(self.case),
+            client=self.case.client,
+            kind=kind,
+            verdict=verdict,
+            why=f"{self.arena.engine}: {why}" if why else "",
+        )
 
     async def _wrong(self, kind: str, outcome: Outcome) -> str | None:
         """Return what is wrong with an outcome, or None."""
@@ -206,7 +211,7 @@ async def play(engine: str, url: str, plan: Mapping[Case, Collection[str]], *, w
 
 
 def play_whole(name: str) -> list[Trial]:
-    """Play the whole matrix on the engine of this name; aiobotocore's only where transactions have tokens, as on AWS."""
+    """Play the whole matrix on one engine; with aiobotocore's client only where transactions have tokens, as on AWS."""
     (engine,) = [engine for engine in engines() if engine.name == name]
     clients = CLIENTS if name == "dynamodb-local" else []
     with engine.start() as url:

@@ -15,8 +15,8 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,7 +31,14 @@ from tests.engines import dynamodb_local, missing_for_dynamodb_local
 from tests.faults.invariants import read_all
 from tests.faults.journal import Journal
 from tests.faults.workers import HOT, Worker
-from wikibot_store import StoreConfig, WikibotStore
+from wikibot_store import (
+    QuotaExceededError,
+    RequestFailedError,
+    StoreConfig,
+    UnavailableError,
+    WikibotStore,
+    WriteOutcomeUnknownError,
+)
 from wikibot_store.local import REGION, local_session
 from wikibot_store.provision import create_tables
 from wikibot_store.testing import FaultProxy
@@ -47,6 +54,7 @@ _SAMPLE_EVERY = 0.5
 _RESTART_EVERY = 40.0
 # From the store to the proxy, there, and from the proxy to the engine; and the other store's.
 _MOST_FILES = 3 * _CONNECTIONS + 16
+_INSISTENCE = 20
 _GROWTH = 48 * 1024 * 1024
 
 
@@ -245,13 +253,23 @@ async def _play(engine: Engine, url: str, seconds: float, seed: int, report: Rep
             samples.judge()
             proxy.clear()
             for finish in journal.unfinished:
-                await finish()
+                await _insist(finish)
             stored = await read_all(direct)
         journal.check(stored)
         report.rotations = rotation.issued
         report.calls = journal.calls
         report.items = len(journal.facts)
         report.problems += journal.problems
+
+
+async def _insist(finish: Callable[[], Awaitable[object]]) -> None:
+    """Call again until there is an answer: the retry quota may be used up, and the machine busy."""
+    for _ in range(_INSISTENCE):
+        with suppress(UnavailableError, RequestFailedError, WriteOutcomeUnknownError):
+            with suppress(QuotaExceededError):  # an answer too: there is no place for a wiki that has not moved yet
+                await finish()
+            return
+    await finish()
 
 
 async def _work(engine: Engine, crew: list[Worker], seconds: float, report: Report) -> None:
