@@ -3,6 +3,7 @@
 A line with `type: ignore` is one that must be refused: both report an ignore that nothing needs.
 """
 
+import warnings
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Any, assert_type
@@ -18,8 +19,11 @@ from wikibot_store import (
     ConflictError,
     CorruptItemError,
     IndexNotConfiguredError,
+    InsecureEndpointWarning,
     InvalidCursorError,
+    InvalidInviteError,
     InvalidKeyError,
+    LastIdentityError,
     NotActiveError,
     NotFoundError,
     Page,
@@ -27,10 +31,13 @@ from wikibot_store import (
     QuotaExceededError,
     RequestFailedError,
     Role,
+    Stats,
     StoreConfig,
     ThrottledError,
     UnavailableError,
+    Usage,
     User,
+    UserOwnsWikisError,
     UserStatus,
     Wiki,
     WikibotStore,
@@ -38,12 +45,17 @@ from wikibot_store import (
     WikiKey,
     WikiStatus,
     WriteOutcomeUnknownError,
+    collect,
+    hash_token,
+    token_matches,
 )
 from wikibot_store.daos import AclDao, UserDao, WikiDao
+from wikibot_store.daos.users import Identity
 from wikibot_store.local import local_engine, local_session, local_store
 from wikibot_store.provision import ProvisionedTable, create_tables, delete_tables
 from wikibot_store.testing.factories import MakeGrant, MakeUser, MakeWiki
 from wikibot_store.verify import Drift, verify_tables
+from wikibot_store.workflows.maintenance import SweepPage
 
 
 async def opening(session: aioboto3.Session, config: StoreConfig) -> None:
@@ -66,7 +78,8 @@ async def opening(session: aioboto3.Session, config: StoreConfig) -> None:
 
 
 def config(outputs: Mapping[str, Any]) -> None:
-    """Settings are typed, and can be read from two places."""
+    """Settings are typed, and can be read from two places; one of them is warned of."""
+    warnings.simplefilter("error", InsecureEndpointWarning)
     settings = StoreConfig(region="eu-central-1", grantee_index=True, deadline=3)
     assert_type(StoreConfig.from_env(), StoreConfig)
     assert_type(StoreConfig.from_env({"WIKIBOT_REGION": "eu-central-1"}), StoreConfig)
@@ -227,7 +240,9 @@ async def more_errors(store: WikibotStore) -> None:
         assert_type(error.operation, str)
     except (NotFoundError, ProtectedOwnerError) as error:
         assert_type(error.table, str)
-    except ConfigurationError as error:
+    except UserOwnsWikisError as error:
+        assert_type(error.count, int)
+    except (LastIdentityError, InvalidInviteError, ConfigurationError) as error:
         root: WikibotStoreError = error
         raise root from error
 
@@ -253,6 +268,52 @@ async def across_tables(store: WikibotStore, expires_at: datetime) -> None:
     await store.delete_wiki("u-1", "notes")
     await store.grant("u-1", "notes", "u-2", Role.VIEWER)  # type: ignore[call-arg]
     await store.create_wiki("u-1", "notes", "Notes", "/srv/notes")  # type: ignore[call-arg]
+
+
+async def lives(store: WikibotStore) -> None:
+    """Moving, deleting and mending what crosses the tables."""
+    assert_type(await store.rename_wiki("u-1", "notes", "journal"), Wiki)
+    assert_type(await store.transfer_wiki("u-1", "notes", "u-2", limit=3), Wiki)
+    await store.delete_user("u-1")
+    await store.delete_user("u-1", wikis="delete")
+    assert_type(await store.reconcile_wiki_count("u-1"), int)
+    async for page in store.sweep(apply=True, max_rcu=5.0, resume=None):
+        assert_type(page, SweepPage)
+    await store.delete_user("u-1", wikis="keep")  # type: ignore[arg-type]
+
+
+async def invitations(store: WikibotStore, expires_at: datetime) -> None:
+    """Sharing with people whose account is not known, and what is shared with one."""
+    invitation = await store.invite(
+        "u-1", "notes", "bob@example.org", "editor", invited_by="u-1", expires_at=expires_at
+    )
+    assert_type(invitation, tuple[Acl, str])
+    assert_type(await store.accept_invite(invitation[1], "u-2"), Acl)
+    assert_type(await store.acls.list_invitations("u-1:notes", limit=10, cursor=None), Page[Acl])
+    assert_type(await store.list_shared_with("u-2", limit=10, cursor=None), Page[tuple[Acl, Wiki | None]])
+
+
+async def identities(store: WikibotStore) -> None:
+    """A user may have several identities."""
+    assert_type(await store.users.get_identities("u-1"), list[Identity])
+    assert_type(await store.users.link_identity("u-1", "github", "4711"), User)
+    assert_type(await store.users.unlink_identity("u-1", "github", "4711"), User)
+
+
+def costs(store: WikibotStore) -> None:
+    """What was sent: by a store, or in a block."""
+    stats = store.stats()
+    assert_type(stats, Stats)
+    assert_type(stats.requests, dict[str, int])
+    with collect() as usage:
+        assert_type(usage, Usage)
+        assert_type((usage.requests, usage.read_units), tuple[int, float])
+
+
+def tokens() -> None:
+    """Tokens are stored as their hashes."""
+    assert_type(hash_token("secret"), str)
+    assert_type(token_matches("secret", None), bool)
 
 
 async def tables(store: WikibotStore) -> None:
