@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.runner import Run, on_store
-from tests.faults import MENDABLE, UNMENDABLE, Arrange, make_faults
+from tests.half_done import MENDABLE, UNMENDABLE, Arrange, make_faults
 from wikibot_store import UnavailableError, WikibotStore
 from wikibot_store.provision import create_tables
 from wikibot_store.workflows.maintenance import Fault, Finding, SweepPage

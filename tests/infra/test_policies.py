@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
-from tests.faults import make_faults
+from tests.half_done import make_faults
 from tests.infra.access_patterns import CALLS, OPERATOR_CALLS, call_all, public_methods, sweep_and_reconcile
 from tests.permissions import Permission, allowed, permissions
 from tests.recording import recording

@@ -13,7 +13,7 @@ import aioboto3
 import pytest
 
 from tests.engines import throw_away_store
-from tests.faults import (
+from tests.half_done import (
     MENDABLE,
     UNMENDABLE,
     Arrange,

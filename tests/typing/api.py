@@ -1,6 +1,6 @@
-"""The public API's types, as its users' type checkers see them: read by mypy, never executed.
+"""The public API's types, as its users' type checkers see them: read by mypy and pyright, never executed.
 
-A line with `type: ignore` is one that must be refused: mypy reports an ignore that nothing needs.
+A line with `type: ignore` is one that must be refused: both report an ignore that nothing needs.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -11,13 +11,20 @@ import aioboto3
 from types_aiobotocore_dynamodb import DynamoDBClient
 
 from wikibot_store import (
+    Access,
     Acl,
     AlreadyExistsError,
+    ConfigurationError,
     ConflictError,
     CorruptItemError,
+    IndexNotConfiguredError,
     InvalidCursorError,
     InvalidKeyError,
+    NotActiveError,
+    NotFoundError,
     Page,
+    ProtectedOwnerError,
+    QuotaExceededError,
     RequestFailedError,
     Role,
     StoreConfig,
@@ -30,9 +37,13 @@ from wikibot_store import (
     WikibotStoreError,
     WikiKey,
     WikiStatus,
+    WriteOutcomeUnknownError,
 )
 from wikibot_store.daos import AclDao, UserDao, WikiDao
-from wikibot_store.local import local_engine, local_store
+from wikibot_store.local import local_engine, local_session, local_store
+from wikibot_store.provision import ProvisionedTable, create_tables, delete_tables
+from wikibot_store.testing.factories import MakeGrant, MakeUser, MakeWiki
+from wikibot_store.verify import Drift, verify_tables
 from wikibot_store.workflows.maintenance import Fault, Finding, SweepPage
 
 
@@ -50,6 +61,8 @@ async def opening(session: aioboto3.Session, config: StoreConfig) -> None:
         assert_type((store, other), tuple[WikibotStore, WikibotStore])
     with local_engine() as url:
         assert_type(url, str)
+    async with WikibotStore.open(session=local_session()):
+        pass
     WikibotStore.open(config, session)  # type: ignore[call-arg]
 
 
@@ -59,13 +72,14 @@ def config(outputs: Mapping[str, Any]) -> None:
     assert_type(StoreConfig.from_env(), StoreConfig)
     assert_type(StoreConfig.from_env({"WIKIBOT_REGION": "eu-central-1"}), StoreConfig)
     assert_type(StoreConfig.from_stack_outputs(outputs), StoreConfig)
+    assert_type(settings.table_name("users"), str)
     assert_type(settings.region, str | None)
     assert_type(settings.endpoint_url, str | None)
     assert_type(settings.users_table, str)
     assert_type(settings.grantee_index, bool)
     assert_type(settings.max_attempts, int)
     assert_type(settings.deadline, float)
-    assert_type(settings.cursor_secret, str | None)
+    assert_type(settings.cursor_secret, str | tuple[str, ...] | None)
     StoreConfig("eu-central-1")  # type: ignore[call-arg]
     StoreConfig(max_attempts="5")  # type: ignore[arg-type]
     settings.deadline = 5.0  # type: ignore[misc]
@@ -174,7 +188,7 @@ async def acls(store: WikibotStore, expires_at: datetime) -> None:
     await store.acls.create("u-1:notes", "u-2", Role.EDITOR)  # type: ignore[call-arg]
 
 
-async def across_tables(store: WikibotStore, expires_at: datetime) -> None:
+async def moving_and_inviting(store: WikibotStore, expires_at: datetime) -> None:
     """What crosses tables returns models, pages of pairs, or nothing."""
     assert_type(await store.rename_wiki("u-1", "notes", "diary"), Wiki)
     assert_type(await store.transfer_wiki("u-1", "notes", "u-2", limit=10), Wiki)
@@ -236,5 +250,64 @@ async def errors(store: WikibotStore) -> None:
         assert_type(error.code, str)
         assert_type(error.request_id, str | None)
     except (InvalidKeyError, InvalidCursorError) as error:
-        also: tuple[ValueError, WikibotStoreError] = (error, error)
-        assert_type(also, tuple[ValueError, WikibotStoreError])
+        also_a_value_error: ValueError = error
+        raise also_a_value_error from error
+
+
+async def more_errors(store: WikibotStore) -> None:
+    """All of them have one root."""
+    try:
+        await store.delete_wiki("u-1", "notes")
+    except QuotaExceededError as error:
+        assert_type(error.limit, int)
+    except NotActiveError as error:
+        assert_type(error.status, str)
+    except IndexNotConfiguredError as error:
+        assert_type((error.index, error.setting), tuple[str, str])
+    except WriteOutcomeUnknownError as error:
+        assert_type(error.operation, str)
+    except (NotFoundError, ProtectedOwnerError) as error:
+        assert_type(error.table, str)
+    except ConfigurationError as error:
+        root: WikibotStoreError = error
+        raise root from error
+
+
+async def across_tables(store: WikibotStore, expires_at: datetime) -> None:
+    """What crosses the tables: access, lives, sharing."""
+    access = await store.authorize(None, "u-1", "notes", consistent=False)
+    assert_type(access, Access)
+    assert_type(access.role, Role | None)
+    assert_type(access.wiki, Wiki | None)
+    assert_type(access.user, User | None)
+    assert_type(access.allows("editor"), bool)
+    wiki = await store.create_wiki("u-1", "notes", display_name="Notes", repo_path="/srv/notes", limit=3)
+    assert_type(wiki, Wiki)
+    granted = await store.grant("u-1", "notes", "u-2", Role.VIEWER, granted_by="u-1", expires_at=expires_at)
+    assert_type(granted, Acl)
+    assert_type(await store.revoke("u-1", "notes", "u-2"), bool)
+    members = await store.members("u-1", "notes", limit=10, cursor=None)
+    assert_type(members, Page[tuple[Acl, User | None]])
+    for acl, user in members:
+        assert_type(acl, Acl)
+        assert_type(user, User | None)
+    await store.delete_wiki("u-1", "notes")
+    await store.grant("u-1", "notes", "u-2", Role.VIEWER)  # type: ignore[call-arg]
+    await store.create_wiki("u-1", "notes", "Notes", "/srv/notes")  # type: ignore[call-arg]
+
+
+async def tables(store: WikibotStore) -> None:
+    """Making, comparing and deleting the tables."""
+    assert_type(await create_tables(store, environment="dev", deletion_protection=True), list[ProvisionedTable])
+    assert_type(await verify_tables(store, environment="dev"), list[Drift])
+    await delete_tables(store)
+    async with WikibotStore.open(verify=True) as verified:
+        assert_type(verified, WikibotStore)
+
+
+async def factories(make_user: MakeUser, make_wiki: MakeWiki, make_grant: MakeGrant) -> None:
+    """Factories for tests: everything may be left out."""
+    assert_type(await make_user(username="ada"), User)
+    assert_type(await make_wiki(await make_user(), wiki_slug="notes"), Wiki)
+    assert_type(await make_grant(role="editor"), Acl)
+    await make_user("ada")  # type: ignore[call-arg]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from wikibot_store._expressions import Condition, Update, absent_or, compare, equals
+from wikibot_store._expressions import Condition, Update, absent_or, compare, equals, not_exists
 from wikibot_store._items import Item, number, string
 from wikibot_store._table import ConditionFailedError, KeyValues, check_whole
 from wikibot_store._tables import Move, Tables
@@ -47,6 +47,11 @@ def count(change: int) -> Update:
 def is_active_user() -> Condition:
     """Hold for a user who is neither suspended nor being deleted."""
     return absent_or("status", "=", string(UserStatus.ACTIVE.value))
+
+
+def is_staying() -> Condition:
+    """Hold for a user who is not being deleted, also for one who is not there."""
+    return absent_or("status", "<>", string(UserStatus.DELETING.value))
 
 
 def may_own_more(limit: int | None) -> Condition:
@@ -132,12 +137,14 @@ def _deleting(attributes: Item | None = None) -> Update:
 
 
 def still(wiki: Move) -> Condition:
-    """Hold while the wiki is in the state that was read."""
-    status = string(wiki.status.value)
-    is_active = wiki.status is WikiStatus.ACTIVE
-    return equals("uid", string(wiki.uid)) & (
-        absent_or("status", "=", status) if is_active else equals("status", status)
-    )
+    """Hold while the wiki is in the state that was read, and in the same move."""
+    same, status = equals("uid", string(wiki.uid)), string(wiki.status.value)
+    if wiki.status is WikiStatus.ACTIVE:
+        return same & absent_or("status", "=", status)
+    ends = {"moving_to": wiki.moving_to, "moving_from": wiki.moving_from}
+    for end, wiki_id in ends.items():
+        same &= not_exists(end) if wiki_id is None else equals(end, string(wiki_id))
+    return same & equals("status", status)
 
 
 async def finish_delete(tables: Tables, wiki: Move) -> None:

@@ -28,15 +28,21 @@ from wikibot_store._wire import contention_delay
 from wikibot_store.errors import AlreadyExistsError, NotActiveError, NotFoundError
 from wikibot_store.keys import WikiKey, is_invite
 from wikibot_store.models import Wiki, WikiStatus
-from wikibot_store.workflows.lifecycle import count, finish_delete, may_own_more, owner_error, read_move, still
+from wikibot_store.workflows.lifecycle import (
+    count,
+    finish_delete,
+    is_staying,
+    may_own_more,
+    owner_error,
+    read_move,
+    still,
+)
 
 _ACTIVE = string(WikiStatus.ACTIVE.value)
 _MOVING = string(WikiStatus.MOVING.value)
 _ARRIVING = string(WikiStatus.ARRIVING.value)
 _DELETING = string(WikiStatus.DELETING.value)
 
-# What an item says of a move, and not of the wiki.
-_STATE = frozenset({"moving_to", "moved_to", "moving_from", "moved_from", "uncounted"})
 # What an item says of a move, and not of the wiki.
 _STATE = frozenset({"moving_to", "moved_to", "moving_from", "moved_from", "uncounted"})
 _GRANTS_AT_A_TIME = (MAX_ACTIONS - 1) // 2
@@ -51,7 +57,8 @@ async def move_wiki(tables: Tables, source: WikiKey, target: WikiKey, *, limit: 
     attempt = 0
     while True:
         attempt += 1
-        wiki, arrival = await asyncio.gather(read_move(tables, source), read_move(tables, target))
+        # In this order: where the source has gone the target is seen to have come from it.
+        wiki, arrival = await read_move(tables, source), await read_move(tables, target)
         if wiki is None and arrival is not None and arrival.moved_from == source.wiki_id:
             return await _arrived(tables, target)
         wiki = _require_movable(tables, wiki, source, target)
@@ -59,7 +66,7 @@ async def move_wiki(tables: Tables, source: WikiKey, target: WikiKey, *, limit: 
             return await _arrived(tables, target)
         try:
             if wiki.status is not WikiStatus.DELETING:
-                if arrival is None or not _belongs(arrival, wiki):
+                if wiki.status is WikiStatus.ACTIVE or arrival is None or not _belongs(arrival, wiki):
                     await _begin(tables, wiki, target, limit=limit)
                 await _copy_grants(tables, wiki, target)
                 await _switch(tables, wiki, target)
@@ -74,7 +81,9 @@ def _require_movable(tables: Tables, wiki: Move | None, source: WikiKey, target:
     where = {"owner_id": source.owner_id, "wiki_slug": source.wiki_slug}
     if wiki is None:
         raise NotFoundError(tables.wikis.name, where)
-    if wiki.status is not WikiStatus.ACTIVE and target.wiki_id not in {wiki.moving_to, wiki.moved_to}:
+    # One that is deleted in the middle of a move still says where it was moving to, but does not go there any more.
+    goes_to = wiki.moved_to if wiki.status is WikiStatus.DELETING else wiki.moving_to
+    if wiki.status is not WikiStatus.ACTIVE and goes_to != target.wiki_id:
         raise NotActiveError(tables.wikis.name, where, wiki.status)
     return wiki
 
@@ -85,11 +94,14 @@ def _belongs(arrival: Move, wiki: Move) -> bool:
 
 
 async def _begin(tables: Tables, wiki: Move, target: WikiKey, *, limit: int | None) -> None:
-    """Reserve the target's key and a place in the receiver's count, and say so at the source; or refuse all of it."""
+    """Reserve the target's key and a place in the receiver's count, and say so at the source; or refuse all of it.
+
+    Also a begun move whose target has got lost begins anew.
+    """
     item = await tables.wikis.get_item(wiki.key)
     if item is None:
         raise _OvertakenError
-    key, receiver = (target.owner_id, target.wiki_slug), (target.owner_id,)
+    key, owner = (target.owner_id, target.wiki_slug), (target.owner_id,)
     begun = Update(set={"status": _MOVING, "moving_to": string(target.wiki_id)})
     arriving = {"status": _ARRIVING, "moving_from": string(wiki.wiki_id)}
     if target.owner_id == wiki.owner_id:
@@ -97,17 +109,20 @@ async def _begin(tables: Tables, wiki: Move, target: WikiKey, *, limit: int | No
     transaction = Transaction(tables.wire)
     transaction.update("source", tables.moves, wiki.key, begun, still(wiki))
     transaction.put_item("target", tables.wikis, _item_at(target, item, arriving), tables.wikis.absent)
-    if target.owner_id != wiki.owner_id:
-        transaction.update("receiver", tables.users, receiver, count(1), may_own_more(limit))
+    if target.owner_id == wiki.owner_id:
+        transaction.check("owner", tables.users, owner, is_staying())
+    else:
+        transaction.update("owner", tables.users, owner, count(1), may_own_more(limit))
     try:
         await transaction.commit(tables.wikis, key)
     except TransactionRefusedError as refused:
         if refused.failed("source"):
             raise _OvertakenError from refused
         if not refused.failed("target"):
-            raise owner_error(tables, receiver, refused.item("receiver"), limit) from refused
+            raise owner_error(tables, owner, refused.item("owner"), limit) from refused
         taken = refused.item("target")
-        if taken is not None and _belongs(tables.moves.codec.from_item(taken, tables.moves.name), wiki):
+        has_begun = taken is not None and _belongs(tables.moves.codec.from_item(taken, tables.moves.name), wiki)
+        if has_begun and wiki.status is WikiStatus.MOVING:
             raise _OvertakenError from refused
         raise AlreadyExistsError(tables.wikis.name, tables.wikis.key(key), "wiki_slug") from refused
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from wikibot_store._expressions import Condition, absent_or, equals
-from wikibot_store._items import WRITE_ID, Item, string, time
-from wikibot_store._table import KeyValues, batch_get
+from wikibot_store._items import WRITE_ID, string, time
+from wikibot_store._table import batch_get
 from wikibot_store._tables import Move, Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import contention_delay
@@ -56,42 +56,46 @@ async def grant(
 
 
 async def revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
-    """Delete the grant, whatever the state of the wiki; return whether there was one."""
+    """Delete the grant, whatever the state of the wiki, at all ends of a move at once; return whether there was one."""
     protect_owner(tables, key, grantee_id)
-    return await _revoke(tables, key, grantee_id)
-
-
-async def _revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
-    """Delete the grant under this key, where copies are made from, and then under the key that the wiki moves to."""
-    acl_key = (key.wiki_id, grantee_id)
     deadline = tables.wire.deadline()
-    attempt = 0
+    attempt, was_there = 0, False
     while True:
         attempt += 1
-        wiki, grant = await asyncio.gather(
-            read_move(tables, key, deadline=deadline), tables.acls.get_item(acl_key, deadline)
-        )
-        if wiki is None:
-            return await tables.acls.delete(*acl_key)
-        if wiki.status is WikiStatus.ARRIVING and wiki.moving_from is not None:
-            return await _revoke(tables, WikiKey.parse(wiki.moving_from), grantee_id)
-        if grant is None or await _deleted(tables, wiki, acl_key, grant, deadline):
-            other = wiki.moving_to or wiki.moved_to
-            there = other is not None and await _revoke(tables, WikiKey.parse(other), grantee_id)
-            return there or grant is not None
-        await asyncio.sleep(contention_delay(attempt))
+        ends = await _ends(tables, key, deadline)
+        grants = [await tables.acls.get_item((end.wiki_id, grantee_id), deadline) for end in ends]
+        found = any(grant is not None for grant in grants)
+        # What was read is checked again, also that there is nothing: no copy of a grant slips past.
+        transaction = Transaction(tables.wire)
+        for (end, wiki), grant in zip(ends.items(), grants, strict=True):
+            state = tables.moves.absent if wiki is None else still(wiki)
+            transaction.check(f"wiki {end}", tables.moves, (end.owner_id, end.wiki_slug), state)
+            acl_key, name = (end.wiki_id, grantee_id), f"grant {end}"
+            if grant is None:
+                transaction.check(name, tables.acls, acl_key, tables.acls.absent)
+            else:
+                transaction.delete(name, tables.acls, acl_key, tables.acls.unchanged(grant, WRITE_ID))
+        try:
+            await transaction.commit(tables.acls, (key.wiki_id, grantee_id), deadline=deadline)
+        except TransactionRefusedError as refused:
+            was_there |= found and refused.maybe_applied
+            await asyncio.sleep(contention_delay(attempt))
+        else:
+            return found or was_there
 
 
-async def _deleted(tables: Tables, wiki: Move, acl_key: KeyValues, grant: Item, deadline: float) -> bool:
-    """Delete the grant that was seen if the wiki has not begun or ended a move since; return whether it is gone."""
-    transaction = Transaction(tables.wire)
-    transaction.check("wiki", tables.moves, wiki.key, still(wiki))
-    transaction.delete("grant", tables.acls, acl_key, tables.acls.unchanged(grant, WRITE_ID))
-    try:
-        await transaction.commit(tables.acls, acl_key, deadline=deadline)
-    except TransactionRefusedError as refused:
-        return refused.maybe_applied and refused.failed("grant") and refused.item("grant") is None
-    return True
+async def _ends(tables: Tables, key: WikiKey, deadline: float) -> dict[WikiKey, Move | None]:
+    """Read the wiki's state, and while it moves also that under the key that it comes from or goes to."""
+    wiki = await read_move(tables, key, deadline=deadline)
+    ends = {key: wiki}
+    other = None if wiki is None else wiki.moving_from or wiki.moving_to or wiki.moved_to
+    while wiki is not None and other is not None and WikiKey.parse(other) not in ends:
+        end = await read_move(tables, WikiKey.parse(other), deadline=deadline)
+        if end is None or end.uid != wiki.uid:
+            break
+        ends[WikiKey.parse(other)] = end
+        other = end.moving_to or end.moved_to
+    return ends
 
 
 async def members(

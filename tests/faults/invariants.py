@@ -1,0 +1,112 @@
+"""What holds between the stored items whatever has happened, checked on the tables as they are."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from wikibot_store import WikibotStore, WikiKey
+from wikibot_store.keys import oauth_claim, username_claim
+from wikibot_store.schema import TABLES
+
+Item = dict[str, Any]
+"""An item as DynamoDB writes it."""
+
+_CLAIM = "claim#"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """All that is stored."""
+
+    users: list[Item]
+    wikis: list[Item]
+    acls: list[Item]
+
+    @property
+    def people(self) -> dict[str, Item]:
+        """The items of the users table that are users, by id."""
+        return {item["id"]["S"]: item for item in self.users if not item["id"]["S"].startswith(_CLAIM)}
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """The items of the users table that are claims: their users' ids."""
+        return {
+            item["id"]["S"]: item.get("user_id", {}).get("S", "")
+            for item in self.users
+            if item["id"]["S"].startswith(_CLAIM)
+        }
+
+
+async def read_all(store: WikibotStore) -> Stored:
+    """Scan the three tables, consistently."""
+    users, wikis, acls = await asyncio.gather(*[_scan(store, schema.name) for schema in TABLES])
+    return Stored(users, wikis, acls)
+
+
+async def _scan(store: WikibotStore, table: str) -> list[Item]:
+    pages = (
+        (await store.client())
+        .get_paginator("scan")
+        .paginate(TableName=store.config.table_name(table), ConsistentRead=True)
+    )
+    return [item async for page in pages for item in page["Items"]]
+
+
+async def violations(store: WikibotStore) -> list[str]:
+    """Return what is wrong between the items of a store; it must have been used through users and store alone.
+
+    `wikis.create`, `acls.create` and their like write one item, and leave the rest to their callers.
+    """
+    return violations_among(await read_all(store))
+
+
+def violations_among(stored: Stored) -> list[str]:
+    """Return what is wrong between these items, each as a sentence."""
+    return sorted([*_wrong_counts(stored), *_wrong_claims(stored), *_wrong_grants(stored)])
+
+
+def _wrong_counts(stored: Stored) -> Iterator[str]:
+    """Compare every user's `wiki_count` with the wikis that count: all but those that a move keeps a second item of."""
+    counted = Counter(
+        wiki["owner_id"]["S"] for wiki in stored.wikis if not wiki.get("uncounted", {}).get("BOOL", False)
+    )
+    for user_id, user in stored.people.items():
+        count = int(user.get("wiki_count", {}).get("N", "0"))
+        if count != counted[user_id]:
+            yield f"user {user_id} counts {count} wikis and has {counted[user_id]}"
+    for owner_id in counted.keys() - stored.people.keys():
+        yield f"wiki of {owner_id}: there is no such user"
+
+
+def _wrong_claims(stored: Stored) -> Iterator[str]:
+    """Compare the claims with what the users say of themselves."""
+    wanted = [(claim, user_id) for user_id, user in stored.people.items() for claim in _claims_of(user)]
+    for claim, user_id in wanted:
+        holder = stored.claims.get(claim)
+        if holder != user_id:
+            yield f"user {user_id} lacks {claim}" + ("" if holder is None else f", which {holder} has")
+    for claim in stored.claims.keys() - dict(wanted).keys():
+        yield f"{claim} of {stored.claims[claim]}: nobody has it"
+
+
+def _claims_of(user: Item) -> Iterable[str]:
+    """Return the claims that a user must have: on its identities and its username."""
+    yield oauth_claim(user["oauth_provider"]["S"], user["oauth_provider_sub"]["S"])
+    for identity in user.get("identities", {}).get("S", "").split():
+        provider, _, sub = identity.partition("#")
+        yield oauth_claim(provider, sub)
+    if "username" in user:
+        yield username_claim(user["username"]["S"])
+
+
+def _wrong_grants(stored: Stored) -> Iterator[str]:
+    """Look for each grant's wiki, of the incarnation that it was given for."""
+    uids = {WikiKey(wiki["owner_id"]["S"], wiki["wiki_slug"]["S"]).wiki_id: wiki["uid"]["S"] for wiki in stored.wikis}
+    for acl in stored.acls:
+        wiki_id, grantee_id = acl["wiki_id"]["S"], acl["grantee_id"]["S"]
+        if wiki_id not in uids:
+            yield f"grant of {wiki_id} to {grantee_id}: there is no such wiki"
+        elif acl.get("wiki_uid", {"S": uids[wiki_id]})["S"] != uids[wiki_id]:
+            yield f"grant of {wiki_id} to {grantee_id}: it is for another wiki"
