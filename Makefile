@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 ENDPOINT ?=
+SECONDS ?= 120
 BIN := $(VENV)/bin
 DYNAMODB_LOCAL := .cache/dynamodb-local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench bench-engine format clean
+.PHONY: help demo serve screenshot test check docs bench bench-engine faults soak format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,8 +15,11 @@ help:  ## Show the targets
 demo: $(VENV)/.demo  ## Play a day of the service on the embedded engine, or on ENDPOINT=http://…
 	$(BIN)/wikibot-store demo $(if $(ENDPOINT),--endpoint-url $(ENDPOINT))
 
-serve: $(VENV)/.demo  ## Run the example web API on the embedded engine, http://127.0.0.1:8080
+serve: $(VENV)/.demo  ## Run the example web API and its page, http://127.0.0.1:8080
 	$(BIN)/python -m examples.wiki_api
+
+screenshot: $(VENV)/.dev  ## Take the README's picture of the example's page again
+	$(BIN)/python -m tests.examples.screenshot
 
 test: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Run all tests, the integration tests on every engine there is
 	$(BIN)/pytest --cov --cov-report=term $(ARGS)
@@ -26,11 +30,21 @@ check: $(VENV)/.dev  ## Lint, check the format, the types and the layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.docs  ## Draw the architecture and build the documentation, build/site/index.html
+	$(BIN)/python scripts/draw_architecture.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build
+
 bench: $(VENV)/.bench  ## Compare with other libraries against a server of canned answers
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-engine: $(VENV)/.bench $(DYNAMODB_LOCAL)  ## Compare with other libraries through DynamoDB Local
 	$(BIN)/python -m benchmarks --engine $(ARGS)
+
+faults: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Call every method under every fault, on both engines, and write the table of docs/reliability.md
+	$(BIN)/python -m tests.faults.matrix
+
+soak: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Work for SECONDS=120 through faults, restarts and stalls, and check what is stored
+	$(BIN)/python -W error -m tests.faults.soak --seconds $(SECONDS) $(ARGS)
 
 format: $(VENV)/.dev  ## Format, and mend what the linter can mend
 	$(BIN)/ruff check --fix
@@ -49,6 +63,10 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
 
 $(VENV)/.bench: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -1,6 +1,6 @@
 """Async, typed data access for wikibot.io on DynamoDB."""
 
-from wikibot_store.config import StoreConfig
+from wikibot_store.config import InsecureEndpointWarning, StoreConfig
 from wikibot_store.errors import (
     AlreadyExistsError,
     ConfigurationError,
@@ -25,6 +25,8 @@ from wikibot_store.errors import (
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import Access, Acl, Page, Role, User, UserStatus, Wiki, WikiStatus
 from wikibot_store.store import WikibotStore
+from wikibot_store.tokens import hash_token, token_matches
+from wikibot_store.usage import Stats, Usage, collect
 
 __all__ = [
     "Access",
@@ -34,6 +36,7 @@ __all__ = [
     "ConflictError",
     "CorruptItemError",
     "IndexNotConfiguredError",
+    "InsecureEndpointWarning",
     "InvalidCursorError",
     "InvalidInviteError",
     "InvalidKeyError",
@@ -45,9 +48,11 @@ __all__ = [
     "QuotaExceededError",
     "RequestFailedError",
     "Role",
+    "Stats",
     "StoreConfig",
     "ThrottledError",
     "UnavailableError",
+    "Usage",
     "User",
     "UserOwnsWikisError",
     "UserStatus",
@@ -57,5 +62,8 @@ __all__ = [
     "WikibotStore",
     "WikibotStoreError",
     "WriteOutcomeUnknownError",
+    "collect",
+    "hash_token",
+    "token_matches",
 ]
 __version__ = "0.1.0"

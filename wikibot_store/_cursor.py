@@ -3,6 +3,8 @@
 A cursor is base64url of `version byte · digest · sort key`. The partition key is not in it: it always comes from the
 caller. The digest covers the listing (its name, partition key, filter and direction) and the sort key, so a cursor that
 was damaged or that belongs to another listing is refused; with a secret the digest is an HMAC, so it cannot be forged.
+Of several secrets the first one makes cursors and each one opens them, so that a secret can be replaced while its
+cursors are in use.
 """
 
 import hashlib
@@ -13,17 +15,19 @@ from wikibot_store.errors import InvalidCursorError
 
 _VERSION = 1
 _DIGEST_SIZE = 12
+_NO_SECRET = ("wikibot-store cursor",)
 _MAX_LENGTH = 2048  # a sort key has at most 1,024 bytes
 
 
-def encode(listing: tuple[str, ...], sort_key: str, secret: str | None) -> str:
-    """Return the cursor that continues `listing` behind `sort_key`."""
+def encode(listing: tuple[str, ...], sort_key: str, secrets: tuple[str, ...]) -> str:
+    """Return the cursor that continues `listing` behind `sort_key`; without secrets anybody could make it."""
     position = sort_key.encode()
-    raw = bytes([_VERSION]) + _digest(listing, position, secret) + position
+    (signer, *_) = secrets or _NO_SECRET
+    raw = bytes([_VERSION]) + _digest(listing, position, signer) + position
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def decode(listing: tuple[str, ...], cursor: str, secret: str | None) -> str:
+def decode(listing: tuple[str, ...], cursor: str, secrets: tuple[str, ...]) -> str:
     """Return the sort key behind which `listing` continues.
 
     Raises:
@@ -39,7 +43,7 @@ def decode(listing: tuple[str, ...], cursor: str, secret: str | None) -> str:
     if not raw or raw[0] != _VERSION:
         raise InvalidCursorError("the cursor is damaged or of another version: start again without one")
     digest, position = raw[1 : 1 + _DIGEST_SIZE], raw[1 + _DIGEST_SIZE :]
-    genuine = hmac.compare_digest(digest, _digest(listing, position, secret))
+    genuine = any(hmac.compare_digest(digest, _digest(listing, position, secret)) for secret in secrets or _NO_SECRET)
     # Base64 has several spellings of one value; only the one that was handed out counts.
     if not genuine or urlsafe_b64encode(raw).rstrip(b"=").decode() != cursor:
         raise InvalidCursorError("the cursor is damaged or of another listing: start again without one")
@@ -49,8 +53,9 @@ def decode(listing: tuple[str, ...], cursor: str, secret: str | None) -> str:
         raise InvalidCursorError("the cursor is damaged: start again without one") from error
 
 
-def _digest(listing: tuple[str, ...], position: bytes, secret: str | None) -> bytes:
+def _digest(listing: tuple[str, ...], position: bytes, secret: str) -> bytes:
     parts = [part.encode() for part in listing]
     # Each part goes in with its length, so that no two listings spell the same bytes.
     message = b"".join(len(part).to_bytes(4, "big") + part for part in [*parts, position])
-    return hmac.digest((secret or "wikibot-store cursor").encode(), message, hashlib.sha256)[:_DIGEST_SIZE]
+    key = secret.encode(errors="surrogatepass")  # an environment variable may hold any bytes
+    return hmac.digest(key, message, hashlib.sha256)[:_DIGEST_SIZE]

@@ -4,7 +4,9 @@ Many of the tables' attributes are reserved words (role, status, token, …), so
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Self
 
 import msgspec
@@ -12,63 +14,40 @@ import msgspec
 Value = Mapping[str, Any]
 """An attribute value as DynamoDB writes it, such as {"S": "abc"}."""
 
-
-class Placeholders:
-    """Hands out `#0` for names and `:0` for values, the same name always the same placeholder."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-        self._values: dict[str, Value] = {}
-
-    def name(self, attribute: str) -> str:
-        """Return the placeholder of an attribute name."""
-        return self._names.setdefault(attribute, f"#{len(self._names)}")
-
-    def value(self, value: Value) -> str:
-        """Return a new placeholder for a value."""
-        placeholder = f":{len(self._values)}"
-        self._values[placeholder] = value
-        return placeholder
-
-    def request(self) -> dict[str, Any]:
-        """Return the request members that explain the placeholders; DynamoDB refuses empty ones."""
-        members: dict[str, Any] = {}
-        if self._names:
-            members["ExpressionAttributeNames"] = {
-                placeholder: attribute for attribute, placeholder in self._names.items()
-            }
-        if self._values:
-            members["ExpressionAttributeValues"] = self._values
-        return members
+_MARK = re.compile(r"#(\w+)|:")
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """A condition, key condition or filter; combine with `&` and `|`."""
+    """A condition, key condition or filter; combine with `&` and `|`.
 
-    render: Callable[[Placeholders], str]
+    In `text` an attribute stands as `#name`, and a colon for each of the values.
+    """
+
+    text: str
+    values: tuple[Value, ...] = ()
 
     def __and__(self, other: Self) -> "Condition":
         """Both hold."""
-        return Condition(lambda p: f"({self.render(p)}) AND ({other.render(p)})")
+        return Condition(f"({self.text}) AND ({other.text})", self.values + other.values)
 
     def __or__(self, other: Self) -> "Condition":
         """At least one holds."""
-        return Condition(lambda p: f"({self.render(p)}) OR ({other.render(p)})")
+        return Condition(f"({self.text}) OR ({other.text})", self.values + other.values)
 
 
 def exists(attribute: str) -> Condition:
     """Hold if the item has the attribute; on a key attribute: if the item exists."""
-    return Condition(lambda p: f"attribute_exists({p.name(attribute)})")
+    return Condition(f"attribute_exists(#{attribute})")
 
 
 def not_exists(attribute: str) -> Condition:
     """Hold if the item lacks the attribute; on a key attribute: if there is no item."""
-    return Condition(lambda p: f"attribute_not_exists({p.name(attribute)})")
+    return Condition(f"attribute_not_exists(#{attribute})")
 
 
 def compare(attribute: str, operator: str, value: Value) -> Condition:
     """Compare the attribute with a value; `operator` is one of = <> < <= > >=."""
-    return Condition(lambda p: f"{p.name(attribute)} {operator} {p.value(value)}")
+    return Condition(f"#{attribute} {operator} :", (value,))
 
 
 def equals(attribute: str, value: Value) -> Condition:
@@ -78,12 +57,12 @@ def equals(attribute: str, value: Value) -> Condition:
 
 def begins_with(attribute: str, value: Value) -> Condition:
     """Hold if the string attribute starts with this value."""
-    return Condition(lambda p: f"begins_with({p.name(attribute)}, {p.value(value)})")
+    return Condition(f"begins_with(#{attribute}, :)", (value,))
 
 
 def one_of(attribute: str, *values: Value) -> Condition:
     """Hold if the attribute has one of these values."""
-    return Condition(lambda p: f"{p.name(attribute)} IN ({', '.join(map(p.value, values))})")
+    return Condition(f"#{attribute} IN ({', '.join(':' * len(values))})", values)
 
 
 def absent_or(attribute: str, operator: str, value: Value) -> Condition:
@@ -102,28 +81,59 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
         """Return the update with the id of the write that applies it."""
         return Update(set={**self.set, "write_id": {"S": write_id}}, remove=self.remove, add=self.add)
 
-    def render(self, p: Placeholders) -> str:
-        """Return the update expression."""
+    @property
+    def text(self) -> str:
+        """The update expression, written as a condition's."""
         clauses = {
-            "SET": [f"{p.name(attribute)} = {p.value(value)}" for attribute, value in self.set.items()],
-            "REMOVE": [p.name(attribute) for attribute in self.remove],
-            "ADD": [f"{p.name(attribute)} {p.value(value)}" for attribute, value in self.add.items()],
+            "SET": [f"#{attribute} = :" for attribute in self.set],
+            "REMOVE": [f"#{attribute}" for attribute in self.remove],
+            "ADD": [f"#{attribute} :" for attribute in self.add],
         }
         return " ".join(f"{keyword} {', '.join(terms)}" for keyword, terms in clauses.items() if terms)
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """The values in their order in the text."""
+        return (*self.set.values(), *self.add.values())
 
 
 def conditional(condition: Condition, update: Update | None = None) -> dict[str, Any]:
     """Return the request members of a conditional write that reports what it collided with."""
-    p = Placeholders()
-    members: dict[str, Any] = {} if update is None else {"UpdateExpression": update.render(p)}
-    members["ConditionExpression"] = condition.render(p)
-    return members | p.request() | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    members = _members({"UpdateExpression": update, "ConditionExpression": condition})
+    return members | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
 def query(key_condition: Condition, filter_condition: Condition | None = None) -> dict[str, Any]:
     """Return the request members of a Query."""
-    p = Placeholders()
-    members = {"KeyConditionExpression": key_condition.render(p)}
-    if filter_condition is not None:
-        members["FilterExpression"] = filter_condition.render(p)
-    return members | p.request()
+    return _members({"KeyConditionExpression": key_condition, "FilterExpression": filter_condition})
+
+
+def _members(expressions: Mapping[str, Condition | Update | None]) -> dict[str, Any]:
+    """Return the request members of expressions and of their placeholders; DynamoDB refuses a member without any."""
+    present = {member: expression for member, expression in expressions.items() if expression is not None}
+    texts, names, placeholders = _number(tuple([expression.text for expression in present.values()]))
+    members: dict[str, Any] = dict(zip(present, texts, strict=True))
+    members["ExpressionAttributeNames"] = dict(names)
+    if placeholders:
+        values = [value for expression in present.values() for value in expression.values]
+        members["ExpressionAttributeValues"] = dict(zip(placeholders, values, strict=True))
+    return members
+
+
+@lru_cache(maxsize=1024)  # requests differ in their values, hardly ever in their texts
+def _number(texts: tuple[str, ...]) -> tuple[list[str], dict[str, str], list[str]]:
+    """Return the texts as DynamoDB wants them, the names by their placeholders, and the placeholders of the values.
+
+    Names become `#0` and so on, the same name always the same; every value is a `:0` of its own.
+    """
+    names: dict[str, str] = {}
+    values: list[str] = []
+
+    def number(mark: re.Match[str]) -> str:
+        if mark[1] is not None:
+            return names.setdefault(mark[1], f"#{len(names)}")
+        values.append(f":{len(values)}")
+        return values[-1]
+
+    numbered = [_MARK.sub(number, text) for text in texts]
+    return numbered, {placeholder: name for name, placeholder in names.items()}, values

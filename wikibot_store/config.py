@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -19,16 +20,23 @@ ENDPOINT_RULE = "http or https URL without user or query, such as http://127.0.0
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
+class InsecureEndpointWarning(UserWarning):
+    """Requests to the endpoint travel unencrypted over a network: items can be read and changed on the way."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoreConfig:
     """Where the tables are and how patient the store is. Times are in seconds.
 
     `region` and `endpoint_url` may stay None: the AWS session then decides, from its profile and environment
-    (AWS_REGION, AWS_ENDPOINT_URL_DYNAMODB, …), as it does for credentials, proxies and CA bundle in any case.
+    (AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_DYNAMODB, …), as it does for credentials, proxies and CA bundle in any case.
+    AWS_REGION is read by `from_env` only.
 
     `deadline` bounds one call, all attempts and waits between them included; `read_timeout` bounds the silence within
     one attempt. `coalesce_reads` turns point reads that are issued in one turn of the event loop into one BatchGetItem.
     With a `cursor_secret`, cursors cannot be forged; every process that serves the same listing needs the same secret.
+    It may be a tuple of them: the first one makes cursors, each one opens them. To replace a secret, put the new one
+    behind the old one everywhere, then before it, and drop the old one when no cursor of it is in use.
     """
 
     region: str | None = None
@@ -43,7 +51,7 @@ class StoreConfig:
     max_attempts: int = 5
     deadline: float = 10.0
     coalesce_reads: bool = True
-    cursor_secret: str | None = field(default=None, repr=False)
+    cursor_secret: str | tuple[str, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work, naming the setting and its rule."""
@@ -52,9 +60,7 @@ class StoreConfig:
         self._check_switches()
         if self.endpoint_url is not None and not is_endpoint(self.endpoint_url):
             raise ValueError(f"endpoint_url must be an {ENDPOINT_RULE}")
-        secret = self.cursor_secret
-        if secret is not None and (not isinstance(secret, str) or len(secret) < _SHORTEST_SECRET):
-            raise ValueError(f"cursor_secret must have at least {_SHORTEST_SECRET} characters")
+        self._check_secrets()
 
     def _check_tables(self) -> None:
         names = [f"{table}_table" for table in _TABLES]
@@ -63,6 +69,15 @@ class StoreConfig:
                 raise ValueError(f"{name} must be 3 to 255 characters of A-Z a-z 0-9 _ . -")
         if len({getattr(self, name) for name in names}) != len(names):
             raise ValueError(f"{', '.join(names)} must be different tables")
+
+    def _check_secrets(self) -> None:
+        if self.cursor_secret is None:
+            return
+        secrets = self.cursor_secrets
+        if not isinstance(secrets, tuple) or not secrets or not all(map(_is_secret, secrets)):
+            raise ValueError(
+                f"cursor_secret must be text of at least {_SHORTEST_SECRET} characters, or a tuple of such"
+            )
 
     def _check_switches(self) -> None:
         for name in ("grantee_index", "coalesce_reads"):
@@ -80,6 +95,11 @@ class StoreConfig:
             if not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST_TIMEOUT:
                 raise ValueError(f"{name} must be more than 0 and at most {_LONGEST_TIMEOUT} seconds")
 
+    @property
+    def cursor_secrets(self) -> tuple[str, ...]:
+        """All cursor secrets; the first one makes cursors."""
+        return (self.cursor_secret,) if isinstance(self.cursor_secret, str) else self.cursor_secret or ()
+
     def table_name(self, table: str) -> str:
         """Return the name that one of the schema's tables (users, wikis, acls) has here."""
         name: str = getattr(self, f"{table}_table")
@@ -88,6 +108,8 @@ class StoreConfig:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read `WIKIBOT_<FIELD>` for every field, such as WIKIBOT_USERS_TABLE; what is not set keeps its default.
+
+        Several secrets in WIKIBOT_CURSOR_SECRET are separated by commas, so that none may contain one.
 
         WIKIBOT_STACK_OUTPUTS may name a file with what `pulumi stack output --json` printed; it takes the place of the
         defaults. AWS_REGION, which botocore does not read, is the region that nothing else names.
@@ -141,6 +163,28 @@ def is_endpoint(text: str) -> bool:
         return False
 
 
+def is_exposed(endpoint_url: str) -> bool:
+    """Tell whether requests to this endpoint leave the machine unencrypted."""
+    return urlsplit(endpoint_url).scheme == "http" and not is_loopback(endpoint_url)
+
+
+def is_loopback(endpoint_url: str) -> bool:
+    """Tell whether an endpoint is on this machine, for certain."""
+    host = urlsplit(endpoint_url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, str) and len(value) >= _SHORTEST_SECRET
+
+
+def _parse_secrets(text: str) -> str | tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",")) if "," in text else text
+
+
 def _parse_bool(text: str) -> bool:
     try:
         return _BOOLEANS[text.lower()]
@@ -163,4 +207,5 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "connect_timeout": float,
     "read_timeout": float,
     "deadline": float,
+    "cursor_secret": _parse_secrets,
 }

@@ -2,26 +2,34 @@
 
 import secrets
 import socket
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import aioboto3
+from aiohttp import web
 from anyio import to_thread
-from werkzeug.serving import WSGIRequestHandler, make_server
+from anyio.from_thread import start_blocking_portal
+from botocore.credentials import Credentials
+from werkzeug.test import create_environ, run_wsgi_app
 
 from wikibot_store.config import StoreConfig
 from wikibot_store.provision import create_tables
 from wikibot_store.store import WikibotStore
 
 REGION = "us-east-1"
+CREDENTIALS = Credentials("local", "local")
+"""Made up, as local engines want them: some keep the tables of different credentials apart, none checks a signature."""
 
 
 def local_session() -> aioboto3.Session:
-    """Return a session with made-up credentials, as local engines want them."""
-    return aioboto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=REGION)  # noqa: S106
+    """Return a session with the credentials of local engines."""
+    return aioboto3.Session(
+        aws_access_key_id=CREDENTIALS.access_key,
+        aws_secret_access_key=CREDENTIALS.secret_key,
+        region_name=REGION,
+    )
 
 
 @asynccontextmanager
@@ -52,41 +60,40 @@ async def local_store(config: StoreConfig | None = None) -> AsyncIterator[Wikibo
 def local_engine(port: int = 0) -> Iterator[str]:
     """Serve a fresh moto on 127.0.0.1 and yield its URL; port 0 picks a free one, a taken one is OSError.
 
-    It serves one request at a time, because moto is not thread-safe: served by threads, its conditional writes and
+    It answers one request at a time, because moto is not thread-safe: served by threads, its conditional writes and
     transactions are not atomic.
     """
     # Of all the library only this needs moto.
     from moto.backends import get_backend  # noqa: PLC0415
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415
+    from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
 
-    moto = DomainDispatcherApplication(create_backend_app)
+    moto = create_backend_app("dynamodb")
     # moto keeps its state per process and account; an account of its own is what makes an engine a fresh one.
     account = f"{secrets.randbelow(10**12):012d}"
-
-    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:  # noqa: ANN401 - WSGI
-        environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
-        return moto(environ, start_response)
-
-    # Bound here and not by werkzeug, which ends the process where a port is taken.
     listener = socket.create_server(("127.0.0.1", port))
-    server = make_server(
-        "127.0.0.1", port, application, threaded=False, request_handler=_QuietHandler, fd=listener.fileno()
-    )
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with start_blocking_portal() as portal, portal.wrap_async_context_manager(_served(moto, account, listener)):
+            yield url
     finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        listener.close()
         get_backend("dynamodb").pop(account, None)
 
 
-class _QuietHandler(WSGIRequestHandler):
-    """Does not log every request."""
+@asynccontextmanager
+async def _served(moto: Callable[..., Any], account: str, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve the WSGI application on the event loop: with connections that stay open, and no thread but this one."""
 
-    def send_response(self, code: int, message: str | None = None) -> None:
-        """Log nothing, and leave the Server header to moto: aiohttp refuses two of them in Python's dev mode."""
-        self.send_response_only(code, message)
+    async def answer(request: web.BaseRequest) -> web.Response:
+        body = await request.content.read()
+        environ = create_environ(request.path, method=request.method, headers=list(request.headers.items()), data=body)
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
+        parts, status, headers = run_wsgi_app(moto, environ)
+        return web.Response(body=b"".join(parts), status=int(status.split()[0]), headers=headers)
+
+    runner = web.ServerRunner(web.Server(answer, access_log=None))
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        yield
+    finally:
+        await runner.cleanup()

@@ -16,6 +16,7 @@ from wikibot_store.daos.wikis import new_wiki
 from wikibot_store.errors import ConfigurationError
 from wikibot_store.keys import WikiKey, check_grantee, check_id
 from wikibot_store.models import Access, Acl, Page, Role, User, Wiki, check_choice
+from wikibot_store.usage import Stats
 from wikibot_store.verify import verify_tables
 from wikibot_store.workflows import access, invitations, lifecycle, maintenance, moves, people, sharing
 from wikibot_store.workflows.maintenance import SweepPage
@@ -310,6 +311,10 @@ class WikibotStore:
     def config(self) -> StoreConfig:
         """The settings that the store was opened with."""
         return self._wire.config
+
+    def stats(self) -> Stats:
+        """Return what the store has sent since it was opened; `collect()` tells it for one handler."""
+        return self._wire.stats()
 
     async def client(self) -> "DynamoDBClient":
         """Return an aiobotocore client over this store's connections, for what the DAOs do not do.

@@ -1,33 +1,60 @@
-"""Serve the API on 127.0.0.1."""
+"""Serve the API and its page on 127.0.0.1."""
 
 import argparse
+import os
+import secrets
 import signal
+import socket
 import sys
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 import uvicorn
 
 from examples.wiki_api.app import create_app
+from examples.wiki_api.live import Live
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store.local import local_store
 
 
 def open_store() -> AbstractAsyncContextManager[WikibotStore]:
-    """Open the store that the environment names by WIKIBOT_ENDPOINT_URL or WIKIBOT_REGION, else an embedded one."""
-    config = StoreConfig.from_env()
+    """Open the store that the environment names by WIKIBOT_ENDPOINT_URL or WIKIBOT_REGION, else an embedded one.
+
+    The page lists what is shared with somebody, which takes the index by-grantee.
+    """
+    config = replace(StoreConfig.from_env(), grantee_index=True)
     if config.endpoint_url is None and config.region is None:
         return local_store(config)
     return WikibotStore.open(config)
 
 
+class Server(uvicorn.Server):
+    """A server that lets the listening pages go before it waits for the requests under way."""
+
+    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End in good order."""
+        self._live.end()
+        await super().shutdown(sockets)
+
+
 def main() -> None:
-    """Serve until a signal comes, then finish what is under way."""
+    """Serve until a signal comes, then finish what is under way.
+
+    WIKI_API_SECRET signs the sessions; without it they end with the process.
+    """
     parser = argparse.ArgumentParser(prog="python -m examples.wiki_api", description=__doc__)
     parser.add_argument("--port", type=int, default=8080, help="0 picks a free one (default: %(default)s)")
     port: int = parser.parse_args().port
+    app = create_app(open_store, secret=os.environ.get("WIKI_API_SECRET") or secrets.token_urlsafe())
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, timeout_graceful_shutdown=10)
     # uvicorn shuts down in good order, then raises the signal that it caught again.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    uvicorn.run(create_app(open_store), host="127.0.0.1", port=port, timeout_graceful_shutdown=10)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit())
+    Server(config, app.state.live).run()
 
 
 if __name__ == "__main__":

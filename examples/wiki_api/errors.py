@@ -5,13 +5,16 @@ table names, keys and DynamoDB's own words go to the log.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from typing import Any
 
-from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from wikibot_store import (
     AlreadyExistsError,
@@ -69,30 +72,39 @@ ANSWERS: dict[type[WikibotStoreError], tuple[HTTPStatus, str]] = {
 """Status and detail for each of the library's errors; the detail may use what the error says."""
 
 
-def handle_errors(app: FastAPI) -> None:
-    """Make `app` answer errors with problems.
+def handle_errors(app: Starlette, *, bad_input: type[Exception] = RequestValidationError) -> None:
+    """Make `app`, FastAPI or plain Starlette, answer errors with problems.
 
-    TypeError and ValueError outside the library's tree stay what they are, bugs: FastAPI has checked the input.
+    `bad_input` is what pydantic's refusals arrive as: FastAPI wraps them. TypeError and ValueError outside the
+    library's tree stay what they are, bugs: the handlers have checked the input.
     """
-
-    @app.exception_handler(WikibotStoreError)
-    async def answer_store_error(_request: Request, error: WikibotStoreError) -> JSONResponse:
-        status, detail = ANSWERS[type(error)]
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.error("answered with %d", status, exc_info=error)
-        busy = status is HTTPStatus.SERVICE_UNAVAILABLE
-        return _problem(status, detail.format(error=error), {"Retry-After": _RETRY_AFTER_SECONDS} if busy else None)
-
-    @app.exception_handler(RequestValidationError)
-    async def answer_bad_input(_request: Request, error: RequestValidationError) -> JSONResponse:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(faults))
-
-    @app.exception_handler(HTTPException)
-    async def answer_http_error(_request: Request, error: HTTPException) -> JSONResponse:
-        return _problem(HTTPStatus(error.status_code), error.detail, error.headers)
+    handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[JSONResponse]]] = {
+        WikibotStoreError: _answer_store_error,
+        HTTPException: _answer_http_error,
+        bad_input: _answer_bad_input,
+    }
+    for kind, answer in handlers.items():
+        app.add_exception_handler(kind, answer)
 
 
-def _problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+async def _answer_store_error(_request: Request, error: WikibotStoreError) -> JSONResponse:
+    status, detail = ANSWERS[type(error)]
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("answered with %d", status, exc_info=error)
+    busy = status is HTTPStatus.SERVICE_UNAVAILABLE
+    return problem(status, detail.format(error=error), {"Retry-After": _RETRY_AFTER_SECONDS} if busy else None)
+
+
+async def _answer_bad_input(_request: Request, error: RequestValidationError | ValidationError) -> JSONResponse:
+    faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(faults))
+
+
+async def _answer_http_error(_request: Request, error: HTTPException) -> JSONResponse:
+    return problem(HTTPStatus(error.status_code), error.detail, error.headers)
+
+
+def problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Return an answer that says what is wrong."""
     body = {"status": status.value, "title": status.phrase, "detail": detail}
     return JSONResponse(body, status, headers, media_type="application/problem+json")

@@ -1,71 +1,54 @@
 """What the API takes and gives: less than the store holds, so that internals and secrets stay inside."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Generic, Required, TypeVar
+from typing import Annotated, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
-from wikibot_store import Role
+from wikibot_store import Acl, Role, User, Wiki
 
 T = TypeVar("T")
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 WebAddress = Annotated[str, StringConstraints(pattern="^https://", max_length=2000)]
-Version = Annotated[int, Field(ge=1, lt=2**53)]
 
 
-class Identity(BaseModel):
-    """Who an OAuth provider says is logging in."""
+class WikiIn(BaseModel):
+    """What an owner says about a wiki."""
 
-    provider: str
-    sub: str
-
-
-class NewWiki(BaseModel):
-    """A wiki to create; the library checks the slug."""
-
-    wiki_slug: str
     display_name: Name
     is_public: bool = False
 
 
-class Grant(BaseModel):
+class GrantIn(BaseModel):
     """A role to give."""
 
     role: Role
 
 
-# Changes are the keyword arguments of a DAO's `update`: what is left out stays as it is. They are the version and at
-# least one attribute.
+# Changes are keyword arguments of a DAO's `update`: what is left out stays as it is. They name at least one attribute.
 
 
 class _UserChanges(TypedDict, total=False):
-    expected_version: Required[Version]
     display_name: Name | None
     avatar_url: WebAddress | None
 
 
 class _WikiChanges(TypedDict, total=False):
-    expected_version: Required[Version]
     display_name: Name
     is_public: bool
 
 
-UserChanges = Annotated[_UserChanges, Field(min_length=2)]
-WikiChanges = Annotated[_WikiChanges, Field(min_length=2)]
+UserChanges = Annotated[_UserChanges, Field(min_length=1)]
+WikiChanges = Annotated[_WikiChanges, Field(min_length=1)]
 
 
 class _Out(BaseModel):
     """Reads its fields off the library's structs."""
 
     model_config = ConfigDict(from_attributes=True)
-
-
-class SessionOut(BaseModel):
-    """What to send as `Authorization: Bearer <token>`."""
-
-    token: str
 
 
 class UserOut(_Out):
@@ -79,6 +62,14 @@ class UserOut(_Out):
     tier: str
     created_at: datetime
     version: int
+
+
+class ProfileOut(_Out):
+    """What everybody may know about a user."""
+
+    id: str
+    username: str | None
+    display_name: str | None
 
 
 class WikiOut(_Out):
@@ -95,13 +86,45 @@ class WikiOut(_Out):
     version: int
 
 
-class GrantOut(_Out):
-    """Who may do what, since when and by whom."""
+class MemberOut(BaseModel):
+    """Who may do what, since when and by whom; `user` is null for one who has been deleted."""
 
-    grantee_id: str
+    user_id: str
+    user: ProfileOut | None
     role: Role
     granted_by: str
     granted_at: datetime
+
+    @classmethod
+    def of(cls, acl: Acl, user: User | None) -> Self:
+        """Join a grant and its user."""
+        return cls(
+            user_id=acl.grantee_id,
+            user=None if user is None else ProfileOut.model_validate(user),
+            role=acl.role,
+            granted_by=acl.granted_by,
+            granted_at=acl.granted_at,
+        )
+
+
+class SharedOut(BaseModel):
+    """A wiki of somebody else and my role in it; `wiki` is null where it is gone."""
+
+    wiki_id: str
+    wiki: WikiOut | None
+    owner: ProfileOut | None
+    role: Role
+
+    @classmethod
+    def of(cls, acl: Acl, wiki: Wiki | None, owners: Mapping[str, User]) -> Self:
+        """Join a grant, its wiki and its wiki's owner."""
+        owner = None if wiki is None else owners.get(wiki.owner_id)
+        return cls(
+            wiki_id=acl.wiki_id,
+            wiki=None if wiki is None else WikiOut.model_validate(wiki),
+            owner=None if owner is None else ProfileOut.model_validate(owner),
+            role=acl.role,
+        )
 
 
 class PageOut(_Out, Generic[T]):

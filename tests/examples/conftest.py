@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
+from examples.wiki_api.__main__ import open_store
 from tests.examples.serving import Person, client, serve
-from wikibot_store.local import local_store
 
 
 @pytest.fixture(scope="session")
 def api_url() -> Iterator[str]:
     """Run the API."""
-    with serve(local_store) as url:
+    with serve(open_store) as url:
         yield url
 
 

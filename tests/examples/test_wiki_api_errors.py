@@ -89,7 +89,7 @@ async def test_faults_on_our_side_are_logged(error: WikibotStoreError, caplog: p
     assert logged == ([error] if answer.is_server_error else [])
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("POST", "/me", 405)])
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("POST", "/api/me", 405)])
 async def test_unknown_routes_are_problems_too(http: httpx.AsyncClient, method: str, path: str, status: int) -> None:
     """What no handler answers has the form of every other error."""
     answer = await http.request(method, path)

@@ -27,8 +27,9 @@ async def announced_url(stderr: asyncio.StreamReader) -> str:
     raise RuntimeError(f"the process ended before it served:\n{log.decode()}")
 
 
-async def test_serves_until_it_is_told_to_stop() -> None:
-    """The command serves on the port that it is given, and ends with status 0 on SIGTERM."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
+    """The command serves on the port that it is given, and ends with status 0 on Ctrl-C and SIGTERM."""
     command = [sys.executable, "-m", "examples.wiki_api", "--port", "0"]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.DEVNULL, stderr=PIPE)
     try:
@@ -36,7 +37,7 @@ async def test_serves_until_it_is_told_to_stop() -> None:
             assert process.stderr is not None
             async with client(await announced_url(process.stderr)) as http:
                 ada = await Person.log_in(http)
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(number)
             await process.communicate()
     finally:
         if process.returncode is None:

@@ -1,5 +1,6 @@
 """What holds between the stored items whatever has happened, checked on the tables as they are."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -40,14 +41,17 @@ class Stored:
 
 async def read_all(store: WikibotStore) -> Stored:
     """Scan the three tables, consistently."""
-    client = await store.client()
-    tables = {}
-    for schema in TABLES:
-        pages = client.get_paginator("scan").paginate(
-            TableName=store.config.table_name(schema.name), ConsistentRead=True
-        )
-        tables[schema.name] = [item async for page in pages for item in page["Items"]]
-    return Stored(**tables)
+    users, wikis, acls = await asyncio.gather(*[_scan(store, schema.name) for schema in TABLES])
+    return Stored(users, wikis, acls)
+
+
+async def _scan(store: WikibotStore, table: str) -> list[Item]:
+    pages = (
+        (await store.client())
+        .get_paginator("scan")
+        .paginate(TableName=store.config.table_name(table), ConsistentRead=True)
+    )
+    return [item async for page in pages for item in page["Items"]]
 
 
 async def violations(store: WikibotStore) -> list[str]:

@@ -1,38 +1,61 @@
-"""The public API's types, as its users' type checkers see them: read by mypy, never executed.
+"""The public API's types, as its users' type checkers see them: read by mypy and pyright, never executed.
 
-A line with `type: ignore` is one that must be refused: mypy reports an ignore that nothing needs.
+A line with `type: ignore` is one that must be refused: both report an ignore that nothing needs.
 """
 
+import warnings
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 import aioboto3
 from types_aiobotocore_dynamodb import DynamoDBClient
 
 from wikibot_store import (
+    Access,
     Acl,
     AlreadyExistsError,
+    ConfigurationError,
     ConflictError,
     CorruptItemError,
+    IndexNotConfiguredError,
+    InsecureEndpointWarning,
     InvalidCursorError,
+    InvalidInviteError,
     InvalidKeyError,
+    LastIdentityError,
+    NotActiveError,
+    NotFoundError,
     Page,
+    ProtectedOwnerError,
+    QuotaExceededError,
     RequestFailedError,
     Role,
+    Stats,
     StoreConfig,
     ThrottledError,
     UnavailableError,
+    Usage,
     User,
+    UserOwnsWikisError,
     UserStatus,
     Wiki,
     WikibotStore,
     WikibotStoreError,
     WikiKey,
     WikiStatus,
+    WriteOutcomeUnknownError,
+    collect,
+    hash_token,
+    token_matches,
 )
 from wikibot_store.daos import AclDao, UserDao, WikiDao
-from wikibot_store.local import local_engine, local_store
+from wikibot_store.daos.users import Identity
+from wikibot_store.local import local_engine, local_session, local_store
+from wikibot_store.provision import ProvisionedTable, create_tables, delete_tables
+from wikibot_store.testing.factories import MakeGrant, MakeUser, MakeWiki
+from wikibot_store.verify import Drift, verify_tables
+from wikibot_store.workflows.maintenance import Fault, Finding, SweepPage
 
 
 async def opening(session: aioboto3.Session, config: StoreConfig) -> None:
@@ -49,22 +72,26 @@ async def opening(session: aioboto3.Session, config: StoreConfig) -> None:
         assert_type((store, other), tuple[WikibotStore, WikibotStore])
     with local_engine() as url:
         assert_type(url, str)
+    async with WikibotStore.open(session=local_session()):
+        pass
     WikibotStore.open(config, session)  # type: ignore[call-arg]
 
 
 def config(outputs: Mapping[str, Any]) -> None:
-    """Settings are typed, and can be read from two places."""
+    """Settings are typed, and can be read from two places; one of them is warned of."""
+    warnings.simplefilter("error", InsecureEndpointWarning)
     settings = StoreConfig(region="eu-central-1", grantee_index=True, deadline=3)
     assert_type(StoreConfig.from_env(), StoreConfig)
     assert_type(StoreConfig.from_env({"WIKIBOT_REGION": "eu-central-1"}), StoreConfig)
     assert_type(StoreConfig.from_stack_outputs(outputs), StoreConfig)
+    assert_type(settings.table_name("users"), str)
     assert_type(settings.region, str | None)
     assert_type(settings.endpoint_url, str | None)
     assert_type(settings.users_table, str)
     assert_type(settings.grantee_index, bool)
     assert_type(settings.max_attempts, int)
     assert_type(settings.deadline, float)
-    assert_type(settings.cursor_secret, str | None)
+    assert_type(settings.cursor_secret, str | tuple[str, ...] | None)
     StoreConfig("eu-central-1")  # type: ignore[call-arg]
     StoreConfig(max_attempts="5")  # type: ignore[arg-type]
     settings.deadline = 5.0  # type: ignore[misc]
@@ -86,6 +113,11 @@ async def users(store: WikibotStore) -> None:
     assert_type(await store.users.set_username("u-1", "ada"), User)
     assert_type(await store.users.set_username("u-1", None), User)
     assert_type(await store.users.record_login("u-1"), User)
+    assert_type(await store.users.link_identity("u-1", "google", "42"), User)
+    assert_type(await store.users.unlink_identity("u-1", "google", "42"), User)
+    identities = await store.users.get_identities("u-1")
+    assert_type(identities[0].provider, str)
+    assert_type(identities[0].sub, str)
     await store.users.create("github", "4711")  # type: ignore[call-arg]
     await store.users.get("u-1", True)  # type: ignore[call-arg]
     await store.users.update("u-1", tier=None)  # type: ignore[arg-type]
@@ -168,6 +200,41 @@ async def acls(store: WikibotStore, expires_at: datetime) -> None:
     await store.acls.create("u-1:notes", "u-2", Role.EDITOR)  # type: ignore[call-arg]
 
 
+async def moving_and_inviting(store: WikibotStore, expires_at: datetime) -> None:
+    """What crosses tables returns models, pages of pairs, or nothing."""
+    assert_type(await store.rename_wiki("u-1", "notes", "diary"), Wiki)
+    assert_type(await store.transfer_wiki("u-1", "notes", "u-2", limit=10), Wiki)
+    await store.delete_user("u-1")
+    await store.delete_user("u-1", wikis="delete")
+    await store.delete_user("u-1", wikis="keep")  # type: ignore[arg-type]
+    invitation, token = await store.invite(
+        "u-1", "notes", "bob@example.org", Role.EDITOR, invited_by="u-1", expires_at=expires_at
+    )
+    assert_type((invitation, token), tuple[Acl, str])
+    assert_type(invitation.invited_email, str | None)
+    await store.invite("u-1", "notes", "bob@example.org", "editor", invited_by="u-1")  # type: ignore[call-arg]
+    assert_type(await store.accept_invite(token, "u-2"), Acl)
+    assert_type(await store.acls.list_invitations("u-1:notes", limit=10), Page[Acl])
+    assert_type(await store.list_shared_with("u-2", limit=10, cursor=None), Page[tuple[Acl, Wiki | None]])
+
+
+async def operating(store: WikibotStore) -> None:
+    """A sweep is an async iterator of pages, whose findings say what is wrong with which item."""
+    assert_type(await store.reconcile_wiki_count("u-1"), int)
+    assert_type(store.sweep(), AsyncGenerator[SweepPage, None])
+    async for page in store.sweep(apply=True, max_rcu=50, resume=None):
+        assert_type(page.table, Literal["wikis", "users", "acls"])
+        assert_type(page.scanned, int)
+        assert_type(page.resume, str | None)
+        for finding in page.findings:
+            assert_type(finding, Finding)
+            assert_type(finding.fault, Fault)
+            assert_type(finding.key, dict[str, str])
+            assert_type(finding.mended, bool)
+            assert_type(finding.problem, str | None)
+    await store.sweep()  # type: ignore[misc]
+
+
 def keys() -> None:
     """A wiki's key and its joined form."""
     assert_type(WikiKey("u-1", "notes").wiki_id, str)
@@ -195,5 +262,112 @@ async def errors(store: WikibotStore) -> None:
         assert_type(error.code, str)
         assert_type(error.request_id, str | None)
     except (InvalidKeyError, InvalidCursorError) as error:
-        also: tuple[ValueError, WikibotStoreError] = (error, error)
-        assert_type(also, tuple[ValueError, WikibotStoreError])
+        also_a_value_error: ValueError = error
+        raise also_a_value_error from error
+
+
+async def more_errors(store: WikibotStore) -> None:
+    """All of them have one root."""
+    try:
+        await store.delete_wiki("u-1", "notes")
+    except QuotaExceededError as error:
+        assert_type(error.limit, int)
+    except NotActiveError as error:
+        assert_type(error.status, str)
+    except IndexNotConfiguredError as error:
+        assert_type((error.index, error.setting), tuple[str, str])
+    except WriteOutcomeUnknownError as error:
+        assert_type(error.operation, str)
+    except (NotFoundError, ProtectedOwnerError) as error:
+        assert_type(error.table, str)
+    except UserOwnsWikisError as error:
+        assert_type(error.count, int)
+    except (LastIdentityError, InvalidInviteError, ConfigurationError) as error:
+        root: WikibotStoreError = error
+        raise root from error
+
+
+async def across_tables(store: WikibotStore, expires_at: datetime) -> None:
+    """What crosses the tables: access, lives, sharing."""
+    access = await store.authorize(None, "u-1", "notes", consistent=False)
+    assert_type(access, Access)
+    assert_type(access.role, Role | None)
+    assert_type(access.wiki, Wiki | None)
+    assert_type(access.user, User | None)
+    assert_type(access.allows("editor"), bool)
+    wiki = await store.create_wiki("u-1", "notes", display_name="Notes", repo_path="/srv/notes", limit=3)
+    assert_type(wiki, Wiki)
+    granted = await store.grant("u-1", "notes", "u-2", Role.VIEWER, granted_by="u-1", expires_at=expires_at)
+    assert_type(granted, Acl)
+    assert_type(await store.revoke("u-1", "notes", "u-2"), bool)
+    members = await store.members("u-1", "notes", limit=10, cursor=None)
+    assert_type(members, Page[tuple[Acl, User | None]])
+    for acl, user in members:
+        assert_type(acl, Acl)
+        assert_type(user, User | None)
+    await store.delete_wiki("u-1", "notes")
+    await store.grant("u-1", "notes", "u-2", Role.VIEWER)  # type: ignore[call-arg]
+    await store.create_wiki("u-1", "notes", "Notes", "/srv/notes")  # type: ignore[call-arg]
+
+
+async def lives(store: WikibotStore) -> None:
+    """Moving, deleting and mending what crosses the tables."""
+    assert_type(await store.rename_wiki("u-1", "notes", "journal"), Wiki)
+    assert_type(await store.transfer_wiki("u-1", "notes", "u-2", limit=3), Wiki)
+    await store.delete_user("u-1")
+    await store.delete_user("u-1", wikis="delete")
+    assert_type(await store.reconcile_wiki_count("u-1"), int)
+    async for page in store.sweep(apply=True, max_rcu=5.0, resume=None):
+        assert_type(page, SweepPage)
+    await store.delete_user("u-1", wikis="keep")  # type: ignore[arg-type]
+
+
+async def invitations(store: WikibotStore, expires_at: datetime) -> None:
+    """Sharing with people whose account is not known, and what is shared with one."""
+    invitation = await store.invite(
+        "u-1", "notes", "bob@example.org", "editor", invited_by="u-1", expires_at=expires_at
+    )
+    assert_type(invitation, tuple[Acl, str])
+    assert_type(await store.accept_invite(invitation[1], "u-2"), Acl)
+    assert_type(await store.acls.list_invitations("u-1:notes", limit=10, cursor=None), Page[Acl])
+    assert_type(await store.list_shared_with("u-2", limit=10, cursor=None), Page[tuple[Acl, Wiki | None]])
+
+
+async def identities(store: WikibotStore) -> None:
+    """A user may have several identities."""
+    assert_type(await store.users.get_identities("u-1"), list[Identity])
+    assert_type(await store.users.link_identity("u-1", "github", "4711"), User)
+    assert_type(await store.users.unlink_identity("u-1", "github", "4711"), User)
+
+
+def costs(store: WikibotStore) -> None:
+    """What was sent: by a store, or in a block."""
+    stats = store.stats()
+    assert_type(stats, Stats)
+    assert_type(stats.requests, dict[str, int])
+    with collect() as usage:
+        assert_type(usage, Usage)
+        assert_type((usage.requests, usage.read_units), tuple[int, float])
+
+
+def tokens() -> None:
+    """Tokens are stored as their hashes."""
+    assert_type(hash_token("secret"), str)
+    assert_type(token_matches("secret", None), bool)
+
+
+async def tables(store: WikibotStore) -> None:
+    """Making, comparing and deleting the tables."""
+    assert_type(await create_tables(store, environment="dev", deletion_protection=True), list[ProvisionedTable])
+    assert_type(await verify_tables(store, environment="dev"), list[Drift])
+    await delete_tables(store)
+    async with WikibotStore.open(verify=True) as verified:
+        assert_type(verified, WikibotStore)
+
+
+async def factories(make_user: MakeUser, make_wiki: MakeWiki, make_grant: MakeGrant) -> None:
+    """Factories for tests: everything may be left out."""
+    assert_type(await make_user(username="ada"), User)
+    assert_type(await make_wiki(await make_user(), wiki_slug="notes"), Wiki)
+    assert_type(await make_grant(role="editor"), Acl)
+    await make_user("ada")  # type: ignore[call-arg]

@@ -60,6 +60,12 @@ VARIABLES = {
         ("endpoint_url", "http://127.0.0.1:65536"),
         ("cursor_secret", ""),
         ("cursor_secret", "fifteen letters"),
+        ("cursor_secret", 5),
+        ("cursor_secret", ()),
+        ("cursor_secret", (SECRET, "")),
+        ("cursor_secret", (SECRET, "fifteen letters")),
+        ("cursor_secret", (SECRET, 5)),
+        ("cursor_secret", [SECRET, SECRET]),
     ],
 )
 def test_settings_that_cannot_work_are_refused(setting: str, value: Any) -> None:  # noqa: ANN401 - any setting's
@@ -92,6 +98,7 @@ def test_two_tables_of_one_name_are_refused(names: dict[str, Any]) -> None:
         {"endpoint_url": "https://dynamodb.eu-central-1.amazonaws.com"},
         {"endpoint_url": "http://[::1]:8000/tables"},
         {"cursor_secret": "sixteen letters!"},
+        {"cursor_secret": ("sixteen letters!", "another 16 chars")},
     ],
 )
 def test_settings_at_their_limits_are_accepted(settings: dict[str, Any]) -> None:
@@ -117,6 +124,7 @@ def test_table_name() -> None:
 def test_the_secret_stays_out_of_the_repr() -> None:
     """A logged config gives no secret away."""
     assert SECRET not in repr(StoreConfig(cursor_secret=SECRET))
+    assert SECRET not in repr(StoreConfig(cursor_secret=(SECRET, SECRET)))
 
 
 def test_a_refused_secret_stays_out_of_the_message() -> None:
@@ -135,6 +143,34 @@ def test_from_env_reads_every_setting() -> None:
     for variable, (_, value) in VARIABLES.items():
         actual = getattr(config, variable.removeprefix("WIKIBOT_").lower())
         assert (variable, type(actual), actual) == (variable, type(value), value)
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        (SECRET, (SECRET,)),
+        (f"{SECRET},another long secret", (SECRET, "another long secret")),
+        (f" {SECRET} , another long secret\n", (SECRET, "another long secret")),
+    ],
+)
+def test_from_env_reads_several_secrets(text: str, secrets: tuple[str, ...]) -> None:
+    """A comma separates the secrets; the first one makes cursors."""
+    assert StoreConfig.from_env({"WIKIBOT_CURSOR_SECRET": text}).cursor_secrets == secrets
+
+
+@pytest.mark.parametrize("text", [f"{SECRET},", f",{SECRET}", f"{SECRET},,{SECRET}", f"{SECRET},hunter2"])
+def test_from_env_refuses_half_a_rotation(text: str) -> None:
+    """A secret that is missing or too short behind a comma is refused, without being shown."""
+    with pytest.raises(ValueError, match=r"^cursor_secret must ") as caught:
+        StoreConfig.from_env({"WIKIBOT_CURSOR_SECRET": text})
+
+    assert SECRET not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_without_secrets() -> None:
+    """There are no secrets unless somebody sets one."""
+    assert StoreConfig().cursor_secrets == ()
 
 
 def test_from_env_takes_the_region_that_botocore_does_not_read() -> None:

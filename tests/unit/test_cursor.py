@@ -9,22 +9,25 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from wikibot_store import InvalidCursorError
-from wikibot_store._cursor import _digest, decode, encode
+from wikibot_store._cursor import _NO_SECRET, _digest, decode, encode
 
 ALPHABET = string.ascii_letters + string.digits + "-_"
 SECRET = "correct horse battery staple"
 LISTING = ("wikis.by_owner", "did:plc:abc", "", "ascending")
-each_secret = pytest.mark.parametrize("secret", [None, SECRET], ids=["no secret", "secret"])
+OLD_SECRET = "a secret of the last year"
+each_secret = pytest.mark.parametrize(
+    "secrets", [(), (SECRET,), (SECRET, OLD_SECRET)], ids=["no secret", "secret", "two secrets"]
+)
 
 # Few letters, so that listings nearly collide all the time.
 listings = st.lists(st.text("ab", max_size=2), min_size=1, max_size=4).map(tuple)
-secrets = st.none() | st.text(min_size=16, max_size=20)
+all_secrets = st.lists(st.text(min_size=16, max_size=20), max_size=3).map(tuple)
 
 
-def refused(cursor: object, listing: tuple[str, ...] = LISTING, secret: str | None = None) -> bool:
+def refused(cursor: object, listing: tuple[str, ...] = LISTING, secrets: tuple[str, ...] = ()) -> bool:
     """Tell whether a cursor is refused as it must be."""
     try:
-        decode(listing, cursor, secret)  # type: ignore[arg-type]
+        decode(listing, cursor, secrets)  # type: ignore[arg-type]
     except InvalidCursorError as error:
         return isinstance(error, ValueError) and "start again without one" in str(error)
     return False
@@ -40,33 +43,33 @@ def unspell(cursor: str) -> bytes:
     return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
 
 
-@given(st.lists(st.text(), max_size=5).map(tuple), st.text(), secrets)
-def test_round_trip(listing: tuple[str, ...], sort_key: str, secret: str | None) -> None:
+@given(st.lists(st.text(), max_size=5).map(tuple), st.text(), all_secrets)
+def test_round_trip(listing: tuple[str, ...], sort_key: str, secrets: tuple[str, ...]) -> None:
     """A cursor leads back to its sort key, whatever the listing."""
-    assert decode(listing, encode(listing, sort_key, secret), secret) == sort_key
+    assert decode(listing, encode(listing, sort_key, secrets), secrets) == sort_key
 
 
-@given(st.text(), secrets)
-def test_a_cursor_is_url_safe(sort_key: str, secret: str | None) -> None:
+@given(st.text(), all_secrets)
+def test_a_cursor_is_url_safe(sort_key: str, secrets: tuple[str, ...]) -> None:
     """A cursor can stand in a URL as it is, without padding."""
-    assert re.fullmatch(r"[A-Za-z0-9_-]+", encode(LISTING, sort_key, secret))
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", encode(LISTING, sort_key, secrets))
 
 
 @pytest.mark.parametrize("sort_key", ["s" * 1024, "😀" * 256])
 def test_the_longest_sort_key_has_a_cursor(sort_key: str) -> None:
     """Every key that DynamoDB can store can be paged past."""
-    assert decode(LISTING, encode(LISTING, sort_key, SECRET), SECRET) == sort_key
+    assert decode(LISTING, encode(LISTING, sort_key, (SECRET,)), (SECRET,)) == sort_key
 
 
 def test_a_cursor_that_is_too_long() -> None:
     """No sort key makes a cursor of that length, so it is not even decoded."""
-    assert refused(encode(LISTING, "s" * 1600, None))
+    assert refused(encode(LISTING, "s" * 1600, ()))
 
 
 @each_secret
-def test_the_partition_key_is_not_in_a_cursor(secret: str | None) -> None:
+def test_the_partition_key_is_not_in_a_cursor(secrets: tuple[str, ...]) -> None:
     """A cursor says where to go on, not whose listing it is."""
-    raw = unspell(encode(LISTING, "notes", secret))
+    raw = unspell(encode(LISTING, "notes", secrets))
 
     assert raw.endswith(b"notes")
     assert not any(part.encode() in raw for part in LISTING if part)
@@ -74,34 +77,34 @@ def test_the_partition_key_is_not_in_a_cursor(secret: str | None) -> None:
 
 
 @each_secret
-def test_one_changed_character(secret: str | None) -> None:
+def test_one_changed_character(secrets: tuple[str, ...]) -> None:
     """At no position is there another character that still makes a cursor."""
-    cursor = encode(LISTING, "my-notes", secret)
+    cursor = encode(LISTING, "my-notes", secrets)
 
     for position, genuine in enumerate(cursor):
         for other in ALPHABET.replace(genuine, ""):
             changed = cursor[:position] + other + cursor[position + 1 :]
-            assert refused(changed, secret=secret), (position, other)
+            assert refused(changed, secrets=secrets), (position, other)
 
 
 @each_secret
-def test_a_truncated_cursor(secret: str | None) -> None:
+def test_a_truncated_cursor(secrets: tuple[str, ...]) -> None:
     """No beginning and no end of a cursor is a cursor."""
-    cursor = encode(LISTING, "my-notes", secret)
+    cursor = encode(LISTING, "my-notes", secrets)
 
     for length in range(len(cursor)):
-        assert refused(cursor[:length], secret=secret), length
-        assert refused(cursor[len(cursor) - length :], secret=secret), length
+        assert refused(cursor[:length], secrets=secrets), length
+        assert refused(cursor[len(cursor) - length :], secrets=secrets), length
 
 
 @pytest.mark.parametrize("extra", ["A", "AA", "AAA", "AAAA", "=", "==", "-", "_", "+", "/", "!", " ", "\n", "\0", "é"])
 @each_secret
-def test_an_extended_cursor(extra: str, secret: str | None) -> None:
+def test_an_extended_cursor(extra: str, secrets: tuple[str, ...]) -> None:
     """A cursor with anything before or after it is none."""
-    cursor = encode(LISTING, "my-notes", secret)
+    cursor = encode(LISTING, "my-notes", secrets)
 
-    assert refused(cursor + extra, secret=secret)
-    assert refused(extra + cursor, secret=secret)
+    assert refused(cursor + extra, secrets=secrets)
+    assert refused(extra + cursor, secrets=secrets)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,7 @@ def test_garbage(garbage: object) -> None:
 @given(st.text() | st.text(ALPHABET))
 def test_any_text(text: str) -> None:
     """No text that somebody makes up is a cursor."""
-    assert refused(text, secret=SECRET)
+    assert refused(text, secrets=(SECRET,))
 
 
 @pytest.mark.parametrize(
@@ -134,10 +137,10 @@ def test_any_text(text: str) -> None:
     ids=["listing", "owner", "owner for prefix", "prefix", "direction", "border", "fewer parts"],
 )
 @each_secret
-def test_a_cursor_of_another_listing(other: tuple[str, ...], secret: str | None) -> None:
+def test_a_cursor_of_another_listing(other: tuple[str, ...], secrets: tuple[str, ...]) -> None:
     """Name, owner, prefix and direction all must be those that the cursor was made for."""
-    assert refused(encode(LISTING, "my-notes", secret), other, secret)
-    assert refused(encode(other, "my-notes", secret), LISTING, secret)
+    assert refused(encode(LISTING, "my-notes", secrets), other, secrets)
+    assert refused(encode(other, "my-notes", secrets), LISTING, secrets)
 
 
 @given(listings, listings, st.text("ab", max_size=2))
@@ -145,29 +148,52 @@ def test_no_listing_opens_another_ones_cursor(one: tuple[str, ...], other: tuple
     """However alike two listings are, their cursors are not exchangeable."""
     assume(one != other)
 
-    assert refused(encode(one, sort_key, None), other)
+    assert refused(encode(one, sort_key, ()), other)
 
 
 @pytest.mark.parametrize(
-    ("made_with", "read_with"), [(None, SECRET), (SECRET, None), (SECRET, SECRET + "!"), (SECRET, "another, as long")]
+    ("made_with", "read_with"),
+    [
+        ((), (SECRET,)),
+        ((SECRET,), ()),
+        ((SECRET,), (SECRET + "!",)),
+        ((SECRET,), ("another, as long", OLD_SECRET)),
+        ((SECRET, OLD_SECRET), (OLD_SECRET,)),
+        ((SECRET, OLD_SECRET), ()),
+    ],
 )
-def test_a_cursor_of_another_secret(made_with: str | None, read_with: str | None) -> None:
-    """With a secret, only who knows it makes cursors."""
-    assert refused(encode(LISTING, "my-notes", made_with), secret=read_with)
+def test_a_cursor_of_another_secret(made_with: tuple[str, ...], read_with: tuple[str, ...]) -> None:
+    """With a secret, only who knows it makes cursors; of several it is the first that makes them."""
+    assert refused(encode(LISTING, "my-notes", made_with), secrets=read_with)
+
+
+def test_a_secret_is_replaced() -> None:
+    """While every process gets to know the new secret, then signs with it, then forgets the old one, none fails."""
+    old, both, new_first, new = (OLD_SECRET,), (OLD_SECRET, SECRET), (SECRET, OLD_SECRET), (SECRET,)
+
+    for made_with, read_with in [(old, both), (both, old), (both, new_first), (new_first, both), (new_first, new)]:
+        assert decode(LISTING, encode(LISTING, "my-notes", made_with), read_with) == "my-notes"
+
+
+def test_a_secret_of_any_bytes() -> None:
+    """What an environment variable holds makes cursors, even where it is no UTF-8."""
+    secrets = ("\udcff" * 16,)
+
+    assert decode(LISTING, encode(LISTING, "my-notes", secrets), secrets) == "my-notes"
 
 
 @pytest.mark.parametrize("version", [0, 2, 3, 127, 255])
 @each_secret
-def test_a_cursor_of_another_version(version: int, secret: str | None) -> None:
+def test_a_cursor_of_another_version(version: int, secrets: tuple[str, ...]) -> None:
     """A cursor of an older or newer library is refused, not misread."""
-    raw = unspell(encode(LISTING, "my-notes", secret))
+    raw = unspell(encode(LISTING, "my-notes", secrets))
 
-    assert refused(spell(bytes([version]) + raw[1:]), secret=secret)
+    assert refused(spell(bytes([version]) + raw[1:]), secrets=secrets)
 
 
 @each_secret
-def test_a_forged_cursor_that_is_no_text(secret: str | None) -> None:
+def test_a_forged_cursor_that_is_no_text(secrets: tuple[str, ...]) -> None:
     """Even under a right digest a sort key is text."""
     position = b"my-\xff\xfe"
 
-    assert refused(spell(b"\x01" + _digest(LISTING, position, secret) + position), secret=secret)
+    assert refused(spell(b"\x01" + _digest(LISTING, position, (secrets or _NO_SECRET)[0]) + position), secrets=secrets)

@@ -1,13 +1,22 @@
 """What the package offers at its top level."""
 
+import inspect
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+import pytest
 
 import wikibot_store
-from wikibot_store import errors
+from wikibot_store import WikibotStore, errors, local, provision, verify
+from wikibot_store.daos import AclDao, UserDao, WikiDao
+from wikibot_store.testing import factories
 
-CHANGELOG = Path(__file__).parents[2] / "CHANGELOG.md"
+CHECKOUT = Path(__file__).parents[2]
+CHANGELOG = CHECKOUT / "CHANGELOG.md"
+TYPED_API = CHECKOUT / "tests" / "typing" / "api.py"
 
 
 def public_names(module: ModuleType) -> set[str]:
@@ -35,3 +44,34 @@ def test_the_version_is_the_newest_in_the_changelog() -> None:
     versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d{2}-\d{2}$", CHANGELOG.read_text(), re.MULTILINE)
 
     assert wikibot_store.__version__ == versions[0]
+
+
+def public_calls() -> Iterator[Callable[..., Any]]:
+    """Yield what users call: the methods of store, DAOs and factories, and the functions beside them."""
+    for owner in (WikibotStore, UserDao, WikiDao, AclDao, wikibot_store.StoreConfig):
+        for name, member in vars(owner).items():
+            if not name.startswith("_") and not isinstance(member, property) and callable(getattr(owner, name)):
+                yield getattr(owner, name)
+    yield from (factories.MakeUser.__call__, factories.MakeWiki.__call__, factories.MakeGrant.__call__)
+    yield from (local.local_engine, local.local_store, local.local_session)
+    yield from (provision.create_tables, provision.delete_tables, verify.verify_tables)
+
+
+@pytest.mark.parametrize("call", [*public_calls()], ids=lambda call: call.__qualname__)
+def test_parameters_have_names_and_types(call: Callable[..., Any]) -> None:
+    """An editor can show every parameter: none hides behind *args or **kwargs, and each is annotated."""
+    parameters = [parameter for name, parameter in inspect.signature(call).parameters.items() if name != "self"]
+
+    assert {parameter.kind for parameter in parameters} <= {
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.KEYWORD_ONLY,
+    }
+    assert all(parameter.annotation is not inspect.Parameter.empty for parameter in parameters)
+
+
+def test_the_types_of_all_names_are_asserted() -> None:
+    """Every public name and every method of store and DAOs stands in the file that type checkers read."""
+    named = set(re.findall(r"\w+", TYPED_API.read_text()))
+
+    assert set(wikibot_store.__all__) <= named
+    assert {call.__name__ for call in public_calls()} - {"__call__"} <= named

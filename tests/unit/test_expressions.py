@@ -8,7 +8,6 @@ import pytest
 from wikibot_store import Acl, User, Wiki
 from wikibot_store._expressions import (
     Condition,
-    Placeholders,
     Update,
     absent_or,
     begins_with,
@@ -17,6 +16,7 @@ from wikibot_store._expressions import (
     equals,
     exists,
     not_exists,
+    one_of,
     query,
 )
 from wikibot_store._items import WRITE_ID
@@ -39,6 +39,7 @@ WORDS = {"AND", "OR", "SET", "REMOVE", "ADD", "attribute_exists", "attribute_not
             for operator in ["=", "<>", "<", "<=", ">", ">="]
         ),
         (begins_with("wiki_slug", THREE), "begins_with(#0, :0)", ["wiki_slug"], [THREE]),
+        (one_of("role", ONE, TWO), "#0 IN (:0, :1)", ["role"], [ONE, TWO]),
         (absent_or("ttl", "<", ONE), "(attribute_not_exists(#0)) OR (#0 < :0)", ["ttl"], [ONE]),
         (
             exists("id") & equals("role", ONE),
@@ -80,11 +81,11 @@ WORDS = {"AND", "OR", "SET", "REMOVE", "ADD", "attribute_exists", "attribute_not
 )
 def test_conditions(condition: Condition, expression: str, names: list[str], values: list[Any]) -> None:
     """A condition reads as it was composed; one name has one placeholder, each value its own."""
-    p = Placeholders()
+    request = query(condition)
 
-    assert condition.render(p) == expression
-    assert p.request().get("ExpressionAttributeNames", {}) == {f"#{i}": name for i, name in enumerate(names)}
-    assert p.request().get("ExpressionAttributeValues", {}) == {f":{i}": value for i, value in enumerate(values)}
+    assert request["KeyConditionExpression"] == expression
+    assert request["ExpressionAttributeNames"] == {f"#{i}": name for i, name in enumerate(names)}
+    assert request.get("ExpressionAttributeValues", {}) == {f":{i}": value for i, value in enumerate(values)}
 
 
 @pytest.mark.parametrize(
@@ -106,11 +107,11 @@ def test_conditions(condition: Condition, expression: str, names: list[str], val
 )
 def test_updates(update: Update, expression: str, names: list[str], values: list[Any]) -> None:
     """An update has one clause of each kind, and none that is empty."""
-    p = Placeholders()
+    request = conditional(exists("key"), update)
 
-    assert update.render(p) == expression
-    assert p.request().get("ExpressionAttributeNames", {}) == {f"#{i}": name for i, name in enumerate(names)}
-    assert p.request().get("ExpressionAttributeValues", {}) == {f":{i}": value for i, value in enumerate(values)}
+    assert request["UpdateExpression"] == expression
+    assert request["ExpressionAttributeNames"] == {f"#{i}": name for i, name in enumerate([*names, "key"])}
+    assert request.get("ExpressionAttributeValues", {}) == {f":{i}": value for i, value in enumerate(values)}
 
 
 def test_a_conditional_write() -> None:
@@ -154,11 +155,28 @@ def test_a_query_with_a_filter() -> None:
     }
 
 
-def test_a_value_is_rendered_anew() -> None:
-    """An expression is a value: rendering it leaves nothing behind."""
+def test_a_request_is_made_anew() -> None:
+    """An expression is a value: what is done to one request that it was rendered into does not show in the next."""
     condition = equals("role", ONE)
+    first = query(condition)
+    first["ExpressionAttributeNames"]["#k"] = "id"
+    first["ExpressionAttributeValues"][":k"] = TWO
 
-    assert query(condition) == query(condition)
+    assert query(condition) == {
+        "KeyConditionExpression": "#0 = :0",
+        "ExpressionAttributeNames": {"#0": "role"},
+        "ExpressionAttributeValues": {":0": ONE},
+    }
+
+
+def test_the_same_text_with_other_values() -> None:
+    """Each request has its own values, whatever was rendered before it."""
+    requests = [conditional(equals("role", value), Update(set={"role": value})) for value in (ONE, TWO)]
+
+    assert [request["ExpressionAttributeValues"] for request in requests] == [
+        {":0": ONE, ":1": ONE},
+        {":0": TWO, ":1": TWO},
+    ]
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)

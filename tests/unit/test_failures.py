@@ -25,7 +25,7 @@ def refusal(code: str = "ValidationException", *, message: str | None = "no") ->
 
 def exhausted(*, throttled: bool = False, maybe_applied: bool = False) -> ExhaustedError:
     """Return the end of three attempts."""
-    progress = _Progress(writes=True, attempts=3, maybe_applied=maybe_applied)
+    progress = _Progress(operation="PutItem", writes=True, attempts=3, maybe_applied=maybe_applied)
     return ExhaustedError(progress, "it was down", throttled=throttled)
 
 
@@ -146,6 +146,15 @@ def test_the_words_of_a_refusal(body: _ErrorBody, code: str, message: str) -> No
 
     assert (failure.code, failure.message, failure.request_id) == (code, message, None)
     assert failure.response["ResponseMetadata"]["RequestId"] == ""
+
+
+def test_a_refused_signature_does_not_quote_the_request() -> None:
+    """Where the server shows what it would have signed, which holds the session token, the message ends before that."""
+    words = "The signature does not match. The Canonical String for this request should have been\n'POST\ntoken'"
+    failure = Refusal("PutItem", 403, None, _ErrorBody(type="InvalidSignatureException", message=words))
+
+    assert failure.message == "The signature does not match."
+    assert "token" not in str(failure)
 
 
 def test_a_refusal_carries_what_it_collided_with() -> None:

@@ -1,15 +1,22 @@
 """What is sent again, when, and how often; compared with what botocore does."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import botocore.exceptions
 import botocore.session
 import pytest
-from botocore.retries import standard
+from botocore.retries import quota, special, standard
+from hypothesis import given
+from hypothesis import strategies as st
 
+from wikibot_store._wire import _retry
+from wikibot_store._wire._client import _judge
 from wikibot_store._wire._retry import (
     CONFLICTS,
+    SIGNATURE_CODES,
+    THROTTLE_STATUSES,
     THROTTLES,
     TRANSIENT,
     TRANSIENT_STATUSES,
@@ -17,7 +24,10 @@ from wikibot_store._wire._retry import (
     Verdict,
     contention_delay,
     delay,
+    is_skewed,
     judge,
+    retry_after,
+    server_time,
 )
 
 # The shapes of botocore's DynamoDB model that end a call: asking again would get the same answer.
@@ -85,6 +95,71 @@ def test_botocores_transient_statuses(status: int) -> None:
     assert status in TRANSIENT_STATUSES
 
 
+def test_botocores_conditions() -> None:
+    """A kind of condition that botocore's standard mode learns has to be judged here before this passes again."""
+    conditions: Any = standard.StandardRetryConditions()
+    tables = conditions._additional_checkers._checkers
+
+    assert [type(checker) for checker in tables] == [
+        standard.TransientRetryableChecker,
+        standard.ThrottledRetryableChecker,
+        standard.ModeledRetryableChecker,
+        standard.OrRetryChecker,
+    ]
+    assert [type(checker) for checker in tables[-1]._checkers] == [
+        special.RetryIDPCommunicationError,  # STS, not DynamoDB
+        special.RetryDDBChecksumError,  # a wrong checksum is no answer
+    ]
+
+
+def transient_exceptions() -> Iterator[type[Exception]]:
+    """Return every exception of botocore's that its standard mode meets by sending again."""
+    transient = tuple(botocores(standard.TransientRetryableChecker, "_TRANSIENT_EXCEPTION_CLS"))
+    for exception in vars(botocore.exceptions).values():
+        if isinstance(exception, type) and issubclass(exception, transient):
+            yield exception
+
+
+@pytest.mark.parametrize("exception", list(transient_exceptions()))
+def test_botocores_transient_exceptions(exception: type[Exception]) -> None:
+    """Every trouble with the connection is met by sending again, but for a certificate that was refused."""
+    failure = exception.__new__(exception)
+
+    assert (_judge(failure) is Verdict.FINAL) == isinstance(failure, botocore.exceptions.SSLError)
+
+
+def legacy_responses() -> Iterator[tuple[int, str]]:
+    """Return status and code of every answer that botocore's legacy mode meets by sending again to DynamoDB."""
+    tables: Any = botocore.session.get_session().get_component("data_loader").load_data("_retry")
+    for policies in (tables["retry"]["__default__"], tables["retry"]["dynamodb"]["__default__"]):
+        for name, policy in policies["policies"].items():
+            applies = (tables["definitions"][name] if "$ref" in policy else policy)["applies_when"]
+            match applies:
+                case {"response": {"http_status_code": int(status), **rest}}:
+                    yield status, str(rest.get("service_error_code", ""))
+                case {"response": {"crc32body": _}} | {"socket_errors": ["GENERAL_CONNECTION_ERROR"]}:
+                    pass  # no answer at all
+                case _:
+                    pytest.fail(f"a kind of policy that is not known here: {applies}")
+
+
+@pytest.mark.parametrize(("status", "code"), list(legacy_responses()))
+def test_botocores_legacy_table(status: int, code: str) -> None:
+    """Whatever botocore's own table of DynamoDB and its table of all services send again is sent again."""
+    assert judge(status, code) is not Verdict.FINAL
+
+
+def test_botocores_numbers() -> None:
+    """Quota and longest wait are those of botocore's standard mode, the first wait that of its DynamoDB table."""
+    tables: Any = botocore.session.get_session().get_component("data_loader").load_data("_retry")
+
+    assert quota.RetryQuota.INITIAL_CAPACITY == RetryQuota.CAPACITY
+    assert standard.RetryQuotaChecker._RETRY_COST == RetryQuota.RETRY_COST  # type: ignore[attr-defined]
+    assert standard.RetryQuotaChecker._NO_RETRY_INCREMENT == RetryQuota.REFUND  # type: ignore[attr-defined]
+    assert standard.ExponentialBackoff._MAX_BACKOFF == _retry._MAX_DELAY  # type: ignore[attr-defined]
+    assert tables["retry"]["dynamodb"]["__default__"]["delay"]["base"] == _retry._BASE_DELAY
+
+
 def test_every_error_of_the_service_model_is_judged() -> None:
     """A new exception of DynamoDB's has to be put in one table or another before this passes again."""
     model = botocore.session.get_session().get_service_model("dynamodb")
@@ -133,6 +208,81 @@ def test_failures_of_the_server_are_ambiguous(status: int, code: str) -> None:
 def test_throttling_is_throttling_with_any_status(status: int) -> None:
     """The code says more than the status: nothing was applied."""
     assert judge(status, "ThrottlingException") is Verdict.THROTTLED
+
+
+@pytest.mark.parametrize("status", sorted(THROTTLE_STATUSES))
+@pytest.mark.parametrize("code", ["", "Unheard", "ThrottlingException"])
+def test_a_gateway_that_limits_the_rate(status: int, code: str) -> None:
+    """Too many requests is a status too: the gateway has passed nothing on."""
+    assert judge(status, code) is Verdict.THROTTLED
+
+
+@pytest.mark.parametrize("code", sorted(SIGNATURE_CODES))
+@pytest.mark.parametrize(
+    ("skew", "skewed"), [(0.0, False), (240.0, False), (241.0, True), (-240.0, False), (-1e9, True)]
+)
+def test_a_wrong_clock(code: str, skew: float, *, skewed: bool) -> None:
+    """A refused signature is the clock's fault where the clocks are far apart, in either direction."""
+    assert judge(400, code) is Verdict.FINAL
+    assert is_skewed(code, skew) is skewed
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ExpiredTokenException", "ValidationException", ""])
+def test_other_refusals_are_not_the_clocks_fault(code: str) -> None:
+    """A clock that is wrong explains nothing but a refused signature."""
+    assert not is_skewed(code, 1e9)
+
+
+NEW_YEAR = 1_767_225_600  # 2026-01-01T00:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [
+        ("Thu, 01 Jan 2026 00:00:00 GMT", NEW_YEAR),
+        ("Thursday, 01-Jan-26 00:00:00 GMT", NEW_YEAR),
+        ("Thu Jan  1 00:00:00 2026", NEW_YEAR),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("Thu, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Thu, 32 Jan 2026 00:00:00 GMT", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_the_time_of_the_server(date: str, seconds: float | None) -> None:
+    """The three forms of an HTTP date are read; anything else tells nothing."""
+    assert server_time({"date": date}) == seconds
+    assert server_time({}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("120", 120),
+        ("9" * 400, float("inf")),
+        ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
+        ("Wed, 31 Dec 2025 23:59:00 GMT", 0),
+        ("-5", 0),
+        ("1.5", 0),
+        ("²", 0),
+        ("soon", 0),
+        ("", 0),
+    ],
+)
+def test_how_long_the_server_wants_to_be_left_alone(text: str, seconds: float) -> None:
+    """A number of seconds and a moment are both understood; nonsense asks for nothing."""
+    assert retry_after({"retry-after": text}, NEW_YEAR) == seconds
+    assert retry_after({}, NEW_YEAR) == 0
+
+
+@given(st.text() | st.from_regex(r"\w{3}, \d+ (Jan|Feb)  ?\d{1,20} \d+:\d+:\d+( [+-]?\d+| GMT)?", fullmatch=True))
+def test_any_date(text: str) -> None:
+    """No header of a server's makes reading it fail."""
+    moment = server_time({"date": text})
+
+    assert moment is None or isinstance(moment, float)
+    assert retry_after({"retry-after": text}, NEW_YEAR) >= 0
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @dataclass(frozen=True)
 class Engine:
-    """A real engine behind the scripted server. It must close the connection after each answer, as moto does."""
+    """A real engine behind the scripted server. It is asked to close the connection after each answer."""
 
     url: str
 
@@ -203,7 +203,7 @@ class Engine:
     async def _answer(self, request: Request) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(self.url).port)
         try:
-            writer.write(request.raw)
+            writer.write(request.raw.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
             return await reader.read()
         finally:
             writer.close()

@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,7 +41,17 @@ from tests.wire.scripted_server import (
     sent,
     tunnel_to,
 )
-from wikibot_store import ConfigurationError, RequestFailedError, StoreConfig, UnavailableError, WikibotStore
+from wikibot_store import (
+    ConfigurationError,
+    InsecureEndpointWarning,
+    RequestFailedError,
+    StoreConfig,
+    UnavailableError,
+    WikibotStore,
+    WriteOutcomeUnknownError,
+)
+
+_plain_http = pytest.mark.filterwarnings("ignore::wikibot_store.InsecureEndpointWarning")
 
 # ---- what cannot be opened
 
@@ -306,6 +317,53 @@ async def test_an_endpoint_that_answers_a_query_with_other_json(
         await store.wikis.list_by_owner("u-1")
 
 
+_NESTED = b'{"Item":' + b"[" * 100_000
+_FEW_REASONS = refuse("TransactionCanceledException", CancellationReasons=[{"Code": "ConditionalCheckFailed"}])
+
+
+@pytest.mark.parametrize(
+    ("answer", "call", "error"),
+    [
+        (sent(http(200, _NESTED)), lambda store: store.wikis.get("u-1", "notes"), UnavailableError),
+        (sent(http(400, _NESTED)), lambda store: store.wikis.get("u-1", "notes"), UnavailableError),
+        (reply({"Item": 5}), lambda store: store.wikis.delete("u-1", "notes"), UnavailableError),
+        (reply({"Items": [{}]}), lambda store: anext(store._tables.acls.partition("u-1:notes")), UnavailableError),
+        (reply({}), lambda store: store.wikis.touch("u-1", "notes"), WriteOutcomeUnknownError),
+        (reply({"Responses": {"users": 5}}), lambda store: store.users.get_many(["u-1"]), UnavailableError),
+        (
+            refuse("ConditionalCheckFailedException"),
+            lambda store: store.wikis.list_by_owner("u-1"),
+            RequestFailedError,
+        ),
+        (
+            _FEW_REASONS,
+            lambda store: store.users.create(oauth_provider="github", oauth_provider_sub="1"),
+            RequestFailedError,
+        ),
+    ],
+    ids=["depth", "depth of an error", "item", "keys", "no item", "items", "a condition of a read", "too few reasons"],
+)
+async def test_an_endpoint_that_answers_nearly_as_dynamodb(
+    answer: Step,
+    call: Callable[[WikibotStore], Awaitable[object]],
+    error: type[Exception],
+    server: ScriptedServer,
+    store: WikibotStore,
+) -> None:
+    """An answer that DynamoDB never gives to such a request ends the call in an error of the library's."""
+    server.default = answer
+
+    with pytest.raises(error):
+        await call(store)
+
+
+async def test_an_endpoint_that_answers_with_other_tables(server: ScriptedServer, store: WikibotStore) -> None:
+    """Items of tables that nobody asked for are left aside."""
+    server.play(reply({"Responses": {"others": [{}], "users": []}}))
+
+    assert await store.users.get_many(["u-1"]) == {}
+
+
 async def test_an_endpoint_that_breaks_off(server: ScriptedServer, store: WikibotStore) -> None:
     """Half an answer is none."""
     server.default = half({"Item": wiki_item()})
@@ -351,6 +409,40 @@ async def test_a_refusal_comes_without_advice(code: str, server: ScriptedServer,
         await store.wikis.get("u-1", "notes")
 
     assert caught.value.message == "Limit is too low"
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["http://api:8000", "http://192.0.2.7", "http://[2001:db8::7]:8000", "http://localhost.example.org", "HTTP://api"],
+)
+async def test_plain_http_over_a_network(endpoint: str, session: aioboto3.Session) -> None:
+    """Who opens a store that sends unencrypted over a network is warned, once, at the line that opens it."""
+    with pytest.warns(InsecureEndpointWarning) as caught:
+        async with WikibotStore.open(StoreConfig(endpoint_url=endpoint), session=session):
+            pass
+
+    (warning,) = caught
+    assert warning.filename == __file__
+    assert str(warning.message).startswith(f"{endpoint} is plain HTTP over a network")
+    assert "use https" in str(warning.message)
+
+
+@pytest.mark.filterwarnings("error::wikibot_store.InsecureEndpointWarning")
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://127.0.0.1:8000",
+        "http://127.9.9.9",
+        "http://[::1]:8000",
+        "http://localhost:8000",
+        "http://LOCALHOST",
+        "https://api:8000",
+        "https://192.0.2.7",
+    ],
+)
+async def test_what_nobody_can_listen_to(endpoint: str, session: aioboto3.Session) -> None:
+    """Neither HTTPS nor what stays on this machine is warned of."""
+    await _open(StoreConfig(endpoint_url=endpoint), session)
 
 
 # ---- HTTPS
@@ -400,6 +492,66 @@ async def test_https_for_another_host(authority: Authority, session: aioboto3.Se
     assert server.requests == []
 
 
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONHTTPSVERIFY": "0"},
+        {"AWS_CA_BUNDLE": "", "REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": "", "SSL_CERT_FILE": ""},
+    ],
+    ids=["Python's switch", "empty bundles"],
+)
+async def test_verification_cannot_be_switched_off(
+    environment: dict[str, str], secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing in the environment or process makes the store trust a certificate that it would not trust otherwise."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(ssl, "_create_default_https_context", ssl._create_unverified_context)
+
+    await _expect_a_certificate_to_be_refused(secure.url, session)
+
+    assert secure.requests == []
+
+
+@pytest.mark.parametrize("bundle", ["False", "0", "/dev/null"])
+async def test_a_bundle_that_is_none(
+    bundle: str, secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is meant to switch verification off is taken for a file, and a store is not opened without one."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
+
+    with pytest.raises(ConfigurationError):
+        await _open(StoreConfig(endpoint_url=secure.url), session)
+
+
+async def test_the_tls_settings(secure: ScriptedServer, session: aioboto3.Session) -> None:
+    """Certificate and host name are required, and a version of TLS that is not broken."""
+    async with WikibotStore.open(StoreConfig(endpoint_url=secure.url), session=session) as store:
+        tls = store._wire._transport._tls
+
+    assert isinstance(tls, ssl.SSLContext)
+    assert tls.verify_mode is ssl.CERT_REQUIRED
+    assert tls.check_hostname
+    assert tls.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2"], ids=["unknown authority", "another host"])
+async def test_the_ordinary_client_verifies_too(
+    address: str, authority: Authority, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The aiobotocore client of a store is as strict as the store."""
+    if address == "127.0.0.2":
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
+    async with scripted_server(authority.server_context(address)) as server:
+        config = StoreConfig(endpoint_url=server.url, max_attempts=1)
+        async with WikibotStore.open(config, session=session) as store:
+            client = await store.client()
+            with pytest.raises(SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+                await client.list_tables()
+
+    assert server.requests == []
+
+
 async def _expect_a_certificate_to_be_refused(url: str, session: aioboto3.Session) -> None:
     async with WikibotStore.open(StoreConfig(endpoint_url=url), session=session) as store:
         with pytest.raises(UnavailableError, match="CERTIFICATE_VERIFY_FAILED") as caught:
@@ -412,6 +564,7 @@ async def _expect_a_certificate_to_be_refused(url: str, session: aioboto3.Sessio
 # ---- proxies
 
 
+@_plain_http
 async def test_a_proxy_carries_the_requests(
     server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -440,6 +593,7 @@ async def test_no_proxy(server: ScriptedServer, session: aioboto3.Session, monke
     assert server.requests[0].target == "/"
 
 
+@_plain_http
 async def test_a_dead_proxy(session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no proxy listens nothing leaves, and the error names the proxy without its password."""
     with socket.socket() as taken:

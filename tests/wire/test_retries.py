@@ -1,6 +1,11 @@
 """What is sent again, how often, and what a call that finds no answer raises."""
 
 import asyncio
+import json
+import logging
+import time
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import aioboto3
 import pytest
@@ -21,6 +26,7 @@ from tests.wire.scripted_server import (
     hang_up,
     html,
     http,
+    in_turn,
     keep_silent,
     refuse,
     reply,
@@ -42,7 +48,7 @@ from wikibot_store._wire import ExhaustedError, _retry
 THROTTLES = {
     code: refuse(code)
     for code in ("ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException")
-}
+} | {"gateway's limit": html(429)}
 COLLISIONS = {
     "conflict": refuse("TransactionConflictException"),
     "cancelled by conflicts": refuse(
@@ -171,7 +177,7 @@ async def test_throttled_every_time(
             await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
 
     assert (caught.value.operation, caught.value.attempts) == ("PutItem", attempts)
-    assert isinstance(caught.value.__cause__, ClientError)
+    assert caught.value.reason == str(caught.value.__cause__)
 
 
 @_by_name(COLLISIONS)
@@ -322,3 +328,145 @@ async def test_an_outage_uses_up_the_quota_of_retries(server: ScriptedServer, st
     server.play(failed)
 
     assert await store.wikis.get("u-1", "notes") is None
+
+
+# ---- what the server asks for
+
+
+def _refuse(code: str, **headers: str) -> Step:
+    """Refuse with headers beside."""
+    return sent(http(400, json.dumps({"__type": code}).encode(), **headers))
+
+
+def _http_date(seconds: float) -> str:
+    """Return the HTTP date of a moment so many seconds from now."""
+    return format_datetime(datetime.fromtimestamp(time.time() + seconds, UTC), usegmt=True)
+
+
+@pytest.mark.parametrize("retry_after", ["60", "Fri, 31 Dec 2100 00:00:00 GMT"])
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_wait_that_would_be_too_long(
+    retry_after: str, status: int, server: ScriptedServer, store: WikibotStore
+) -> None:
+    """A server that wants to be left alone until after the deadline is not asked again."""
+    server.play(sent(http(status, b"", retry_after=retry_after)))
+
+    with pytest.raises(UnavailableError) as caught:
+        await store.wikis.get("u-1", "notes")
+
+    assert caught.value.attempts == 1
+    assert isinstance(caught.value, ThrottledError) == (status == 429)
+
+
+async def test_a_wait_that_dynamodb_asks_for(
+    server: ScriptedServer, session: aioboto3.Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next attempt comes no sooner than the server wants, if the deadline allows; who waits can be cancelled."""
+    server.play(_refuse("ThrottlingException", retry_after="600"))
+    waiting = asyncio.Event()
+    log = logging.getLogger("wikibot_store")
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            assert record.getMessage() == "GetItem: attempt 1 failed, next in 600.000 s"
+            waiting.set()
+
+    listener = Listener()
+    log.addHandler(listener)
+    try:
+        with caplog.at_level(logging.DEBUG, "wikibot_store"):
+            async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=3600), session=session) as store:
+                call = asyncio.create_task(store.wikis.get("u-1", "notes"))
+                await waiting.wait()
+                call.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await call
+    finally:
+        log.removeHandler(listener)
+
+
+@pytest.mark.parametrize("retry_after", ["0", "Thu, 01 Jan 1970 00:00:00 GMT", "soon", "-1"])
+async def test_no_wait_that_anybody_asks_for(retry_after: str, server: ScriptedServer, store: WikibotStore) -> None:
+    """A moment that is over, or nonsense, is no reason to wait."""
+    server.play(_refuse("ThrottlingException", retry_after=retry_after), reply({"Item": wiki_item()}))
+
+    assert await store.wikis.get("u-1", "notes") is not None
+
+
+async def test_a_date_is_held_against_the_servers_clock(server: ScriptedServer, store: WikibotStore) -> None:
+    """A moment to come back at is a moment of the server's clock, however wrong this one is."""
+    over = {"date": _http_date(-7200), "retry_after": _http_date(-7200)}
+    to_come = {"date": _http_date(-7200), "retry_after": _http_date(-3600)}
+    server.play(_refuse("ThrottlingException", **over), _refuse("ThrottlingException", **to_come))
+
+    with pytest.raises(ThrottledError) as caught:
+        await store.wikis.get("u-1", "notes")
+
+    assert caught.value.attempts == 2
+
+
+# ---- a wrong clock
+
+
+def _signed_at(server: ScriptedServer, request: int) -> float:
+    """Return how many seconds from now a request says that it was signed."""
+    moment = datetime.strptime(server.requests[request].headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return moment.timestamp() - time.time()
+
+
+@pytest.mark.parametrize("code", sorted(_retry.SIGNATURE_CODES))
+@pytest.mark.parametrize("skew", [7200, -7200], ids=["slow", "fast"])
+async def test_a_wrong_clock_is_corrected(code: str, skew: float, server: ScriptedServer, store: WikibotStore) -> None:
+    """A request that was signed by a wrong clock is signed anew by the server's, and so are all later ones."""
+    server.play(_refuse(code, date=_http_date(skew)), reply({"Item": wiki_item()}), reply({"Item": wiki_item()}))
+
+    assert await store.wikis.get("u-1", "notes") is not None
+    assert await store.wikis.get("u-1", "notes") is not None
+
+    assert [_signed_at(server, request) for request in range(3)] == pytest.approx([0, skew, skew], abs=60)
+    first, second, _ = server.requests
+    assert first.body == second.body
+    assert first.headers["authorization"] != second.headers["authorization"]
+
+
+async def test_a_wrong_clock_takes_no_retry(server: ScriptedServer, session: aioboto3.Session) -> None:
+    """The correction is no retry: it is made even where only one attempt is allowed, and the write was not applied."""
+    server.play(_refuse("InvalidSignatureException", date=_http_date(7200)), reply({}))
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url, max_attempts=1), session=session) as store:
+        await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+
+
+async def test_a_wrong_clock_under_load(server: ScriptedServer, store: WikibotStore) -> None:
+    """All requests that were under way when the wrong clock came out are sent again."""
+    refusal = _refuse("InvalidSignatureException", date=_http_date(7200))
+    server.play(*[in_turn(lambda _: server.received(4), refusal)] * 4)
+    server.default = reply({})
+
+    await asyncio.gather(*[store.wikis.create("u-1", slug, display_name="N", repo_path="/srv") for slug in "abcd"])
+
+    assert len(server.requests) == 8
+
+
+@pytest.mark.parametrize("date", [{}, {"date": "nonsense"}])
+async def test_a_refused_signature_that_the_clock_does_not_explain(
+    date: dict[str, str], server: ScriptedServer, store: WikibotStore
+) -> None:
+    """A wrong key stays wrong, whether the server tells no time or the same as this machine."""
+    now = _http_date(0)
+    server.play(_refuse("InvalidSignatureException", **date), _refuse("InvalidSignatureException", date=now))
+
+    for _ in range(2):
+        with pytest.raises(RequestFailedError, match="the secret key is wrong, or this machine's clock is"):
+            await store.wikis.get("u-1", "notes")
+
+
+async def test_a_clock_is_corrected_once(server: ScriptedServer, store: WikibotStore) -> None:
+    """A call whose request is refused by the server's own clock too gives up, however the server's time jumps."""
+    server.play(
+        _refuse("InvalidSignatureException", date=_http_date(7200)),
+        _refuse("InvalidSignatureException", date=_http_date(-7200)),
+    )
+
+    with pytest.raises(RequestFailedError):
+        await store.wikis.get("u-1", "notes")

@@ -1,4 +1,9 @@
-"""The seam to HTTP: signed bytes out; status, headers and bytes back, over aiobotocore's own session."""
+"""The seam to HTTP: signed bytes out; status, headers and bytes back, over aiobotocore's own session.
+
+aiohttp's connector makes and keeps the connections, its writer and its parser speak HTTP. Left out is what its session
+does for any request to anywhere, half of the cost, and a signed POST to one endpoint has no use for: URLs, cookies,
+redirects, authentication, middlewares, payload types, a task that writes the body.
+"""
 
 import asyncio
 import ssl
@@ -8,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import aiohttp
 from aiobotocore.httpsession import AIOHTTPSession
+from aiohttp.http import HttpProcessingError, StreamWriter
 from botocore.exceptions import (
     BotoCoreError,
     ConnectionClosedError,
@@ -20,8 +26,7 @@ from botocore.exceptions import (
 from botocore.httpsession import ProxyConfiguration, get_cert_path, mask_proxy_url
 from yarl import URL
 
-# DynamoDB compresses for those who accept it; at these sizes that costs more than it saves.
-_AS_IT_IS = {"Accept-Encoding": "identity"}
+_INFORMATIONAL = range(100, 200)
 
 
 class Answer(NamedTuple):
@@ -52,13 +57,24 @@ class Transport(AIOHTTPSession):
 
     async def connect(self, endpoint_url: str) -> Self:
         """Fix the endpoint; no connection is made yet."""
-        self._url = URL(endpoint_url, encoded=True)
+        url = URL(endpoint_url, encoded=True)
+        self._endpoint_url = endpoint_url
         self._proxy_url = self._proxy_config.proxy_url_for(endpoint_url)
-        self._proxy_headers = self._proxy_config.proxy_headers_for(endpoint_url) if self._proxy_url else None
         # Reading a CA bundle takes tens of milliseconds.
-        self._tls = await asyncio.to_thread(self._make_tls) if self._url.scheme == "https" else True
-        self._session = await self._get_session(self._proxy_url)
-        self._limit = self._timeout
+        self._tls = await asyncio.to_thread(self._make_tls) if url.scheme == "https" else True
+        session = await self._get_session(self._proxy_url)
+        self._connector: Any = session.connector
+        # What the connector wants to know: where to connect to, and by which proxy.
+        proxy = None if self._proxy_url is None else URL(self._proxy_url)
+        loop = asyncio.get_running_loop()
+        self._destination = aiohttp.ClientRequest("POST", url, proxy=proxy, loop=loop, session=session)
+        # DynamoDB compresses for those who accept it; at these sizes that costs more than it saves.
+        self._headers = {"Accept-Encoding": "identity"}
+        target = url.raw_path_qs
+        if self._proxy_url is not None and url.scheme == "http":  # through HTTPS's tunnel a request goes as it is
+            self._headers |= self._proxy_config.proxy_headers_for(self._proxy_url)
+            target = endpoint_url
+        self._request_line = f"POST {target} HTTP/1.1"
         return self
 
     def _make_tls(self) -> ssl.SSLContext:
@@ -89,39 +105,49 @@ class Transport(AIOHTTPSession):
             BotoCoreError: Any other: the request did not leave.
 
         """
-        if self._limit.total != seconds:
-            # One timer for the attempt: a limit of the silence between two reads would be a second one.
-            self._limit = aiohttp.ClientTimeout(total=seconds, sock_connect=self._timeout.sock_connect)
+        if self._connector.closed:
+            raise RuntimeError("the store is closed: it was during this call")
+        connection = None
         try:
-            response = await self._session.post(
-                self._url,
-                headers=headers | _AS_IT_IS,
-                data=body,
-                proxy=self._proxy_url,
-                proxy_headers=self._proxy_headers,
-                allow_redirects=False,
-                timeout=self._limit,
-            )
-            try:
-                return Answer(response.status, response.headers, await response.read())
-            finally:
-                response.release()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._translate(error) from error
+            async with asyncio.timeout(seconds):
+                connection = await self._connector.connect(self._destination, [], self._timeout)
+                try:
+                    answer = await self._exchange(connection.protocol, headers, body)
+                except BaseException:
+                    connection.close()
+                    raise
+                connection.release()
+                return answer
+        except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError) as error:
+            raise self._translate(error, connected=connection is not None) from error
 
-    def _translate(self, error: Exception) -> BotoCoreError:
+    async def _exchange(self, protocol: Any, headers: dict[str, str], body: bytes) -> Answer:  # noqa: ANN401 - aiohttp exports no type for it
+        """Send one request and read the whole answer on a connection that nobody else uses."""
+        protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+        writer = StreamWriter(protocol, asyncio.get_running_loop())
+        head: Any = {**headers, **self._headers, "Content-Length": str(len(body))}  # read like a multidict, made faster
+        await writer.write_headers(self._request_line, head)
+        await writer.write_eof(body)
+        message, content = await protocol.read()
+        while message.code in _INFORMATIONAL:
+            message, content = await protocol.read()
+        # Most answers are there as a whole by now.
+        whole = content.read_nowait() if content.is_eof() else await content.read()
+        return Answer(message.code, message.headers, whole)
+
+    def _translate(self, error: Exception, *, connected: bool) -> BotoCoreError:
         """Return aiohttp's error as botocore's, kept apart by whether the request can have been sent."""
-        url = str(self._url)
+        url = self._endpoint_url
         match error:
             case aiohttp.ClientSSLError():
                 return SSLError(endpoint_url=url, error=error)
             case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
                 return ProxyConnectionError(proxy_url=mask_proxy_url(self._proxy_url or ""), error=error)
-            case aiohttp.ClientConnectorError() | aiohttp.InvalidURL():
-                return EndpointConnectionError(endpoint_url=url, error=error)
-            case aiohttp.ConnectionTimeoutError():
-                return ConnectTimeoutError(endpoint_url=url, error=error)
-            case TimeoutError():
+            case TimeoutError() if connected:
                 return ReadTimeoutError(endpoint_url=url, error=error)
-            case _:
+            case TimeoutError():
+                return ConnectTimeoutError(endpoint_url=url, error=error)
+            case _ if connected:
                 return ConnectionClosedError(endpoint_url=url, error=error)
+            case _:
+                return EndpointConnectionError(endpoint_url=url, error=error)

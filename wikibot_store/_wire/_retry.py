@@ -4,6 +4,9 @@ https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 """
 
 import random
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from enum import Enum
 
 # Refused because of load: nothing was applied.
@@ -31,6 +34,18 @@ TRANSIENT = frozenset(
     {"InternalServerError", "RequestTimeout", "RequestTimeoutException", "TransactionInProgressException"}
 )
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
+# What a gateway answers for DynamoDB where there is too much load: nothing was passed on.
+THROTTLE_STATUSES = frozenset({429, 509})
+# Refused because of the signature, which a wrong clock spoils as well as a wrong key: nothing was applied.
+SIGNATURE_CODES = frozenset(
+    {
+        "InvalidSignatureException",
+        "RequestExpired",
+        "RequestInTheFuture",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+    }
+)
 # The members of a cancelled transaction that failed only for load or a collision; "None" did not fail.
 RETRYABLE_REASONS = frozenset({"None", "ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"})
 
@@ -38,6 +53,8 @@ _BASE_DELAY = 0.05
 _MAX_DELAY = 20.0
 _BASE_YIELD = 0.01
 _MAX_YIELD = 0.25
+# AWS takes signatures that are up to five minutes old; what differs by less is not the clock's fault.
+_TOLERATED_SKEW = 240
 
 
 class Verdict(Enum):
@@ -51,7 +68,7 @@ class Verdict(Enum):
 
 def judge(status: int, code: str, reasons: tuple[str, ...] = ()) -> Verdict:
     """Judge an error answer by its HTTP status, error code and, of a cancelled transaction, reason codes."""
-    if code in THROTTLES:
+    if code in THROTTLES or status in THROTTLE_STATUSES:
         return Verdict.THROTTLED
     if code in CONFLICTS or (
         code == "TransactionCanceledException" and reasons and RETRYABLE_REASONS.issuperset(reasons)
@@ -60,6 +77,35 @@ def judge(status: int, code: str, reasons: tuple[str, ...] = ()) -> Verdict:
     if code in TRANSIENT or status in TRANSIENT_STATUSES:
         return Verdict.AMBIGUOUS
     return Verdict.FINAL
+
+
+def is_skewed(code: str, skew: float) -> bool:
+    """Tell whether a refusal is the fault of the clock, which is `skew` seconds behind the server's."""
+    return code in SIGNATURE_CODES and abs(skew) > _TOLERATED_SKEW
+
+
+def server_time(headers: Mapping[str, str]) -> float | None:
+    """Return when the server says that it answered, in seconds since 1970; None if it does not say."""
+    return _seconds_since_1970(headers.get("date", ""))
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float:
+    """Return how many seconds the server wants to be left alone, 0 if it does not say.
+
+    RFC 9110 allows a number of seconds and a moment, which is held against `now`, the server's time.
+    """
+    text = headers.get("retry-after", "")
+    if text.isascii() and text.isdigit():
+        return float(text)
+    moment = _seconds_since_1970(text)
+    return 0.0 if moment is None else max(0.0, moment - now)
+
+
+def _seconds_since_1970(http_date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(http_date).replace(tzinfo=UTC).timestamp()  # an HTTP date is always in GMT
+    except (ValueError, OverflowError):
+        return None
 
 
 def delay(attempt: int) -> float:

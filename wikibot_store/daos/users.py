@@ -16,11 +16,11 @@ from msgspec import UNSET, UnsetType
 
 from wikibot_store._expressions import Condition, Update, absent_or, equals
 from wikibot_store._items import Item, string, time
-from wikibot_store._table import ConditionFailedError
+from wikibot_store._table import ConditionFailedError, Table
 from wikibot_store._tables import Claim, Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import contention_delay
-from wikibot_store.errors import AlreadyExistsError, LastIdentityError, NotFoundError
+from wikibot_store.errors import AlreadyExistsError, CorruptItemError, LastIdentityError, NotFoundError
 from wikibot_store.keys import check_id, oauth_claim, username_claim
 from wikibot_store.models import User, UserStatus, check_choice
 from wikibot_store.schema import OAUTH_INDEX
@@ -28,6 +28,7 @@ from wikibot_store.schema import OAUTH_INDEX
 # The identities of a user's item but the first: space-separated `provider#sub`. The model does not show them.
 _IDENTITIES = "identities"
 _MAX_IDENTITIES = 20
+_LOGIN_ATTEMPTS = 3
 
 
 class Identity(NamedTuple):
@@ -169,7 +170,8 @@ class UserDao:
         Requests: get_by_oauth; for a new identity also create; after losing a race also get_by_oauth, consistent.
 
         Raises:
-            AlreadyExistsError: The user is new and `field` is "username".
+            AlreadyExistsError: The user is new and `field` is "username"; or "oauth": a claim without its user, which
+                `sweep` removes.
 
         """
         newcomer = _new_user(
@@ -182,17 +184,18 @@ class UserDao:
             avatar_url=avatar_url,
         )
         self._insertion(newcomer)  # refuses a bad profile now and not only for a newcomer
-        user = await self.get_by_oauth(provider, sub)
-        if user is not None:
-            return user, False
-        try:
-            user = await self._insert(newcomer)
-        except AlreadyExistsError as taken:
-            user = await self.get_by_oauth(provider, sub, consistent=True) if taken.field == "oauth" else None
-            if user is None:
-                raise
-            return user, False
-        return user, True
+        attempt = 0
+        while True:
+            user = await self.get_by_oauth(provider, sub, consistent=attempt > 0)
+            if user is not None:
+                return user, False
+            attempt += 1
+            try:
+                return await self._insert(newcomer), True
+            except AlreadyExistsError as taken:
+                # Whoever has the identity has it since, or until just now.
+                if taken.field != "oauth" or attempt == _LOGIN_ATTEMPTS:
+                    raise
 
     async def update(
         self,
@@ -240,25 +243,28 @@ class UserDao:
         key = (check_id("user_id", user_id),)
         claim_id = None if username is None else username_claim(username)
         deadline = self._wire.deadline()
+        foreign: str | None = None  # the old name, if the claim on it is somebody else's, as a restore may leave it
         attempt = 0
         while True:
             attempt += 1
             user = await self.require(user_id, consistent=True)
             if user.username == username:
                 return user
+            old = None if user.username == foreign else user.username
             renamed = self._next(user, username=username)
             name = {} if username is None else {"username": string(username)}
             transaction = self._change(user, renamed, set_=name, remove=() if name else ("username",))
             if claim_id is not None:
                 claim = Claim(id=claim_id, user_id=user.id)
-                transaction.put("username", self._claims, claim, own_or_free(user))
-            if user.username is not None:
-                transaction.delete("old", self._claims, (username_claim(user.username),), own_or_free(user))
+                transaction.put("username", self._claims, claim, own_or_free(user.id))
+            if old is not None:
+                transaction.delete("old", self._claims, (username_claim(old),), own_or_free(user.id))
             try:
                 await transaction.commit(self._table, key, deadline=deadline)
             except TransactionRefusedError as refused:
                 if claim_id is not None and refused.failed("username"):
                     raise AlreadyExistsError(self._table.name, self._table.key(key), "username") from refused
+                foreign = None if refused.failed("user") else old
                 await asyncio.sleep(contention_delay(attempt))
             else:
                 return renamed
@@ -272,7 +278,7 @@ class UserDao:
             NotFoundError: There is no such user.
 
         """
-        user, others = await self._with_identities(check_id("user_id", user_id))
+        user, others = await self._with_identities((check_id("user_id", user_id),))
         return [_first_identity(user), *others]
 
     async def link_identity(self, user_id: str, provider: str, sub: str) -> User:
@@ -293,7 +299,7 @@ class UserDao:
         attempt = 0
         while True:
             attempt += 1
-            user, others = await self._with_identities(user_id)
+            user, others = await self._with_identities(key, deadline)
             if identity in {_first_identity(user), *others}:
                 return user
             if len(others) >= _MAX_IDENTITIES - 1:
@@ -301,7 +307,7 @@ class UserDao:
             linked = self._next(user)
             transaction = self._change(user, linked, set_={_IDENTITIES: _join([*others, identity])})
             claim = Claim(id=claim_id, user_id=user.id)
-            transaction.put("oauth", self._claims, claim, own_or_free(user))
+            transaction.put("oauth", self._claims, claim, own_or_free(user.id))
             try:
                 await transaction.commit(self._table, key, deadline=deadline)
             except TransactionRefusedError as refused:
@@ -328,10 +334,11 @@ class UserDao:
         key, identity = (check_id("user_id", user_id),), Identity(provider, sub)
         claim_id = oauth_claim(provider, sub)
         deadline = self._wire.deadline()
+        foreign = False  # whether the claim is somebody else's, as a restore may leave it
         attempt = 0
         while True:
             attempt += 1
-            user, others = await self._with_identities(user_id)
+            user, others = await self._with_identities(key, deadline)
             kept = [kept for kept in [_first_identity(user), *others] if kept != identity]
             if len(kept) > len(others):
                 return user
@@ -346,20 +353,22 @@ class UserDao:
                 set_=named | ({_IDENTITIES: _join(rest)} if rest else {}),
                 remove=() if rest else (_IDENTITIES,),
             )
-            transaction.delete("oauth", self._claims, (claim_id,), own_or_free(user))
+            if not foreign:
+                transaction.delete("oauth", self._claims, (claim_id,), own_or_free(user.id))
             try:
                 await transaction.commit(self._table, key, deadline=deadline)
-            except TransactionRefusedError:
+            except TransactionRefusedError as refused:
+                foreign = not refused.failed("user")
                 await asyncio.sleep(contention_delay(attempt))
             else:
                 return unlinked
 
-    async def _with_identities(self, user_id: str) -> tuple[User, list[Identity]]:
+    async def _with_identities(self, key: tuple[str], deadline: float | None = None) -> tuple[User, list[Identity]]:
         """Read a user with its identities but the first."""
-        item = await self._table.get_item((user_id,))
+        item = await self._table.get_item(key, deadline)
         if item is None:
-            raise NotFoundError(self._table.name, self._table.key((user_id,)))
-        return self._table.codec.from_item(item, self._table.name), linked_identities(item)
+            raise NotFoundError(self._table.name, self._table.key(key))
+        return self._table.codec.from_item(item, self._table.name), _linked_identities(self._table, item)
 
     def _next(self, user: User, **changes: str | None) -> User:
         """Return the next version of a user."""
@@ -393,16 +402,26 @@ class UserDao:
             return self._table.codec.from_item(failed.item, self._table.name)
 
 
-def linked_identities(item: Item) -> list[Identity]:
-    """Return the identities that a user's item has besides the one that the model shows."""
-    text: str = item.get(_IDENTITIES, {}).get("S", "")
-    return [Identity(*pair.split("#")) for pair in text.split()]
+def claims_of(users: Table[User], item: Item) -> list[str]:
+    """Return the ids of all claims that a user's item has.
 
+    Raises:
+        CorruptItemError: The item does not decode.
+        InvalidKeyError: What it names cannot be claimed.
 
-def claims_of(user: User, others: Iterable[Identity]) -> list[str]:
-    """Return the ids of all claims that a user has."""
-    identities = [oauth_claim(*identity) for identity in (_first_identity(user), *others)]
+    """
+    user = users.codec.from_item(item, users.name)
+    identities = [oauth_claim(*identity) for identity in (_first_identity(user), *_linked_identities(users, item))]
     return identities if user.username is None else [*identities, username_claim(user.username)]
+
+
+def _linked_identities(users: Table[User], item: Item) -> list[Identity]:
+    """Return the identities that a user's item has besides the one that the model shows."""
+    match item.get(_IDENTITIES, string("")):
+        case {"S": str(text)} if all(pair.count("#") == 1 for pair in text.split()):
+            return [Identity(*pair.split("#")) for pair in text.split()]
+        case _:
+            raise CorruptItemError(users.name, users.codec.key_of(item), f"`{_IDENTITIES}` is no list of provider#sub")
 
 
 def _first_identity(user: User) -> Identity:
@@ -414,9 +433,9 @@ def _join(identities: Iterable[Identity]) -> Item:
     return string(" ".join("#".join(identity) for identity in identities))
 
 
-def own_or_free(user: User) -> Condition:
+def own_or_free(user_id: str) -> Condition:
     """Hold for a claim that is the user's or nobody's."""
-    return absent_or("user_id", "=", string(user.id))
+    return absent_or("user_id", "=", string(user_id))
 
 
 def _new_user(*, id: str, **profile: str | None) -> User:  # noqa: A002 - the attribute's name

@@ -6,6 +6,7 @@ id and the secret, so that it leads to the item; from what the tables hold nobod
 
 import asyncio
 import hashlib
+import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
@@ -14,42 +15,47 @@ from wikibot_store._table import batch_get
 from wikibot_store._tables import Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import contention_delay
-from wikibot_store.errors import InvalidInviteError, NotActiveError, NotFoundError
+from wikibot_store.errors import InvalidInviteError, NotActiveError, NotFoundError, WriteOutcomeUnknownError
 from wikibot_store.keys import INVITE, WikiKey
 from wikibot_store.models import Acl, Role, User, UserStatus, Wiki, WikiStatus
 from wikibot_store.workflows.lifecycle import is_active_user, read_move
 from wikibot_store.workflows.sharing import alive, protect_owner, require_active, unchanged
 
 _SECRET_BYTES = 32
+# In base64url without padding: a wiki's id of at most 1,024 bytes, and a secret of 32.
+_TOKEN = re.compile(r"([A-Za-z0-9_-]{2,1366})\.([A-Za-z0-9_-]{43})")
 _NO_TOKEN = "this is no invitation's token: use the link as it was sent"  # noqa: S105 - a message
-_MAX_LENGTH = 2048  # a wiki id has at most 1,024 bytes
 
 
 async def invite(
     tables: Tables, key: WikiKey, email: str, role: Role, *, invited_by: str, expires_at: datetime
 ) -> tuple[Acl, str]:
     """Put an invitation on condition that the wiki is active; return it with its token."""
-    wiki = require_active(tables, key, await read_move(tables, key))
     secret = secrets.token_urlsafe(_SECRET_BYTES)
-    invitation = Acl(
-        wiki_id=key.wiki_id,
-        grantee_id=_grantee_id(secret),
-        role=role,
-        granted_by=invited_by,
-        granted_at=datetime.now(UTC),
-        expires_at=expires_at,
-        wiki_uid=wiki.uid,
-        invited_email=email,
-    )
-    transaction = Transaction(tables.wire)
-    transaction.check("wiki", tables.wikis, wiki.key, alive(wiki.uid))
-    transaction.put("invitation", tables.acls, invitation, tables.acls.absent)
-    try:
-        await transaction.commit(tables.acls, tables.acls.key_values(invitation))
-    except TransactionRefusedError as refused:  # the secret is new: it is the wiki that has changed
-        where = tables.wikis.key(wiki.key)
-        raise NotActiveError(tables.wikis.name, where, WikiStatus.DELETING) from refused
-    return invitation, f"{urlsafe_b64encode(key.wiki_id.encode()).decode()}.{secret}"
+    deadline = tables.wire.deadline()
+    attempt = 0
+    while True:
+        attempt += 1
+        wiki = require_active(tables, key, await read_move(tables, key, deadline=deadline))
+        invitation = Acl(
+            wiki_id=key.wiki_id,
+            grantee_id=_grantee_id(secret),
+            role=role,
+            granted_by=invited_by,
+            granted_at=datetime.now(UTC),
+            expires_at=expires_at,
+            wiki_uid=wiki.uid,
+            invited_email=email,
+        )
+        transaction = Transaction(tables.wire)
+        transaction.check("wiki", tables.wikis, wiki.key, alive(wiki.uid))
+        transaction.put("invitation", tables.acls, invitation, tables.acls.absent)
+        try:
+            await transaction.commit(tables.acls, tables.acls.key_values(invitation), deadline=deadline)
+        except TransactionRefusedError:  # the secret is new: it is the wiki that has changed
+            await asyncio.sleep(contention_delay(attempt))
+        else:
+            return invitation, f"{_encode(key.wiki_id)}.{secret}"
 
 
 async def accept_invite(tables: Tables, token: str, user_id: str) -> Acl:
@@ -84,8 +90,13 @@ async def accept_invite(tables: Tables, token: str, user_id: str) -> Acl:
         try:
             await transaction.commit(tables.acls, acl_key, deadline=deadline)
         except TransactionRefusedError as refused:
-            if granted is seen and refused.maybe_applied and refused.item("invitation") is None:
+            used = refused.failed("invitation") and refused.item("invitation") is None
+            if used and refused.maybe_applied and granted is seen:
                 return granted
+            if used and refused.maybe_applied and refused.failed("grant"):  # perhaps put, and replaced since
+                raise WriteOutcomeUnknownError(
+                    tables.acls.name, tables.acls.key(acl_key), "TransactWriteItems"
+                ) from refused
             await asyncio.sleep(contention_delay(attempt))
         else:
             return granted
@@ -95,15 +106,23 @@ def _grantee_id(secret: str) -> str:
     return INVITE + hashlib.sha256(secret.encode()).hexdigest()
 
 
+def _encode(wiki_id: str) -> str:
+    return urlsafe_b64encode(wiki_id.encode()).rstrip(b"=").decode()
+
+
 def _parse(token: str) -> tuple[WikiKey, str]:
     """Return the wiki and the grantee id that a token leads to."""
-    if not isinstance(token, str) or len(token) > _MAX_LENGTH:
+    match = _TOKEN.fullmatch(token) if isinstance(token, str) else None
+    if match is None:
         raise InvalidInviteError(_NO_TOKEN)
-    wiki_id, _, secret = token.rpartition(".")
+    wiki_id, secret = match.groups()
     try:
-        return WikiKey.parse(urlsafe_b64decode(wiki_id).decode()), _grantee_id(secret)
+        key = WikiKey.parse(urlsafe_b64decode(wiki_id + "=" * (-len(wiki_id) % 4)).decode())
     except ValueError as error:  # no base64, no UTF-8, no wiki id
         raise InvalidInviteError(_NO_TOKEN) from error
+    if _encode(key.wiki_id) != wiki_id:  # another spelling of what was handed out
+        raise InvalidInviteError(_NO_TOKEN)
+    return key, _grantee_id(secret)
 
 
 def _require_valid(invitation: Acl | None, wiki: Wiki | None, now: datetime) -> Acl:

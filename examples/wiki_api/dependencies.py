@@ -1,0 +1,69 @@
+"""What handlers depend on."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Literal
+
+from fastapi import Depends, Header, Query, Request, Response
+
+from examples.wiki_api.access import wiki_for
+from examples.wiki_api.headers import next_link
+from examples.wiki_api.live import Live
+from examples.wiki_api.login import current_user
+from wikibot_store import Role, User, Wiki, WikibotStore
+
+
+async def _store(request: Request) -> WikibotStore:
+    store: WikibotStore = request.state.store
+    return store
+
+
+async def _live(request: Request) -> Live:
+    live: Live = request.state.live
+    return live
+
+
+Store = Annotated[WikibotStore, Depends(_store)]
+Events = Annotated[Live, Depends(_live)]
+CurrentUser = Annotated[User, Depends(current_user)]
+
+
+def _wiki_as(role: Role) -> Callable[..., Awaitable[Wiki]]:
+    """Return a dependency: the wiki of the path, for users who are at least `role` in it."""
+
+    async def wiki_as(owner_id: str, wiki_slug: str, user: CurrentUser, store: Store) -> Wiki:
+        return await wiki_for(store, user, owner_id, wiki_slug, role)
+
+    return wiki_as
+
+
+WikiToRead = Annotated[Wiki, Depends(_wiki_as(Role.VIEWER))]
+WikiToEdit = Annotated[Wiki, Depends(_wiki_as(Role.EDITOR))]
+WikiToOwn = Annotated[Wiki, Depends(_wiki_as(Role.OWNER))]
+
+IfMatch = Annotated[str | None, Header()]
+IfNoneMatch = Annotated[Literal["*"] | None, Header()]
+
+
+class Paging:
+    """Which page of a listing is asked for; once it is there, the answer gets a link to the next one."""
+
+    def __init__(
+        self,
+        *,
+        request: Request,
+        response: Response,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        cursor: str | None = None,
+    ) -> None:
+        self.limit = limit
+        self.cursor = cursor
+        self._request = request
+        self._response = response
+
+    def link(self, cursor: str | None) -> None:
+        """Add the Link header; `cursor` None is that of a last page, which needs none."""
+        if cursor is not None:
+            self._response.headers["Link"] = next_link(self._request.url, cursor)
+
+
+PageAsked = Annotated[Paging, Depends()]

@@ -1,0 +1,52 @@
+"""HTTP's own words for what the store knows: versions as entity tags, cursors as links."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from starlette.datastructures import URL
+from starlette.exceptions import HTTPException
+
+from wikibot_store import ConflictError, User, Wiki
+
+
+def entity_tag(thing: User | Wiki) -> str:
+    """Return the tag of this version of this incarnation, for ETag and If-Match.
+
+    What background writers measure changes without a version and so without a tag: no 304 may be answered from it.
+    """
+    incarnation = thing.uid if isinstance(thing, Wiki) else thing.id
+    return f'"{incarnation}.{thing.version}"'
+
+
+@contextmanager
+def pinned(if_match: str | None, current: User | Wiki) -> Iterator[int | None]:
+    """Yield the version to expect while writing; None, any version, without If-Match.
+
+    A write that comes too late is then answered with 412 if If-Match asked for it, else with ConflictError's 409.
+
+    Raises:
+        HTTPException: 412, If-Match does not hold, now or when the write arrives.
+
+    """
+    if if_match is None or if_match.strip() == "*":
+        yield None
+        return
+    if entity_tag(current) not in re.findall(r'(?:W/)?"[^"]*"', if_match):  # a weak tag never matches
+        raise precondition_failed()
+    try:
+        yield current.version
+    except ConflictError as late:
+        raise precondition_failed() from late
+
+
+def precondition_failed() -> HTTPException:
+    """Return the answer to a request whose If-Match or If-None-Match does not hold."""
+    return HTTPException(HTTPStatus.PRECONDITION_FAILED, "It is not as you expect: read it before you change it.")
+
+
+def next_link(url: URL, cursor: str) -> str:
+    """Return the value of the Link header (RFC 8288) that leads from the page at `url` to the next one."""
+    following = url.include_query_params(cursor=cursor)
+    return f'<{following.path}?{following.query}>; rel="next"'

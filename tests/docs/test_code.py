@@ -1,0 +1,80 @@
+"""The Python on the pages runs, and its types are right."""
+
+import ast
+import asyncio
+import inspect
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.pages import PAGES, ROOT, Block, name, python
+from wikibot_store import StoreConfig, WikibotStore
+from wikibot_store.local import local_store
+
+WITH_PYTHON = [page for page in PAGES if python(page)]
+
+
+@pytest.fixture
+async def store(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WikibotStore]:
+    """Return the `store` that pages speak of, on an engine that the environment names too."""
+    async with local_store(StoreConfig(grantee_index=True)) as store:
+        settings = {
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_DEFAULT_REGION": store.config.region,
+            "AWS_ENDPOINT_URL_DYNAMODB": store.config.endpoint_url,
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "WIKIBOT_ENDPOINT_URL": store.config.endpoint_url,
+            "WIKIBOT_GRANTEE_INDEX": "true",
+            "WIKIBOT_REGION": store.config.region,
+        }
+        for variable, value in settings.items():
+            monkeypatch.setenv(variable, str(value))
+        yield store
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
+async def test_blocks_run_one_after_the_other(page: Path, store: WikibotStore) -> None:
+    """Each block of a page runs as it stands, with what the blocks before it have defined."""
+    namespace: dict[str, Any] = {"__name__": page.stem, "store": store}
+    for block in python(page):
+        await _run(page, block, namespace)
+
+
+async def _run(page: Path, block: Block, namespace: dict[str, Any]) -> None:
+    """Run a block: on the event loop if it awaits, else without one, for it may start its own."""
+    tree = ast.parse(block.code)
+    ast.increment_lineno(tree, block.line)  # so that a traceback names the page's own line
+    code = compile(tree, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    if code.co_flags & inspect.CO_COROUTINE:
+        await eval(code, namespace)  # noqa: S307 - the project's own documentation
+    else:
+        await asyncio.to_thread(exec, code, namespace)
+
+
+def test_types_are_right(tmp_path: Path) -> None:
+    """mypy, strict, finds nothing in the blocks. It takes seconds: it is the whole of mypy, over several frameworks."""
+    for page in WITH_PYTHON:
+        # Every line where it is on the page, so that mypy's line numbers are the page's.
+        lines = page.read_text().splitlines()
+        kept = [""] * len(lines)
+        for block in python(page):
+            kept[block.line : block.line + block.code.count("\n")] = block.code.splitlines()
+        kept[0] = "from wikibot_store import WikibotStore; store: WikibotStore"
+        module = name(page).removesuffix(".md").replace("/", "__").replace("-", "_")
+        (tmp_path / f"{module}.py").write_text("\n".join(kept) + "\n")
+
+    options: list[str | Path] = ["--config-file", ROOT / "pyproject.toml", "--disable-error-code", "top-level-await"]
+    run = subprocess.run(  # noqa: S603 - the project's own tool
+        [sys.executable, "-m", "mypy", *options, tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stdout + run.stderr

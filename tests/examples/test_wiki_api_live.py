@@ -1,0 +1,122 @@
+"""Word of changes, as an open page gets it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
+
+import httpx
+
+from examples.wiki_api.__main__ import open_store
+from examples.wiki_api.live import Live
+from tests.examples.serving import Person, client, serve
+
+_SECONDS = 30
+
+
+@asynccontextmanager
+async def listening(person: Person, **query: str) -> AsyncIterator[AsyncIterator[str]]:
+    """Open the stream and give the names of its events."""
+    async with person.http.stream("GET", "/api/events", params=query, headers=person.headers) as answer:
+        assert answer.raise_for_status().headers["content-type"].startswith("text/event-stream")
+        yield (line.removeprefix("event: ") async for line in answer.aiter_lines() if line.startswith("event: "))
+
+
+async def first(events: AsyncIterator[str]) -> str:
+    """Return the next event; a stream that stays silent is a failure and no wait forever."""
+    async with asyncio.timeout(_SECONDS):
+        return await anext(events)
+
+
+async def test_grant_and_revoke_reach_the_grantee(ada: Person, bob: Person) -> None:
+    """Whoever is granted a role, or loses one, hears that there is something to read again."""
+    wiki = await ada.create_wiki()
+    async with listening(bob) as events:
+        await ada.grant(wiki, bob, "viewer")
+        assert await first(events) == "shared"
+
+        await ada.send("DELETE", f"{wiki}/members/{bob.id}")
+        assert await first(events) == "shared"
+
+
+async def test_change_of_members_reaches_who_watches_the_wiki(
+    ada: Person, bob: Person, http: httpx.AsyncClient
+) -> None:
+    """Every owner of a wiki who has its members open hears of a change that another one makes."""
+    wiki = await ada.create_wiki()
+    await ada.grant(wiki, bob, "owner")
+    carol = await Person.log_in(http)
+    async with listening(bob, wiki_id=f"{ada.id}:notes") as events:
+        await ada.grant(wiki, carol, "viewer")
+        assert await first(events) == "members"
+
+
+async def test_change_of_a_wiki_reaches_its_owner(ada: Person) -> None:
+    """All of somebody's pages hear of a new wiki, a change and a deletion."""
+    path = f"/api/wikis/{ada.id}/notes"
+    async with listening(ada) as events:
+        for method, body in (("PUT", {"display_name": "A"}), ("PATCH", {"display_name": "B"}), ("DELETE", None)):
+            (await ada.send(method, path, body)).raise_for_status()
+            assert await first(events) == "wikis"
+
+
+async def test_refused_change_is_no_news(ada: Person, bob: Person) -> None:
+    """What changed nothing is not announced."""
+    path, other = await ada.create_wiki(), await bob.create_wiki()
+    async with listening(ada) as events:
+        await ada.send("PATCH", path, {"display_name": "B"}, headers={"If-Match": '"another"'})
+        await ada.send("DELETE", path, headers={"If-Match": '"another"'})
+        await bob.grant(other, ada, "viewer")
+
+        assert await first(events) == "shared"
+
+
+async def test_revoke_of_nothing_is_no_news(ada: Person, bob: Person) -> None:
+    """Whoever had no role hears nothing when it is taken away."""
+    path = await ada.create_wiki()
+    async with listening(bob) as events:
+        await ada.send("DELETE", f"{path}/members/{bob.id}")
+        await bob.create_wiki()
+
+        assert await first(events) == "wikis"
+
+
+async def test_others_members_cannot_be_watched(ada: Person, bob: Person) -> None:
+    """A stream about a wiki is for its owners; others are answered as if they had asked for the members."""
+    wiki = await ada.create_wiki()
+    stranger = await bob.send("GET", "/api/events", wiki_id=f"{ada.id}:notes")
+    await ada.grant(wiki, bob, "editor")
+    editor = await bob.send("GET", "/api/events", wiki_id=f"{ada.id}:notes")
+
+    assert stranger.status_code == HTTPStatus.NOT_FOUND
+    assert editor.status_code == HTTPStatus.FORBIDDEN
+
+
+async def test_stream_needs_a_session(http: httpx.AsyncClient) -> None:
+    """Without a session nothing is told."""
+    assert (await http.get("/api/events")).status_code == HTTPStatus.UNAUTHORIZED
+
+
+async def test_streams_end_with_the_server() -> None:
+    """A server that is told to end lets the listeners go: their streams end in good order and not by a cut."""
+    async with AsyncExitStack() as stack:
+        with serve(open_store) as url:
+            http = await stack.enter_async_context(client(url))
+            events = await stack.enter_async_context(listening(await Person.log_in(http)))
+
+        assert [event async for event in events] == []
+
+
+async def test_changes_that_wait_are_told_once() -> None:
+    """A listener who is slow finds each name once, in the order of the first news, and nothing after the end."""
+    live = Live()
+    with live.subscribe("a", "b") as slow:
+        with live.subscribe("a"):
+            live.publish("a", "members")
+        for topic, what in (("b", "shared"), ("a", "members"), ("nobody", "wikis")):
+            live.publish(topic, what)
+        told = aiter(slow)
+        assert [await anext(told), await anext(told)] == ["members", "shared"]
+
+        live.end()
+        assert [what async for what in told] == []

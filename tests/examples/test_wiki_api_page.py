@@ -1,0 +1,163 @@
+"""The example's page, in a real browser."""
+
+import os
+import secrets
+import struct
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.examples.browsing import chromium, create_wiki, missing_for_chromium, share, visiting
+from tests.examples.screenshot import PICTURE, take
+from tests.examples.serving import Person
+
+MISSING = missing_for_chromium()
+in_browser = pytest.mark.skipif(MISSING is not None, reason=MISSING or "")
+ROOT = Path(__file__).parents[2]
+
+
+def test_browser_can_run() -> None:
+    """Chromium may be missing where a person tests, and the tests of the page are left out with it; CI requires it."""
+    if MISSING is not None and os.environ.get("CI") != "true":
+        pytest.skip(MISSING)
+
+    assert MISSING is None
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Run a browser for the tests of this module."""
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def name() -> str:
+    """Give the name of somebody new, which is the username too."""
+    return f"p-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def other() -> str:
+    """Give the name of somebody else."""
+    return f"q-{secrets.token_hex(6)}"
+
+
+@in_browser
+async def test_login_and_logout(browser: Browser, api_url: str, name: str) -> None:
+    """Who logs in is greeted by name, and gone after the logout, back button or not."""
+    async with visiting(browser, api_url, name) as page:
+        await expect(page.get_by_role("banner")).to_contain_text(name)
+        await page.get_by_role("button", name="Log out").click()
+
+        await expect(page.get_by_role("link", name="Log in")).to_be_visible()
+        await expect(page.get_by_role("button", name="Log out")).to_be_hidden()
+
+
+@in_browser
+async def test_wikis_are_loaded_page_by_page(browser: Browser, api_url: str, name: str) -> None:
+    """The list shows its first page, grows by "load more" until all are there, and keeps its length afterwards."""
+    async with visiting(browser, api_url, name) as page:
+        me = await (await page.request.get("/api/me")).json()
+        for number in range(12):
+            path = f"/api/wikis/{me['id']}/wiki-{number:02}"
+            await page.request.put(path, data={"display_name": f"Wiki {number:02}"})
+        rows, more = page.locator("#mine .row"), page.locator("#mine").get_by_role("button", name="Load more")
+
+        for shown in (5, 10):
+            await expect(rows).to_have_count(shown)
+            await more.click()
+        await expect(rows).to_have_count(12)
+        await expect(more).to_be_hidden()
+        assert await page.locator("#mine .row .name").all_inner_texts() == [f"Wiki {number:02}" for number in range(12)]
+
+        await create_wiki(page, "Wiki 12")
+        await expect(page.locator("#mine").get_by_text("Wiki 11")).to_be_visible()
+
+
+@in_browser
+async def test_sharing_is_seen_live(browser: Browser, api_url: str, name: str, other: str) -> None:
+    """A grant, another role and a revoke show up in the other person's browser, which nobody touches."""
+    async with visiting(browser, api_url, name) as ada, visiting(browser, api_url, other) as bob:
+        await create_wiki(ada, "Field notes")
+        await expect(bob.get_by_text("Nothing yet.")).to_be_visible()
+
+        await share(ada, "Field notes", other, "viewer")
+        seen = bob.locator("#shared .row")
+        await expect(seen).to_contain_text("Field notes")
+        await expect(seen).to_contain_text(f"by {name}")
+        await expect(seen.locator(".badge")).to_have_text("viewer")
+        await expect(seen.get_by_role("button")).to_be_hidden()
+
+        await ada.get_by_label(f"Role of {other}").select_option("owner")
+        await expect(seen.locator(".badge")).to_have_text("owner")
+        await expect(seen.get_by_role("button", name="Members of Field notes")).to_be_visible()
+
+        await ada.get_by_role("button", name=f"Revoke {other}").click()
+        await expect(bob.get_by_text("Nothing yet.")).to_be_visible()
+        await expect(ada.get_by_text("Nobody but its owner.")).to_be_visible()
+
+
+@in_browser
+async def test_owners_see_each_others_changes(
+    browser: Browser, api_url: str, http: httpx.AsyncClient, name: str, other: str
+) -> None:
+    """Members that one owner adds appear at the other, until that one is an owner no more."""
+    third = (await Person.log_in(http)).username or ""
+    async with visiting(browser, api_url, name) as ada, visiting(browser, api_url, other) as bob:
+        await create_wiki(ada, "Field notes")
+        await share(ada, "Field notes", other, "owner")
+        await bob.get_by_role("button", name="Members of Field notes").click()
+        await expect(bob.locator("#members .row")).to_have_count(1)
+
+        await share(ada, "Field notes", third, "editor")
+        await expect(bob.get_by_label(f"Role of {third}")).to_have_value("editor")
+
+        await ada.get_by_label(f"Role of {other}").select_option("viewer")
+        await expect(bob.get_by_text("Pick a wiki that you own")).to_be_visible()
+
+
+@in_browser
+async def test_refusals_are_told(browser: Browser, api_url: str, name: str) -> None:
+    """What the API refuses is said in words, where a screen reader hears it, and forgotten with the next act."""
+    async with visiting(browser, api_url, name) as page:
+        await create_wiki(page, "Field notes")
+        await page.get_by_label("New wiki").fill("Field  Notes!")
+        await page.get_by_role("button", name="Create").click()
+        await expect(page.get_by_role("alert")).to_have_text("You have a wiki named field-notes already.")
+
+        await page.get_by_role("button", name="Members of Field notes").click()
+        await expect(page.get_by_role("alert")).to_be_empty()
+        await page.get_by_label("Share with").fill("nobody-at-all")
+        await page.get_by_role("button", name="Grant").click()
+        await expect(page.get_by_role("alert")).to_have_text("Nobody has that name.")
+
+
+@in_browser
+async def test_names_are_shown_as_text(browser: Browser, api_url: str, name: str) -> None:
+    """What people write is never run as part of the page."""
+    async with visiting(browser, api_url, name) as page:
+        await create_wiki(page, "<img src=x onerror=alert(1)>")
+
+        await expect(page.locator("#mine .row .name")).to_have_text("<img src=x onerror=alert(1)>")
+        await expect(page.locator("#mine .row img")).to_have_count(0)
+
+
+@in_browser
+async def test_picture_in_the_readme_is_of_this_page(browser: Browser, tmp_path: Path) -> None:
+    """The picture can be taken again as it was, and is small enough to be shown."""
+    picture = tmp_path / PICTURE.name
+
+    await take(browser, picture)
+
+    assert _size(picture) == _size(PICTURE)
+    assert PICTURE.stat().st_size < 200_000
+    assert f"({PICTURE.relative_to(ROOT)})" in (ROOT / "README.md").read_text()
+
+
+def _size(picture: Path) -> tuple[int, ...]:
+    """Return width and height, which stand at a fixed place in a PNG."""
+    return struct.unpack_from(">II", picture.read_bytes(), 16)

@@ -1,0 +1,183 @@
+"""An engine with the fault proxy in front of it, and what a call through it comes to."""
+
+import asyncio
+import json
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiobotocore.config import AioConfig
+
+from tests.faults.cases import LONG_AGO, NOTHING, Case
+from tests.faults.invariants import Item, Stored, read_all
+from wikibot_store import StoreConfig, WikibotStore, WikiKey
+from wikibot_store._wire import _retry
+from wikibot_store.local import local_session
+from wikibot_store.provision import create_tables
+from wikibot_store.schema import TABLES
+from wikibot_store.testing import FaultProxy
+
+if TYPE_CHECKING:
+    pass
+
+_ATTEMPTS = 3
+_BATCH_WRITE = 25
+_PATIENT = 60
+_HASTY = 0.15
+SLOW = 3.0
+"""Seconds that a slow answer takes: each of its ten pieces lets a hasty caller wait for too long."""
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_RANDOM = re.compile(r"[0-9a-f]{24,32}")
+_SECRET = re.compile(r"\.[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call returned or raised, and what was stored then."""
+
+    result: str | None
+    error: Exception | None
+    stored: Stored
+
+    @property
+    def state(self) -> list[str]:
+        """What was stored, comparably."""
+        return comparable(self.stored)
+
+
+def comparable(stored: Stored) -> list[str]:
+    """Return items without what is new each time."""
+    return sorted(_masked(item) for table in (stored.users, stored.wikis, stored.acls) for item in table)
+
+
+def _masked(value: object) -> str:
+    """Return JSON in which what is new each time, times and random ids, is the same each time."""
+    text = json.dumps(value, sort_keys=True)
+    text = _TIME.sub(lambda time: time[0] if time[0] == LONG_AGO else "now", text)
+    return _SECRET.sub(".secret", _RANDOM.sub("random", text))
+
+
+def _plain(result: object) -> object:
+    """Return what a method returned, as JSON has it."""
+    if isinstance(result, dict):
+        return {key.wiki_id if isinstance(key, WikiKey) else key: _plain(value) for key, value in result.items()}
+    return msgspec.to_builtins(result)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """A store or a client of aiobotocore's, and one of little patience."""
+
+    patient: Any
+    hasty: Any
+
+
+@dataclass(kw_only=True)
+class Arena:
+    """One engine: `direct` goes there directly, `stores` and `clients` go by way of the proxy."""
+
+    engine: str
+    direct: WikibotStore
+    proxy: FaultProxy
+    stores: Side
+    clients: Side
+    _stored: Stored = field(default=NOTHING)
+
+    async def read(self) -> Stored:
+        """Return what is stored."""
+        self._stored = await read_all(self.direct)
+        return self._stored
+
+    async def reset(self, wanted: Stored) -> None:
+        """End all faults, forget what has passed, and have nothing stored but `wanted`."""
+        self.proxy.clear()
+        await self.write(wanted)
+        self.proxy.requests.clear()
+        for store in (self.stores.patient, self.stores.hasty):
+            # What earlier calls have used up of the retry quota, or learnt of the clock, is not what a call is about.
+            store._wire._quota = _retry.RetryQuota()
+            store._wire._clock_offset = 0.0
+
+    async def write(self, wanted: Stored) -> None:
+        """Have nothing stored but `wanted`."""
+        changes = list(self._changes(wanted))
+        client = await self.direct.client()
+        for start in range(0, len(changes), _BATCH_WRITE):
+            requests: Any = defaultdict(list)
+            for table, request in changes[start : start + _BATCH_WRITE]:
+                requests[table].append(request)
+            await client.batch_write_item(RequestItems=dict(requests))
+        self._stored = wanted
+
+    def _changes(self, wanted: Stored) -> Iterator[tuple[str, Item]]:
+        """Return the writes that make what is wanted of what is stored."""
+        for schema in TABLES:
+            there, to_be = (
+                {tuple([item[name]["S"] for name in schema.key]): item for item in getattr(stored, schema.name)}
+                for stored in (self._stored, wanted)
+            )
+            table = self.direct.config.table_name(schema.name)
+            for key in there.keys() - to_be.keys():
+                yield table, {"DeleteRequest": {"Key": {name: there[key][name] for name in schema.key}}}
+            for key, item in to_be.items():
+                if there.get(key) != item:
+                    yield table, {"PutRequest": {"Item": item}}
+
+    async def call(self, case: Case, *, hasty: bool = False) -> Outcome:
+        """Make the call, and see what comes of it."""
+        side = self.clients if case.client else self.stores
+        try:
+            async with asyncio.timeout(_PATIENT):
+                result = _masked(_plain(await case.call(side.hasty if hasty else side.patient)))
+        except Exception as error:  # noqa: BLE001 - which errors are right is what is judged
+            return Outcome(None, error, await self.read())
+        return Outcome(result, None, await self.read())
+
+
+@asynccontextmanager
+async def arena(engine: str, url: str) -> AsyncIterator[Arena]:
+    """Open an arena on an engine that has no tables yet."""
+    session = local_session()
+
+    def settings(read_timeout: float) -> dict[str, Any]:
+        return {"read_timeout": read_timeout, "max_attempts": _ATTEMPTS, "deadline": _PATIENT, "grantee_index": True}
+
+    def config(read_timeout: float) -> AioConfig:
+        return AioConfig(read_timeout=read_timeout, retries={"total_max_attempts": _ATTEMPTS})
+
+    def store(url: str, read_timeout: float) -> Any:  # noqa: ANN401 - a context
+        return WikibotStore.open(StoreConfig(endpoint_url=url, **settings(read_timeout)), session=session)
+
+    async with (
+        FaultProxy(url) as proxy,
+        store(url, _PATIENT) as direct,
+        store(proxy.url, _PATIENT) as patient,
+        store(proxy.url, _HASTY) as hasty,
+        session.client("dynamodb", endpoint_url=proxy.url, config=config(_PATIENT)) as client,
+        session.client("dynamodb", endpoint_url=proxy.url, config=config(_HASTY)) as hasty_client,
+    ):
+        await create_tables(direct)
+        with _no_waiting():
+            yield Arena(
+                engine=engine,
+                direct=direct,
+                proxy=proxy,
+                stores=Side(patient=patient, hasty=hasty),
+                clients=Side(patient=client, hasty=hasty_client),
+            )
+
+
+@contextmanager
+def _no_waiting() -> Iterator[None]:
+    """Send again at once: how long to wait is not what the matrix is about."""
+    delays = _retry._BASE_DELAY, _retry._BASE_YIELD
+    _retry._BASE_DELAY = _retry._BASE_YIELD = 0.0
+    try:
+        yield
+    finally:
+        _retry._BASE_DELAY, _retry._BASE_YIELD = delays

@@ -1,0 +1,237 @@
+"""Every public method under every fault: what it returned or raised, and what was stored afterwards.
+
+    python -m tests.faults.matrix
+
+A call is *right* if it returned what it returns without a fault, and what is stored is what is stored then. It is a
+*typed error* if it raised UnavailableError or RequestFailedError and nothing was written, or WriteOutcomeUnknownError
+and the write was applied or not, but not in part; what is written in several steps may be left between two of them. In
+either case the invariants hold, and the call, made again, ends as if the first one had met no fault. All else is
+*wrong*.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.engines import engines
+from tests.faults.arena import SLOW, Arena, Outcome, arena, comparable
+from tests.faults.cases import CLIENTS, NOTHING, READS, WORLD, WRITES, Case
+from tests.faults.invariants import violations_among
+from tests.faults.table import RIGHT, TYPED, WRONG, Trial, rendered, update_document
+from wikibot_store import RequestFailedError, UnavailableError, WriteOutcomeUnknownError
+from wikibot_store.schema import ACLS, USERS
+from wikibot_store.testing import FaultProxy
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
+
+_HOUR = 3600
+_LONG = 8
+_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
+_CONDITION_FAILED = "ConditionalCheckFailed"
+
+Script = Callable[[FaultProxy, int | None, int], object]
+"""Scripts a fault: how many times, and after how many requests that could meet it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of fault.
+
+    `among`: the operations that can meet it, None for any. `hasty`: it outlasts the caller's patience. `steady`: it
+    concerns all requests of a call.
+    """
+
+    name: str
+    script: Script
+    among: frozenset[str] | None = None
+    hasty: bool = False
+    steady: bool = False
+
+
+KINDS = [
+    Kind(name="answer lost", script=lambda proxy, times, skip: proxy.lose_answer(times=times, skip=skip)),
+    Kind(name="reset before", script=lambda proxy, times, skip: proxy.reset_before(times=times, skip=skip)),
+    Kind(name="reset midway", script=lambda proxy, times, skip: proxy.reset_midway(times=times, skip=skip)),
+    Kind(
+        name="too slow", script=lambda proxy, times, skip: proxy.drip(seconds=SLOW, times=times, skip=skip), hasty=True
+    ),
+    Kind(name="500 before", script=lambda proxy, times, skip: proxy.fail_before(times=times, skip=skip)),
+    Kind(name="500 after", script=lambda proxy, times, skip: proxy.fail_after(times=times, skip=skip)),
+    Kind(name="503 before", script=lambda proxy, times, skip: proxy.fail_before(status=503, times=times, skip=skip)),
+    Kind(name="503 after", script=lambda proxy, times, skip: proxy.fail_after(status=503, times=times, skip=skip)),
+    Kind(name="throttled", script=lambda proxy, times, skip: proxy.throttle(times=times, skip=skip)),
+    Kind(
+        name="unprocessed",
+        script=lambda proxy, times, skip: proxy.unprocessed(times=times, skip=skip),
+        among=frozenset({"BatchGetItem", "BatchWriteItem"}),
+    ),
+    Kind(
+        name="conflict",
+        script=lambda proxy, times, skip: proxy.transaction_conflict(times=times, skip=skip),
+        among=_WRITES,
+    ),
+    Kind(name="damaged", script=lambda proxy, times, skip: proxy.corrupt(times=times, skip=skip)),
+    Kind(name="expired", script=lambda proxy, times, skip: proxy.expire_credentials(times=times, skip=skip)),
+    Kind(name="wrong clock", script=lambda proxy, _, __: proxy.skew_clock(_HOUR), steady=True),
+]
+STALE = "stale index"
+COLUMNS = [*[kind.name for kind in KINDS], STALE]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One case in an arena, with what it comes to without a fault."""
+
+    arena: Arena
+    case: Case
+    expected: Outcome
+    requests: list[str]
+
+    @classmethod
+    async def prepare(cls, arena: Arena, case: Case) -> "Bench":
+        """Make the call without a fault."""
+        await arena.reset(WORLD)
+        expected = await arena.call(case)
+        if expected.error is not None:
+            raise expected.error
+        return cls(arena, case, expected, [seen.operation for seen in arena.proxy.requests])
+
+    async def trials(self, kinds: Iterable[str], *, whole: bool) -> AsyncIterator[Trial]:
+        """Try kinds of faults: in the whole matrix at each request, once and twice, and at all; else at the last."""
+        for kind in [kind for kind in KINDS if kind.name in kinds]:
+            for times, skip in self._plan(kind, whole=whole):
+                await self.arena.reset(WORLD)
+                kind.script(self.arena.proxy, times, skip)
+                outcome = await self.arena.call(self.case, hasty=kind.hasty)
+                if self._struck():
+                    yield await self._judged(kind.name, outcome)
+        if STALE in kinds and "Query" in self.requests:
+            outcome = await self._call_on_stale_indexes()
+            if self._struck():
+                yield await self._judged(STALE, outcome)
+
+    def _plan(self, kind: Kind, *, whole: bool) -> list[tuple[int | None, int]]:
+        """Return how many times to strike, and after how many of the requests that can meet the fault."""
+        if kind.steady:
+            return [(1, 0)]
+        places = self._places([name for name in self.requests if kind.among is None or name in kind.among])
+        if not whole:
+            return [(1, skip) for skip in places[-1:]]
+        return [*[(times, skip) for skip in places for times in (1, 2)], *[(None, 0) for _ in places[:1]]]
+
+    def _places(self, requests: list[str]) -> list[int]:
+        """Return which requests to strike: all, but of reads in a row in a long call only the first."""
+        return [
+            place
+            for place, name in enumerate(requests)
+            if len(requests) <= _LONG or name in _WRITES or place == 0 or name != requests[place - 1]
+        ]
+
+    def _struck(self) -> bool:
+        return any(seen.fault is not None for seen in self.arena.proxy.requests)
+
+    async def _call_on_stale_indexes(self) -> Outcome:
+        """Have the indexes stand still since nothing was stored."""
+        await self.arena.reset(NOTHING)
+        for schema in (USERS, ACLS):
+            self.arena.proxy.stale_index(self.arena.direct.config.table_name(schema.name))
+        await self.arena.stores.patient.users.get("nobody")  # copied now
+        await self.arena.write(WORLD)
+        return await self.arena.call(self.case)
+
+    async def _judged(self, kind: str, outcome: Outcome) -> Trial:
+        self.arena.proxy.clear()
+        why = await self._wrong(kind, outcome)
+        verdict = WRONG if why is not None else RIGHT if outcome.error is None else TYPED
+        return Trial(
+            case=str(self.case),
+            client=self.case.client,
+            kind=kind,
+            verdict=verdict,
+            why=f"{self.arena.engine}: {why}" if why else "",
+        )
+
+    async def _wrong(self, kind: str, outcome: Outcome) -> str | None:
+        """Return what is wrong with an outcome, or None."""
+        if outcome.error is None:
+            return await self._wrong_result(kind, outcome) or self._wrong_items(outcome)
+        if not self._is_typed(outcome.error):
+            return f"{type(outcome.error).__name__}: {outcome.error}"
+        return self._wrong_items(outcome) or await self._wrong_when_repeated()
+
+    async def _wrong_result(self, kind: str, outcome: Outcome) -> str | None:
+        if outcome.result == self.expected.result:
+            return None
+        if kind == STALE and self.case in READS:
+            await self.arena.reset(NOTHING)
+            if outcome.result == (await self.arena.call(self.case)).result:
+                return None  # an index may not know yet
+        return f"returned {outcome.result} instead of {self.expected.result}"
+
+    def _is_typed(self, error: Exception) -> bool:
+        if not self.case.client:
+            return isinstance(error, UnavailableError | RequestFailedError | WriteOutcomeUnknownError)
+        # There is nobody else: a condition that fails says something false.
+        return isinstance(error, BotoCoreError | ClientError) and _CONDITION_FAILED not in str(error)
+
+    def _wrong_items(self, outcome: Outcome) -> str | None:
+        """Compare what is stored with what may be: as before the call, as after it, or for a saga in between."""
+        before, after = comparable(WORLD), self.expected.state
+        if not self.case.saga:
+            allowed = [after]
+            if outcome.error is not None:
+                knows = isinstance(outcome.error, UnavailableError | RequestFailedError)
+                allowed = [before] if knows else [before, after]
+            if outcome.state not in allowed:
+                return f"{type(outcome.error).__name__}, and stored is {outcome.state}"
+        elif outcome.error is None and outcome.state != after:
+            return f"stored is {outcome.state}"
+        known = {*violations_among(WORLD), *violations_among(self.expected.stored)}
+        return "; ".join(set(violations_among(outcome.stored)) - known) or None
+
+    async def _wrong_when_repeated(self) -> str | None:
+        """Call again: whatever had become of the first call, what is stored is as if there had been no fault."""
+        if not self.case.repeatable:
+            return None
+        again = await self.arena.call(self.case)
+        return None if again.state == self.expected.state else f"after another call, stored is {again.state}"
+
+
+async def play(engine: str, url: str, plan: Mapping[Case, Collection[str]], *, whole: bool) -> list[Trial]:
+    """Return what calls came to on an engine, each under its kinds of faults."""
+    async with arena(engine, url) as here:
+        benches = [(await Bench.prepare(here, case), kinds) for case, kinds in plan.items()]
+        return [trial for bench, kinds in benches async for trial in bench.trials(kinds, whole=whole)]
+
+
+def play_whole(name: str) -> list[Trial]:
+    """Play the whole matrix on one engine; with aiobotocore's client only where transactions have tokens, as on AWS."""
+    (engine,) = [engine for engine in engines() if engine.name == name]
+    clients = CLIENTS if name == "dynamodb-local" else []
+    with engine.start() as url:
+        return asyncio.run(play(name, url or "", dict.fromkeys([*WRITES, *READS, *clients], COLUMNS), whole=True))
+
+
+def main() -> int:
+    """Play on every engine at once, print the table and put it into the document; fail if anything was wrong."""
+    if missing := [engine.missing for engine in engines() if engine.missing]:
+        raise SystemExit(missing[0])
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+        trials = [trial for part in processes.map(play_whole, map(str, engines())) for trial in part]
+    text = rendered(trials, COLUMNS)
+    print(text)  # noqa: T201 - a command prints
+    update_document(DOCUMENT, text)
+    wrong = [trial for trial in trials if trial.verdict == WRONG and not trial.client]
+    for trial in wrong:
+        print(f"{trial.case}, {trial.kind}: {trial.why}", file=sys.stderr)  # noqa: T201 - a command prints
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,284 @@
+"""What people log in with: several identities of one user, and one user per identity."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aioboto3
+import pytest
+
+from tests.engines import throw_away_store
+from tests.integration.samples import a_user, an_item, eventually, fresh, indexed, put, stored
+from wikibot_store import (
+    AlreadyExistsError,
+    CorruptItemError,
+    InvalidKeyError,
+    LastIdentityError,
+    NotFoundError,
+    User,
+    WikibotStore,
+)
+from wikibot_store.provision import create_tables
+from wikibot_store.schema import OAUTH_INDEX
+
+MOST = 20
+
+
+@pytest.fixture(scope="module")
+async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+    """Give a store with tables of its own: in a transaction moto copies a table once per action, with all its items."""
+    async with throw_away_store(endpoint, session) as store:
+        await create_tables(store, environment="test")
+        yield store
+
+
+def first_of(user: User) -> tuple[str, str]:
+    """Return the identity that a user's item names."""
+    return user.oauth_provider, user.oauth_provider_sub
+
+
+async def holder_of(store: WikibotStore, identity: tuple[str, str]) -> str | None:
+    """Return the id of the user that a claim is stored for."""
+    claim = await stored(store, "users", id=f"claim#oauth#{identity[0]}#{identity[1]}")
+    return None if claim is None else str(claim["user_id"]["S"])
+
+
+async def test_every_identity_finds_the_user(store: WikibotStore) -> None:
+    """A linked identity logs in as the first one does: no second user is made."""
+    user, second, third = await a_user(store), (fresh(), fresh()), (fresh(), fresh())
+
+    await store.users.link_identity(user.id, *second)
+    linked = await store.users.link_identity(user.id, *third)
+
+    assert linked.version == user.version + 2
+    assert await store.users.get(user.id, consistent=True) == linked
+    assert await store.users.get_identities(user.id) == [first_of(user), second, third]
+    for identity in (first_of(user), second, third):
+        assert await store.users.get_by_oauth(*identity, consistent=True) == linked
+        await eventually(lambda identity=identity: store.users.get_by_oauth(*identity), linked)  # type: ignore[misc]
+        assert await store.users.get_or_create_by_oauth(*identity) == (linked, False)
+
+
+async def test_linking_again_writes_nothing(store: WikibotStore, sent: list[str]) -> None:
+    """An identity that the user has already, first or linked, stays as it is."""
+    user, second = await a_user(store), (fresh(), fresh())
+    linked = await store.users.link_identity(user.id, *second)
+    sent.clear()
+
+    assert await store.users.link_identity(user.id, *second) == linked
+    assert await store.users.link_identity(user.id, *first_of(user)) == linked
+    assert sent == ["GetItem (consistent)"] * 2
+
+
+@pytest.mark.parametrize("linked", [False, True])
+async def test_somebody_elses_identity_is_refused(store: WikibotStore, linked: bool) -> None:  # noqa: FBT001 - a parameter
+    """An identity of another user, first or linked, cannot be linked, and nothing changes."""
+    user, other = await a_user(store), await a_user(store)
+    identity = first_of(other)
+    if linked:
+        identity = (fresh(), fresh())
+        await store.users.link_identity(other.id, *identity)
+
+    with pytest.raises(AlreadyExistsError) as refusal:
+        await store.users.link_identity(user.id, *identity)
+
+    assert refusal.value.field == "oauth"
+    assert await store.users.get(user.id, consistent=True) == user
+    assert await holder_of(store, identity) == other.id
+
+
+async def test_of_32_users_one_gets_an_identity(store: WikibotStore) -> None:
+    """An identity that 16 users link and 16 people log in with for the first time, all at once, belongs to one."""
+    identity = (fresh(), fresh())
+    users = [await a_user(store) for _ in range(16)]
+
+    results = await asyncio.gather(
+        *[store.users.link_identity(user.id, *identity) for user in users],
+        *[store.users.get_or_create_by_oauth(*identity) for _ in range(16)],
+        return_exceptions=True,
+    )
+
+    holder = await holder_of(store, identity)
+    linked = [user.id for user, result in zip(users, results[:16], strict=True) if isinstance(result, User)]
+    logins = [result for result in results[16:] if isinstance(result, tuple)]
+    created = [user.id for user, is_new in logins if is_new]
+    assert linked + created == [holder]
+    assert {user.id for user, _ in logins} == {holder}
+    assert len(logins) == 16
+    assert {type(result) for result in results[:16]} <= {User, AlreadyExistsError}
+
+
+async def test_unlinked_identity_is_free(store: WikibotStore) -> None:
+    """An identity that a user gave up can be somebody else's at once; the user keeps the others."""
+    user, second = await a_user(store), (fresh(), fresh())
+    await store.users.link_identity(user.id, *second)
+
+    unlinked = await store.users.unlink_identity(user.id, *second)
+
+    assert unlinked.version == 3
+    assert await store.users.get(user.id, consistent=True) == unlinked
+    assert await store.users.get_identities(user.id) == [first_of(user)]
+    item = await stored(store, "users", id=user.id)
+    assert item is not None
+    assert "identities" not in item
+    other, created = await store.users.get_or_create_by_oauth(*second)
+    assert (created, other.id != user.id) == (True, True)
+
+
+async def test_next_identity_takes_the_first_ones_place(store: WikibotStore) -> None:
+    """Without its first identity a user is found in the index by the next one, and not by the old one."""
+    user, second, third = await a_user(store), (fresh(), fresh()), (fresh(), fresh())
+    for identity in (second, third):
+        await store.users.link_identity(user.id, *identity)
+
+    unlinked = await store.users.unlink_identity(user.id, *first_of(user))
+
+    assert first_of(unlinked) == second
+    assert await store.users.get(user.id, consistent=True) == unlinked
+    assert await store.users.get_identities(user.id) == [second, third]
+    item = await stored(store, "users", id=user.id)
+    await eventually(lambda: indexed(store, "users", OAUTH_INDEX, oauth_provider=second[0]), [item])
+    await eventually(lambda: indexed(store, "users", OAUTH_INDEX, oauth_provider=user.oauth_provider), [])
+    assert await store.users.get_by_oauth(*first_of(user), consistent=True) is None
+
+
+async def test_unlinking_what_is_not_linked_writes_nothing(store: WikibotStore, sent: list[str]) -> None:
+    """An identity that the user does not have is no error, whoever's it is."""
+    user, other = await a_user(store), await a_user(store)
+    sent.clear()
+
+    assert await store.users.unlink_identity(user.id, fresh(), fresh()) == user
+    assert await store.users.unlink_identity(user.id, *first_of(other)) == user
+    assert sent == ["GetItem (consistent)"] * 2
+    assert await holder_of(store, first_of(other)) == other.id
+
+
+async def test_last_identity_stays(store: WikibotStore) -> None:
+    """A user cannot give up the only identity."""
+    user = await a_user(store)
+
+    with pytest.raises(LastIdentityError):
+        await store.users.unlink_identity(user.id, *first_of(user))
+
+    assert await store.users.get_by_oauth(*first_of(user), consistent=True) == user
+
+
+async def test_of_parallel_unlinks_one_identity_is_left(store: WikibotStore) -> None:
+    """All identities unlinked at once: one stays, and its claim with it."""
+    user, others = await a_user(store), [(fresh(), fresh()) for _ in range(4)]
+    for identity in others:
+        await store.users.link_identity(user.id, *identity)
+    identities = [first_of(user), *others]
+
+    results = await asyncio.gather(
+        *[store.users.unlink_identity(user.id, *identity) for identity in identities], return_exceptions=True
+    )
+
+    assert sorted(type(result).__name__ for result in results) == ["LastIdentityError"] + ["User"] * 4
+    (left,) = await store.users.get_identities(user.id)
+    assert [await holder_of(store, identity) for identity in identities if identity != left] == [None] * 4
+    assert await holder_of(store, left) == user.id
+
+
+async def test_no_more_than_20_identities(store: WikibotStore) -> None:
+    """Of 22 identities linked at once 19 join the first one; the rest are refused, and free for others."""
+    user, identities = await a_user(store), [(fresh(), fresh()) for _ in range(22)]
+
+    results = await asyncio.gather(
+        *[store.users.link_identity(user.id, *identity) for identity in identities], return_exceptions=True
+    )
+
+    assert sum(isinstance(result, User) for result in results) == MOST - 1
+    refusals = [result for result in results if not isinstance(result, User)]
+    assert {type(refusal) for refusal in refusals} == {ValueError}
+    assert all("at most 20 identities" in str(refusal) for refusal in refusals)
+    held = await store.users.get_identities(user.id)
+    assert len(held) == MOST
+    claimed = [identity for identity in identities if await holder_of(store, identity) == user.id]
+    assert set(claimed) == set(held) - {first_of(user)}
+
+
+async def test_changes_of_one_user_at_once_all_apply(store: WikibotStore) -> None:
+    """A new name, a new identity, one that goes and an update, all at once: none is lost."""
+    user, old, new = await a_user(store, username=fresh()), (fresh(), fresh()), (fresh(), fresh())
+    await store.users.link_identity(user.id, *old)
+    name = fresh()
+
+    await asyncio.gather(
+        store.users.set_username(user.id, name),
+        store.users.link_identity(user.id, *new),
+        store.users.unlink_identity(user.id, *old),
+        store.users.update(user.id, email="ada@example.org"),
+        store.users.record_login(user.id),
+    )
+
+    changed = await store.users.require(user.id, consistent=True)
+    assert (changed.username, changed.email, changed.version) == (name, "ada@example.org", 6)
+    assert changed.last_login_at is not None
+    assert await store.users.get_identities(user.id) == [first_of(user), new]
+    assert (await holder_of(store, new), await holder_of(store, old)) == (user.id, None)
+
+
+async def test_user_must_exist(store: WikibotStore) -> None:
+    """Nobody has no identities, and gets none."""
+    for attempt in (
+        store.users.link_identity(fresh(), fresh(), fresh()),
+        store.users.unlink_identity(fresh(), fresh(), fresh()),
+        store.users.get_identities(fresh()),
+    ):
+        with pytest.raises(NotFoundError):
+            await attempt
+
+
+async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:
+    """What cannot be an id, a provider or a subject is refused before any request."""
+    users = unreachable_store.users
+    for change in (users.link_identity, users.unlink_identity):
+        for arguments in (("a b", "github", "1"), ("ada", "git#hub", "1"), ("ada", "github", "")):
+            with pytest.raises(InvalidKeyError):
+                await change(*arguments)
+    with pytest.raises(InvalidKeyError, match="user_id"):
+        await users.get_identities("")
+
+
+@pytest.mark.parametrize(
+    "identities", [{"S": "github"}, {"S": "a#b#c"}, {"N": "1"}], ids=["one word", "three", "number"]
+)
+async def test_corrupt_identities_are_named(store: WikibotStore, identities: dict[str, str]) -> None:
+    """Identities that do not read as such are an error that names the user, and are not overwritten."""
+    user = await a_user(store)
+    item = await stored(store, "users", id=user.id)
+    assert item is not None
+    await put(store, "users", item | {"identities": identities})
+
+    for attempt in (store.users.get_identities(user.id), store.users.link_identity(user.id, fresh(), fresh())):
+        with pytest.raises(CorruptItemError, match="`identities` is no list of provider#sub") as error:
+            await attempt
+        assert error.value.key == {"id": user.id}
+
+
+async def test_a_claim_of_somebody_else_can_be_let_go(store: WikibotStore) -> None:
+    """Where a restore has left a name or an identity to two users, one can give it up, and the other's claim stays."""
+    user, other, second = await a_user(store, username=fresh()), await a_user(store), (fresh(), fresh())
+    await store.users.link_identity(user.id, *second)
+    name_claim = f"claim#username#{user.username}"
+    for claim in (name_claim, f"claim#oauth#{second[0]}#{second[1]}"):
+        await put(store, "users", an_item(id=claim, user_id=other.id))
+
+    unlinked = await store.users.unlink_identity(user.id, *second)
+    renamed = await store.users.set_username(user.id, None)
+
+    assert await store.users.get(user.id, consistent=True) == renamed
+    assert (unlinked.version, renamed.version) == (3, 4)
+    assert await holder_of(store, second) == other.id
+    assert await stored(store, "users", id=name_claim) == an_item(id=name_claim, user_id=other.id)
+
+
+async def test_a_claim_of_nobody_refuses_a_login(store: WikibotStore) -> None:
+    """A claim whose user does not exist stands in the way of a login, which ends and says so."""
+    provider, sub = fresh(), fresh()
+    await put(store, "users", an_item(id=f"claim#oauth#{provider}#{sub}", user_id=fresh()))
+
+    with pytest.raises(AlreadyExistsError) as refusal:
+        await store.users.get_or_create_by_oauth(provider, sub)
+
+    assert refusal.value.field == "oauth"

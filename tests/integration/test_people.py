@@ -1,0 +1,389 @@
+"""Users are deleted with all that they own and claim, whatever else happens meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import count
+from typing import Literal
+
+import aioboto3
+import pytest
+
+from tests.engines import throw_away_store
+from tests.integration.samples import a_user, a_wiki, an_item, collect, fresh, put, stored
+from tests.integration.stops import is_stopped
+from wikibot_store import (
+    InvalidKeyError,
+    NotActiveError,
+    NotFoundError,
+    User,
+    UserOwnsWikisError,
+    UserStatus,
+    Wiki,
+    WikibotStore,
+    WikiStatus,
+)
+from wikibot_store.provision import create_tables
+
+ROUNDS = 2
+
+
+@pytest.fixture(scope="module")
+async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+    """Give a store with tables of its own: in a transaction moto copies a table once per action, with all its items."""
+    async with throw_away_store(endpoint, session) as store:
+        await create_tables(store, environment="test")
+        yield store
+
+
+async def create(store: WikibotStore, owner: User, slug: str | None = None) -> Wiki:
+    """Create a counted wiki with a grant."""
+    wiki = await store.create_wiki(owner.id, slug or fresh(), display_name="A wiki", repo_path="/srv/a")
+    await store.grant(owner.id, wiki.wiki_slug, fresh(), "viewer", granted_by=owner.id)
+    return wiki
+
+
+async def a_person(store: WikibotStore) -> tuple[User, list[str]]:
+    """Create a user with a username and two identities; return it with the ids of its claims."""
+    user = await a_user(store, username=fresh())
+    provider, sub = fresh(), fresh()
+    await store.users.link_identity(user.id, provider, sub)
+    identities = [(user.oauth_provider, user.oauth_provider_sub), (provider, sub)]
+    return user, [f"claim#username#{user.username}", *(f"claim#oauth#{p}#{s}" for p, s in identities)]
+
+
+async def left_of(store: WikibotStore, user: User, claims: list[str]) -> list[str]:
+    """Return the ids of what is left of a user in the users table."""
+    items = [await stored(store, "users", id=key) for key in [user.id, *claims]]
+    return [item["id"]["S"] for item in items if item is not None]
+
+
+async def wikis_of(store: WikibotStore, owner_id: str) -> list[str]:
+    """Return the slugs of all items that an owner has in the wikis table, live or not."""
+    reply = await (await store.client()).query(
+        TableName=store.config.wikis_table,
+        KeyConditionExpression="owner_id = :owner",
+        ExpressionAttributeValues={":owner": {"S": owner_id}},
+        ConsistentRead=True,
+    )
+    return [item["wiki_slug"]["S"] for item in reply["Items"]]
+
+
+async def count_of(store: WikibotStore, user: User) -> int:
+    """Return how many wikis a user is counted to have."""
+    return (await store.users.require(user.id, consistent=True)).wiki_count
+
+
+@pytest.mark.parametrize("wikis", ["refuse", "delete"])
+async def test_delete_frees_all_claims(store: WikibotStore, wikis: Literal["refuse", "delete"]) -> None:
+    """After a delete the user is gone, and username and identities can be somebody else's at once."""
+    user, claims = await a_person(store)
+
+    await store.delete_user(user.id, wikis=wikis)
+
+    assert await left_of(store, user, claims) == []
+    _, created = await store.users.get_or_create_by_oauth(
+        user.oauth_provider, user.oauth_provider_sub, username=user.username
+    )
+    assert created
+
+
+async def test_delete_is_refused_while_there_are_wikis(store: WikibotStore) -> None:
+    """A user with wikis stays as it is, and the error says how many there are."""
+    user, claims = await a_person(store)
+    for _ in range(2):
+        await create(store, user)
+    before = await stored(store, "users", id=user.id)
+
+    with pytest.raises(UserOwnsWikisError) as refusal:
+        await store.delete_user(user.id)
+
+    assert refusal.value.count == 2
+    assert await stored(store, "users", id=user.id) == before
+    assert len(await left_of(store, user, claims)) == 4
+
+
+async def test_uncounted_wikis_are_seen(store: WikibotStore) -> None:
+    """A wiki that the count does not know of is a wiki all the same."""
+    user = await a_user(store)
+    await a_wiki(store, user.id)
+
+    with pytest.raises(UserOwnsWikisError) as refusal:
+        await store.delete_user(user.id)
+
+    assert refusal.value.count == 1
+
+
+async def test_delete_takes_wikis_along(store: WikibotStore) -> None:
+    """With `wikis="delete"` no wiki and no grant in one is left."""
+    user, claims = await a_person(store)
+    wikis = [await create(store, user) for _ in range(3)]
+
+    await store.delete_user(user.id, wikis="delete")
+
+    assert await left_of(store, user, claims) == []
+    assert await wikis_of(store, user.id) == []
+    for wiki in wikis:
+        assert await collect(store.acls.iter_by_wiki(wiki.key.wiki_id)) == []
+
+
+async def test_delete_of_nobody_does_nothing(store: WikibotStore, sent: list[str]) -> None:
+    """There is nothing to do for a user that is not there."""
+    await store.delete_user(fresh())
+
+    assert sent == ["GetItem (consistent)"]
+
+
+async def test_suspended_users_can_be_deleted(store: WikibotStore) -> None:
+    """Suspension does not protect from being deleted."""
+    user, claims = await a_person(store)
+    await store.users.update(user.id, status="suspended")
+
+    await store.delete_user(user.id)
+
+    assert await left_of(store, user, claims) == []
+
+
+async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:
+    """A bad id and an unknown choice are refused before any request."""
+    with pytest.raises(InvalidKeyError, match="user_id"):
+        await unreachable_store.delete_user("a b")
+    with pytest.raises(ValueError, match="wikis must be one of refuse, delete"):
+        await unreachable_store.delete_user("ada", wikis="keep")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wikis", ["refuse", "delete"])
+async def test_marked_users_get_nothing_more(store: WikibotStore, wikis: Literal["refuse", "delete"]) -> None:
+    """From the mark on the user is `deleting`, says what is to become of the wikis, and neither gets nor opens any."""
+    user, other = await a_user(store), await a_user(store)
+    wiki = await create(store, other)
+    await store.grant(other.id, wiki.wiki_slug, user.id, "editor", granted_by=other.id)
+    before_the_end = {"refuse": 3, "delete": 2}[wikis]
+
+    assert await is_stopped(store, before_the_end, store.delete_user(user.id, wikis=wikis))
+
+    item = await stored(store, "users", id=user.id)
+    assert item is not None
+    assert (item["status"], item["deletion"]) == ({"S": "deleting"}, {"S": wikis})
+    assert (await store.authorize(user.id, other.id, wiki.wiki_slug)).role is None
+    with pytest.raises(NotActiveError):
+        await create(store, user)
+    with pytest.raises(NotActiveError):
+        await store.transfer_wiki(other.id, wiki.wiki_slug, user.id)
+
+
+@pytest.mark.parametrize("wikis", ["refuse", "delete"])
+async def test_delete_goes_on_after_a_stop(store: WikibotStore, wikis: Literal["refuse", "delete"]) -> None:
+    """Cut off behind any of its requests, a delete is completed by the next call."""
+    for requests in count(1):
+        user, claims = await a_person(store)
+        slugs = [(await create(store, user)).wiki_slug for _ in range(wikis == "delete")]
+
+        stopped = await is_stopped(store, requests, store.delete_user(user.id, wikis=wikis))
+        await store.delete_user(user.id, wikis=wikis)
+
+        assert await left_of(store, user, claims) == []
+        assert await wikis_of(store, user.id) == []
+        for slug in slugs:
+            assert await collect(store.acls.iter_by_wiki(f"{user.id}:{slug}")) == []
+        if not stopped:
+            assert requests > 5
+            return
+
+
+async def test_refusing_goes_before_an_unfinished_delete(store: WikibotStore) -> None:
+    """A call that is to refuse spares the wikis that an earlier one was to delete and has not reached."""
+    user = await a_user(store)
+    await create(store, user)
+    assert await is_stopped(store, 2, store.delete_user(user.id, wikis="delete"))
+
+    with pytest.raises(UserOwnsWikisError):
+        await store.delete_user(user.id)
+
+    assert len(await wikis_of(store, user.id)) == 1
+
+
+async def test_somebody_elses_claim_stays(store: WikibotStore) -> None:
+    """A claim that belongs to another user, as a restore may leave it, is not deleted and does not keep the user."""
+    user, claims = await a_person(store)
+    other = await a_user(store)
+    await put(store, "users", an_item(id=claims[0], user_id=other.id))
+
+    await store.delete_user(user.id)
+
+    assert await left_of(store, user, claims) == [claims[0]]
+
+
+async def test_deletes_at_once_delete_once(store: WikibotStore) -> None:
+    """Any number of deletes, of both kinds, end without an error and leave nothing."""
+    user, claims = await a_person(store)
+
+    choices: list[Literal["refuse", "delete"]] = ["refuse", "delete"]
+    await asyncio.gather(*[store.delete_user(user.id, wikis=wikis) for wikis in choices * 4])
+
+    assert await left_of(store, user, claims) == []
+
+
+async def test_delete_beside_changes_of_claims(store: WikibotStore) -> None:
+    """Names and identities that the user gets while it is deleted are free afterwards too."""
+    for _ in range(ROUNDS):
+        user, claims = await a_person(store)
+        names, provider, subs = [fresh(), fresh()], fresh(), [fresh(), fresh()]
+
+        results = await asyncio.gather(
+            *[store.users.set_username(user.id, name) for name in names],
+            *[store.users.link_identity(user.id, provider, sub) for sub in subs],
+            store.users.unlink_identity(user.id, user.oauth_provider, user.oauth_provider_sub),
+            store.delete_user(user.id),
+            return_exceptions=True,
+        )
+
+        assert {type(result) for result in results} <= {User, NotFoundError, type(None)}
+        asked = [f"claim#username#{name}" for name in names] + [f"claim#oauth#{provider}#{sub}" for sub in subs]
+        assert await left_of(store, user, claims + asked) == []
+
+
+async def test_delete_beside_logins(store: WikibotStore) -> None:
+    """A login while the user is deleted gets the old user or a new one, and one user has the identity afterwards."""
+    for _ in range(ROUNDS):
+        user = await a_user(store)
+        identity = user.oauth_provider, user.oauth_provider_sub
+
+        deleting = asyncio.create_task(store.delete_user(user.id))
+        logins = await asyncio.gather(*[store.users.get_or_create_by_oauth(*identity) for _ in range(6)])
+        await deleting
+
+        created = [found.id for found, is_new in logins if is_new]
+        assert {found.id for found, _ in logins} <= {user.id, *created}
+        holder = await store.users.get_by_oauth(*identity, consistent=True)
+        assert [holder.id] == created if holder is not None else created == []
+
+
+@pytest.mark.parametrize("wikis", ["refuse", "delete"])
+async def test_delete_beside_creates(store: WikibotStore, wikis: Literal["refuse", "delete"]) -> None:
+    """Wikis that are created meanwhile keep the user or go with it: none is left without its owner."""
+    for _ in range(ROUNDS):
+        user = await a_user(store)
+
+        deleted, *created = await asyncio.gather(
+            store.delete_user(user.id, wikis=wikis), *[create(store, user) for _ in range(6)], return_exceptions=True
+        )
+
+        assert {type(result) for result in created} <= {Wiki, NotActiveError, NotFoundError}
+        if wikis == "refuse" and isinstance(deleted, UserOwnsWikisError):
+            assert await count_of(store, user) == len(await wikis_of(store, user.id)) > 0
+        else:
+            assert deleted is None
+            assert (await stored(store, "users", id=user.id), await wikis_of(store, user.id)) == (None, [])
+
+
+async def test_delete_beside_transfers_to_the_user(store: WikibotStore) -> None:
+    """A wiki that is given to a user who is being deleted stays where it was or goes with the user."""
+    for _ in range(ROUNDS):
+        giver, user = await a_user(store), await a_user(store)
+        wiki = await create(store, giver)
+
+        _, transferred = await asyncio.gather(
+            store.delete_user(user.id, wikis="delete"),
+            store.transfer_wiki(giver.id, wiki.wiki_slug, user.id),
+            return_exceptions=True,
+        )
+
+        assert isinstance(transferred, (Wiki, NotActiveError, NotFoundError))
+        assert (await stored(store, "users", id=user.id), await wikis_of(store, user.id)) == (None, [])
+        assert await count_of(store, giver) == len(await wikis_of(store, giver.id))
+
+
+async def test_delete_beside_transfers_from_the_user(store: WikibotStore) -> None:
+    """A wiki that a user gives away while being deleted has arrived whole, or is gone."""
+    for _ in range(ROUNDS):
+        user, receiver = await a_user(store), await a_user(store)
+        wiki = await create(store, user)
+
+        _, transferred = await asyncio.gather(
+            store.delete_user(user.id, wikis="delete"),
+            store.transfer_wiki(user.id, wiki.wiki_slug, receiver.id),
+            return_exceptions=True,
+        )
+
+        assert isinstance(transferred, (Wiki, NotActiveError, NotFoundError))
+        assert (await stored(store, "users", id=user.id), await wikis_of(store, user.id)) == (None, [])
+        arrived = [wiki.status async for wiki in store.wikis.iter_by_owner(receiver.id)]
+        assert arrived in ([], [WikiStatus.ACTIVE])
+        assert await count_of(store, receiver) == len(arrived)
+
+
+async def test_delete_beside_renames(store: WikibotStore) -> None:
+    """A wiki is deleted with its owner under whatever name it has by then."""
+    for _ in range(ROUNDS):
+        user = await a_user(store)
+        slugs = [(await create(store, user)).wiki_slug for _ in range(2)]
+
+        await asyncio.gather(
+            store.delete_user(user.id, wikis="delete"),
+            *[store.rename_wiki(user.id, slug, f"{prefix}-{slug}") for slug, prefix in zip(slugs, "0z", strict=True)],
+            return_exceptions=True,
+        )
+
+        assert (await stored(store, "users", id=user.id), await wikis_of(store, user.id)) == (None, [])
+
+
+async def test_delete_of_an_owner_whose_wiki_is_renamed(store: WikibotStore) -> None:
+    """A rename that was cut off anywhere is deleted with its owner, at both ends; it counts as one wiki."""
+    for requests in count(1):
+        user = await a_user(store)
+        wiki = await create(store, user)
+
+        stopped = await is_stopped(store, requests, store.rename_wiki(user.id, wiki.wiki_slug, "renamed"))
+        with pytest.raises(UserOwnsWikisError) as refusal:
+            await store.delete_user(user.id)
+        await store.delete_user(user.id, wikis="delete")
+
+        assert refusal.value.count == 1
+        assert await wikis_of(store, user.id) == []
+        if not stopped:
+            return
+
+
+async def test_delete_of_an_owner_whose_wiki_leaves(store: WikibotStore) -> None:
+    """A transfer that was cut off ends with its giver: the wiki has arrived by then, or is gone at both ends."""
+    for requests in count(1):
+        user, receiver = await a_user(store), await a_user(store)
+        wiki = await create(store, user)
+
+        stopped = await is_stopped(store, requests, store.transfer_wiki(user.id, wiki.wiki_slug, receiver.id))
+        await store.delete_user(user.id, wikis="delete")
+
+        assert (await stored(store, "users", id=user.id), await wikis_of(store, user.id)) == (None, [])
+        assert await count_of(store, receiver) == len(await wikis_of(store, receiver.id))
+        if not stopped:
+            assert len(await wikis_of(store, receiver.id)) == 1
+            return
+
+
+async def test_delete_of_a_receiver(store: WikibotStore) -> None:
+    """A wiki that is on its way to a user who is deleted stays with the giver, or is gone if it had arrived."""
+    for requests in count(1):
+        giver, user = await a_user(store), await a_user(store)
+        wiki = await create(store, giver)
+
+        stopped = await is_stopped(store, requests, store.transfer_wiki(giver.id, wiki.wiki_slug, user.id))
+        await store.delete_user(user.id, wikis="delete")
+
+        assert (await stored(store, "users", id=user.id), await wikis_of(store, user.id)) == (None, [])
+        found = await store.wikis.get(giver.id, wiki.wiki_slug, consistent=True)
+        assert found is None or found.status in {WikiStatus.ACTIVE, WikiStatus.DELETING}
+        assert await count_of(store, giver) == len(await wikis_of(store, giver.id))
+        if not stopped:
+            assert found is None
+            return
+
+
+async def test_an_active_user_again_is_marked_again(store: WikibotStore) -> None:
+    """A user whose status was set back is deleted by the next call all the same."""
+    user, claims = await a_person(store)
+    assert await is_stopped(store, 3, store.delete_user(user.id))
+    await store.users.update(user.id, status=UserStatus.ACTIVE)
+
+    await store.delete_user(user.id)
+
+    assert await left_of(store, user, claims) == []

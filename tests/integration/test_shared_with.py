@@ -1,0 +1,117 @@
+"""The wikis that are shared with a user."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.integration.samples import a_wiki, an_acl_item, eventually, fresh, put
+from wikibot_store import IndexNotConfiguredError, InvalidKeyError, Page, StoreConfig, Wiki, WikibotStore
+from wikibot_store.local import local_session
+
+
+async def share(store: WikibotStore, grantee: str, number: int) -> list[Wiki]:
+    """Create wikis that are shared with somebody."""
+    wikis = [await a_wiki(store) for _ in range(number)]
+    for wiki in wikis:
+        await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "editor", granted_by=wiki.owner_id)
+    return sorted(wikis, key=lambda wiki: wiki.key.wiki_id)
+
+
+async def shown(store: WikibotStore, grantee: str) -> list[tuple[str, Wiki | None]]:
+    """Return what a user is shown, as wiki id and wiki."""
+    return [(acl.wiki_id, wiki) for acl, wiki in await store.list_shared_with(grantee)]
+
+
+async def test_grants_come_with_their_wikis(store: WikibotStore) -> None:
+    """Each grant that the user has comes with its wiki, in the order of wiki ids."""
+    grantee = fresh()
+    wikis = await share(store, grantee, 3)
+
+    await eventually(lambda: shown(store, grantee), [(wiki.key.wiki_id, wiki) for wiki in wikis])
+
+
+async def test_wikis_that_are_not_opened_are_absent(store: WikibotStore) -> None:
+    """A wiki that has gone, is another incarnation or is being deleted is None: its grant opens nothing."""
+    grantee = fresh()
+    gone, another, dying = fresh(), await a_wiki(store), await a_wiki(store)
+    await (await store.client()).update_item(
+        TableName=store.config.wikis_table,
+        Key={"owner_id": {"S": dying.owner_id}, "wiki_slug": {"S": dying.wiki_slug}},
+        UpdateExpression="SET #s = :deleting",
+        ExpressionAttributeNames={"#s": "status"},
+        ExpressionAttributeValues={":deleting": {"S": "deleting"}},
+    )
+    grants = {f"{gone}:gone": fresh(), another.key.wiki_id: fresh(), dying.key.wiki_id: dying.uid}
+    for wiki_id, uid in grants.items():
+        await put(store, "acls", an_acl_item(wiki_id=wiki_id, grantee_id=grantee, wiki_uid=uid))
+
+    await eventually(lambda: shown(store, grantee), [(wiki_id, None) for wiki_id in sorted(grants)])
+
+
+async def test_a_wiki_that_moves_is_live(store: WikibotStore) -> None:
+    """A wiki that is moving is shown under its old key; a grant that names no incarnation opens it."""
+    grantee, wiki = fresh(), await a_wiki(store)
+    await (await store.client()).update_item(
+        TableName=store.config.wikis_table,
+        Key={"owner_id": {"S": wiki.owner_id}, "wiki_slug": {"S": wiki.wiki_slug}},
+        UpdateExpression="SET #s = :moving",
+        ExpressionAttributeNames={"#s": "status"},
+        ExpressionAttributeValues={":moving": {"S": "moving"}},
+    )
+    await put(store, "acls", an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=grantee))
+    moving = await store.wikis.require(wiki.owner_id, wiki.wiki_slug, consistent=True)
+
+    await eventually(lambda: shown(store, grantee), [(wiki.key.wiki_id, moving)])
+
+
+async def test_expired_grants_are_left_out(store: WikibotStore) -> None:
+    """A grant that has run out is not shown, whether or not TTL has removed it."""
+    grantee, wiki = fresh(), await a_wiki(store)
+    past = datetime.now(UTC) - timedelta(hours=1)
+    await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id, expires_at=past)
+    (kept,) = await share(store, grantee, 1)
+
+    await eventually(lambda: shown(store, grantee), [(kept.key.wiki_id, kept)])
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(2, [2, 2, 1]), (5, [5]), (6, [5])])
+async def test_pages_are_exact(store: WikibotStore, limit: int, sizes: list[int]) -> None:
+    """Pages hold `limit` wikis unless the listing ends, join up to the whole, and the last has no cursor."""
+    grantee = fresh()
+    wikis = await share(store, grantee, 5)
+    await eventually(lambda: shown(store, grantee), [(wiki.key.wiki_id, wiki) for wiki in wikis])
+
+    pages: list[Page[tuple[object, Wiki | None]]] = []
+    cursor = None
+    for _ in sizes:
+        page = await store.list_shared_with(grantee, limit=limit, cursor=cursor)
+        pages.append(Page([*page], page.cursor))
+        cursor = page.cursor
+
+    assert [len(page) for page in pages] == sizes
+    assert [wiki for page in pages for _, wiki in page] == wikis
+    assert [page.cursor is None for page in pages] == [*[False] * (len(sizes) - 1), True]
+
+
+async def test_nothing_is_one_request(store: WikibotStore, sent: list[str]) -> None:
+    """For somebody whom nothing is shared with, one Query says so."""
+    assert await shown(store, fresh()) == []
+    assert sent == ["Query (by-grantee)"]
+
+
+async def test_index_must_be_configured() -> None:
+    """Without the opt-in index nothing is sent, least of all a Scan."""
+    config = StoreConfig(endpoint_url="http://127.0.0.1:1", max_attempts=1)
+    async with WikibotStore.open(config, session=local_session()) as store:
+        with pytest.raises(IndexNotConfiguredError) as refusal:
+            await store.list_shared_with("ada")
+
+    assert refusal.value.index == "by-grantee"
+
+
+async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:
+    """A bad id and a bad limit are refused before any request."""
+    with pytest.raises(InvalidKeyError, match="grantee_id"):
+        await unreachable_store.list_shared_with("a b")
+    with pytest.raises(ValueError, match="limit"):
+        await unreachable_store.list_shared_with("ada", limit=0)

@@ -1,0 +1,66 @@
+"""What the wheel and the sdist hold."""
+
+import tarfile
+import zipfile
+from importlib.metadata import PathDistribution
+from pathlib import Path
+
+from tests.testing.packages import CHECKOUT
+
+
+def sources(folder: str) -> set[str]:
+    """Return the files below a folder of the checkout, as packages name them."""
+    return {
+        path.relative_to(CHECKOUT).as_posix()
+        for path in (CHECKOUT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_the_wheel_holds_the_library_and_its_plugin(wheel: Path) -> None:
+    """Every file of the library, the marker of its types and the licence are there, and nothing else."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+
+    about = {name for name in names if ".dist-info/" in name}
+    assert names - about == sources("wikibot_store") | {"pytest_wikibot_store.py"}
+    assert "wikibot_store/py.typed" in names
+    assert {name.partition(".dist-info/")[2] for name in about} == {
+        "METADATA",
+        "RECORD",
+        "WHEEL",
+        "entry_points.txt",
+        "licenses/LICENSE",
+    }
+
+
+def test_the_wheel_says_what_it_offers(wheel: Path, tmp_path: Path) -> None:
+    """The plugin is there for pytest, the command for a shell, the extras for pip, the version as in the name."""
+    zipfile.ZipFile(wheel).extractall(tmp_path)  # noqa: S202 - our own archive
+    (about,) = tmp_path.glob("*.dist-info")
+    distribution = PathDistribution(about)
+
+    assert {(point.group, point.name, point.value) for point in distribution.entry_points} == {
+        ("console_scripts", "wikibot-store", "wikibot_store.cli:main"),
+        ("pytest11", "wikibot_store", "pytest_wikibot_store"),
+    }
+    assert {"cli", "local", "testing"} <= set(distribution.metadata.get_all("Provides-Extra") or ())
+    assert wheel.name == f"wikibot_store-{distribution.version}-py3-none-any.whl"
+
+
+def test_the_sdist_holds_what_its_tests_need(sdist: Path) -> None:
+    """The library can be built, checked and tested from the sdist alone."""
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+
+    needed = {"CHANGELOG.md", "LICENSE", "Makefile", "README.md", "constraints.txt", "pyproject.toml"}
+    assert needed | {"docker-compose.yml", "pytest_wikibot_store.py", "PKG-INFO"} <= names
+    for folder in ("wikibot_store", "tests", "benchmarks", "docs", "examples", "infra", "scripts"):
+        assert sources(folder) <= names
+
+
+def test_the_sdist_holds_nothing_else(sdist: Path) -> None:
+    """No cache, no environment and no settings of one machine are released."""
+    with tarfile.open(sdist) as archive:
+        hidden = {part for name in archive.getnames() for part in name.split("/") if part.startswith(".")}
+
+    assert hidden == {".gitignore"}

@@ -1,0 +1,39 @@
+"""The tables of a test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from wikibot_store import StoreConfig, WikibotStore
+from wikibot_store.local import local_engine, local_session
+from wikibot_store.testing._tables import create_bare_tables
+from wikibot_store.verify import verify_tables
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """Run an engine."""
+    with local_engine() as url:
+        yield url
+
+
+@pytest.mark.parametrize("grantee_index", [True, False])
+async def test_keys_and_indexes_are_those_of_the_schema(endpoint: str, *, grantee_index: bool) -> None:
+    """What differs from tables that are in use is what no test can tell."""
+    names = {f"{table}_table": f"{table}-{grantee_index}" for table in ("users", "wikis", "acls")}
+    config = StoreConfig(endpoint_url=endpoint, grantee_index=grantee_index, **names)  # type: ignore[arg-type]  # names are strings
+
+    create_bare_tables(config, endpoint)
+
+    async with WikibotStore.open(config, session=local_session()) as store:
+        drift = await verify_tables(store._wire)
+    assert {difference.setting for difference in drift} == {"point-in-time recovery", "TTL", "tag project"}
+
+
+def test_what_the_engine_refuses_is_an_error(endpoint: str) -> None:
+    """Tables of the same names cannot be made twice."""
+    config = StoreConfig(users_table="once-users", wikis_table="once-wikis", acls_table="once-acls")
+    create_bare_tables(config, endpoint)
+
+    with pytest.raises(RuntimeError, match=r"^CreateTable was refused with HTTP 400: .*ResourceInUseException"):
+        create_bare_tables(config, endpoint)

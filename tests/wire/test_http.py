@@ -1,0 +1,129 @@
+"""What the store expects of aiohttp below its session: whole answers, connections in step, nothing smuggled in."""
+
+import aioboto3
+import pytest
+from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
+
+from tests.wire.items import wiki_item
+from tests.wire.scripted_server import (
+    ScriptedServer,
+    Step,
+    dynamodb,
+    hang_up,
+    http,
+    in_turn,
+    keep_silent,
+    reply,
+    sent,
+)
+from wikibot_store import StoreConfig, UnavailableError, WikibotStore
+
+_ANSWER = dynamodb(200, {"Item": wiki_item(wiki_slug="first")})
+_HEAD, _, _BODY = _ANSWER.partition(b"\r\n\r\n")
+_HEAD_WITHOUT_LENGTH = b"\r\n".join(line for line in _HEAD.splitlines() if not line.startswith(b"content-length"))
+_CHUNKS = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (10, _BODY[:10], len(_BODY) - 10, _BODY[10:])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        sent(_ANSWER),
+        in_turn(*[sent(_ANSWER[start : start + 50]) for start in range(0, len(_ANSWER), 50)]),
+        sent(_HEAD_WITHOUT_LENGTH + b"\r\ntransfer-encoding: chunked\r\n\r\n" + _CHUNKS),
+        sent(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n" + _ANSWER),
+        in_turn(sent(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"), sent(_ANSWER)),
+    ],
+    ids=["whole", "in pieces", "chunked", "after a hint", "after two notices"],
+)
+async def test_an_answer_is_read_to_its_end(answer: Step, server: ScriptedServer, store: WikibotStore) -> None:
+    """However an answer arrives, its request gets all of it, and the connection's next request gets the next one."""
+    server.play(answer, reply({"Item": wiki_item(wiki_slug="second")}))
+
+    first = await store.wikis.require("u-1", "first")
+    second = await store.wikis.require("u-1", "second")
+
+    assert [first.wiki_slug, second.wiki_slug] == ["first", "second"]
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        sent(_HEAD + b"\r\nconnection: close\r\n\r\n" + _BODY),
+        in_turn(sent(_HEAD_WITHOUT_LENGTH + b"\r\n\r\n" + _BODY), hang_up),
+        sent(_ANSWER + _ANSWER),
+    ],
+    ids=["said so", "no length", "one answer too many"],
+)
+async def test_a_connection_that_has_served_its_time(answer: Step, server: ScriptedServer, store: WikibotStore) -> None:
+    """A connection that cannot take another request, or is out of step, is not used again."""
+    server.play(answer, reply({"Item": wiki_item(wiki_slug="second")}))
+
+    await store.wikis.require("u-1", "first")
+    second = await store.wikis.require("u-1", "second")
+
+    assert second.wiki_slug == "second"
+    assert server.connections == 2
+
+
+async def test_an_answer_without_a_body(server: ScriptedServer, store: WikibotStore) -> None:
+    """An empty answer is none of DynamoDB's, and the request is sent again on the same connection."""
+    server.play(sent(http(200, b"")), sent(http(204, b"")), sent(_ANSWER))
+
+    await store.wikis.require("u-1", "first")
+
+    assert len(server.requests) == 3
+    assert server.connections == 1
+
+
+async def test_what_is_not_http(server: ScriptedServer, store: WikibotStore) -> None:
+    """What cannot be parsed is no answer, and its connection is given up."""
+    server.default = sent(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
+
+    with pytest.raises(UnavailableError) as caught:
+        await store.wikis.get("u-1", "notes")
+
+    assert isinstance(caught.value.__cause__, ConnectionClosedError)
+    assert server.connections == len(server.requests) == 5
+
+
+async def test_a_request_larger_than_the_buffers(server: ScriptedServer, store: WikibotStore) -> None:
+    """A request that does not fit into the socket's buffers is sent whole."""
+    server.play(reply({}))
+    display_name = "x" * 390_000
+
+    await store.wikis.create("u-1", "notes", display_name=display_name, repo_path="/srv/notes.git")
+
+    (request,) = server.requests
+    assert request.json["Item"]["display_name"] == {"S": display_name}
+
+
+@pytest.mark.parametrize("token", ["a\r\nX-Amz-Target: b", "a\nb", "a\rb"])
+async def test_credentials_of_several_lines(token: str, server: ScriptedServer) -> None:
+    """No header can be smuggled in with a session token: nothing is sent."""
+    session = aioboto3.Session("AKID", "secret", token, region_name="us-east-1")
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
+        with pytest.raises(ValueError, match="header"):
+            await store.wikis.get("u-1", "notes")
+
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("scheme", "cause"), [("https", ConnectTimeoutError), ("http", ReadTimeoutError)], ids=["connecting", "reading"]
+)
+async def test_where_an_attempt_ran_out_of_time(
+    scheme: str, cause: type[Exception], server: ScriptedServer, session: aioboto3.Session
+) -> None:
+    """An attempt that ends before its connection is made was not sent; later it may have been."""
+    server.default = keep_silent
+    # For HTTPS the client waits for a handshake, and the server for a request.
+    url = server.url.replace("http:", f"{scheme}:")
+    config = StoreConfig(endpoint_url=url, connect_timeout=60, read_timeout=0.05, max_attempts=1)
+
+    async with WikibotStore.open(config, session=session) as store:
+        with pytest.raises(UnavailableError) as caught:
+            await store.wikis.get("u-1", "notes")
+
+    assert type(caught.value.__cause__) is cause

@@ -1,0 +1,42 @@
+"""The tables of one test: no more than a test can tell, and without an event loop."""
+
+import time
+from http import HTTPStatus
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+import msgspec
+
+from wikibot_store._wire._signer import Signer
+from wikibot_store.config import StoreConfig
+from wikibot_store.local import CREDENTIALS, REGION
+from wikibot_store.schema import TABLES, create_table_request
+
+_SECONDS = 60
+
+
+def create_bare_tables(config: StoreConfig, endpoint_url: str) -> None:
+    """Create the tables that `config` names on a local engine: keys and indexes, no backups, tags or TTL.
+
+    Requests: CreateTable per table. Local engines have a table ACTIVE when they answer.
+
+    Raises:
+        RuntimeError: The engine refused; the message is its answer.
+
+    """
+    signer = Signer(endpoint_url, REGION)
+    for schema in TABLES:
+        request = create_table_request(schema, config.table_name(schema.name), optional_indexes=config.grantee_index)
+        _call(endpoint_url, signer, "CreateTable", msgspec.json.encode(request))
+
+
+def _call(endpoint_url: str, signer: Signer, operation: str, body: bytes) -> None:
+    connection = HTTPConnection(urlsplit(endpoint_url).netloc, timeout=_SECONDS)
+    try:
+        connection.request("POST", "/", body, signer.headers(operation, body, CREDENTIALS, now=time.time()))
+        answer = connection.getresponse()
+        text = answer.read().decode()
+    finally:
+        connection.close()
+    if answer.status != HTTPStatus.OK:
+        raise RuntimeError(f"{operation} was refused with HTTP {answer.status}: {text}")
