@@ -171,7 +171,7 @@ async def _scan(tables: Tables, position: _Position, limit: int) -> tuple[list[I
 
 
 def _key(table: Table[Any], item: Item) -> KeyValues:
-    return tuple(table.codec.key_of(item).values())
+    return tuple(item[name]["S"] for name in table.codec.schema.key)
 
 
 def _corrupt(table: Table[Any], item: Item, error: WikibotStoreError) -> _Suspect:
