@@ -323,7 +323,7 @@ async def test_forged_cursor_shows_the_owners_own(store: WikibotStore, sort_key:
     """Without a secret a cursor can be forged, and it still moves within the caller's listing only."""
     owner_id = fresh()
     await put_all(store, "wikis", [a_wiki_item(owner_id=owner_id, wiki_slug=slug) for slug in ("a", "b")])
-    forged = _cursor.encode(("wikis.by_owner", owner_id, "", "ascending"), sort_key, None)
+    forged = _cursor.encode(("wikis.by_owner", owner_id, "", "ascending"), sort_key, ())
 
     page = await store.wikis.list_by_owner(owner_id, cursor=forged, consistent=True)
 
@@ -338,7 +338,7 @@ async def test_forged_cursor_with_no_sort_key_is_refused(
 ) -> None:
     """What a forged cursor holds is checked like any other input: it must be a sort key of the listing."""
     owner_id = fresh()
-    forged = _cursor.encode(("wikis.by_owner", owner_id, prefix or "", "ascending"), sort_key, None)
+    forged = _cursor.encode(("wikis.by_owner", owner_id, prefix or "", "ascending"), sort_key, ())
 
     with pytest.raises(InvalidCursorError):
         await store.wikis.list_by_owner(owner_id, prefix=prefix, cursor=forged)
