@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 ENDPOINT ?=
+SECONDS ?= 120
 BIN := $(VENV)/bin
 DYNAMODB_LOCAL := .cache/dynamodb-local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve screenshot test check wheels docs bench bench-engine format clean
+.PHONY: help demo serve screenshot test check wheels docs bench bench-engine faults soak format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +43,12 @@ bench: $(VENV)/.bench  ## Compare with other libraries against a server of canne
 
 bench-engine: $(VENV)/.bench $(DYNAMODB_LOCAL)  ## Compare with other libraries through DynamoDB Local
 	$(BIN)/python -m benchmarks --engine $(ARGS)
+
+faults: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Call every method under every fault, on both engines, and write the table of docs/reliability.md
+	$(BIN)/python -m tests.faults.matrix
+
+soak: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Work for SECONDS=120 through faults, restarts and stalls, and check what is stored
+	$(BIN)/python -W error -m tests.faults.soak --seconds $(SECONDS) $(ARGS)
 
 format: $(VENV)/.dev  ## Format, and mend what the linter can mend
 	$(BIN)/ruff check --fix

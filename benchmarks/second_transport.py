@@ -1,53 +1,48 @@
-"""Why the store has no second transport: the fastest client there is aborts the interpreter at its end.
+"""Why the store has no second transport: a client in Rust costs no less than its own, and may abort the interpreter.
 
     python -m benchmarks.second_transport [--runs NUMBER] [--version VERSION] [--python PYTHON]
 
-It installs pyreqwest, a client in Rust, into a throw-away environment, lets short processes use it one after another,
-and counts those that end by a signal although they closed their client. Then it prints what a request costs. Once no
-process is aborted any more, pyreqwest is worth another look.
+It installs pyreqwest into a throw-away environment, lets short processes use it one after another, and counts those
+that end by a signal although they closed their client. Then it compares what a request costs, all threads counted.
 """
 
 import argparse
+import asyncio
+import json
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 from statistics import median
 
-from benchmarks.contenders import FLOOR, OURS, Endpoint
+import aiohttp
+
 from benchmarks.processes import canned_server, cores, pin
-from benchmarks.rounds import measure
-from benchmarks.worker import Job
-from benchmarks.works import POINT_READ
+from wikibot_store._wire._http import Transport
 
 _CLIENT = Path(__file__).with_name("pyreqwest_client.py")
+_HEADERS = {"X-Amz-Target": "DynamoDB_20120810.GetItem", "Content-Type": "application/x-amz-json-1.0"}
+_BODY = '{"TableName":"wikis","Key":{"owner_id":{"S":"owner-1000"},"wiki_slug":{"S":"wiki-000000"}}}'
 _SHORT = 200
-_LONG = 5_000
-_ROUNDS = 5
+_LONG = 3_000
+_ROUNDS = 7
 
 
 def install(folder: Path, python: str, version: str) -> Path:
     """Make an environment with pyreqwest in it; return its interpreter."""
     subprocess.run([python, "-m", "venv", str(folder)], check=True)  # noqa: S603 - the user's own interpreter
     interpreter = folder / "bin" / "python"
-    command = [
-        str(interpreter),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        f"pyreqwest=={version}",
-    ]
-    subprocess.run(command, check=True)  # noqa: S603 - in the environment that was just made
+    pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, f"pyreqwest=={version}"], check=True)  # noqa: S603 - in the environment that was just made
     return interpreter
 
 
 def use(interpreter: Path, url: str, calls: int, pause: float) -> tuple[int, float]:
-    """Run one process; return its exit status and the CPU of a request in microseconds."""
-    command = [str(interpreter), str(_CLIENT), url, str(calls), str(pause)]
+    """Run one process with pyreqwest; return its exit status and the CPU of a request in microseconds."""
+    command = [str(interpreter), str(_CLIENT), url, json.dumps(_HEADERS), _BODY, str(calls), str(pause)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the project's own code
     return done.returncode, float(done.stdout)
 
@@ -61,27 +56,36 @@ def ends(interpreter: Path, url: str, runs: int, pause: float) -> str:
     )
 
 
-def cost_on_aiohttp(contender: str, url: str) -> float:
-    """Return the CPU of a point read in microseconds, measured as the benchmark does."""
-    job = Job(
-        contender=contender,
-        works=(POINT_READ.name,),
-        endpoint=Endpoint(url, "us-east-1"),
-        check=False,
-        loop="asyncio",
-        core=cores()[0],
-        seconds=1.0,
-        wikis=0,
-    )
-    return measure(job).figures[POINT_READ.name]["cpu_us"]
+async def cost_of_session(url: str) -> float:
+    """Return the CPU of a request by aiohttp's session in microseconds."""
+    async with aiohttp.ClientSession() as session:
+        started = time.process_time()
+        for _ in range(_LONG):
+            async with session.post(url, headers=_HEADERS, data=_BODY.encode()) as response:
+                await response.read()
+        return (time.process_time() - started) / _LONG * 1e6
+
+
+async def cost_of_transport(url: str) -> float:
+    """Return the CPU of a request by the store's transport in microseconds."""
+    transport = Transport(max_pool_connections=64)
+    await transport.connect(url)
+    headers = {"Host": url.rpartition("/")[2], **_HEADERS}
+    try:
+        started = time.process_time()
+        for _ in range(_LONG):
+            await transport.post(headers, _BODY.encode(), seconds=5.0)
+        return (time.process_time() - started) / _LONG * 1e6
+    finally:
+        await transport.close()
 
 
 def main() -> None:
     """Read the arguments, count and compare."""
-    parser = argparse.ArgumentParser(description="See whether pyreqwest is safe to use by now.")
+    parser = argparse.ArgumentParser(description="See whether pyreqwest has become safe, and what it costs.")
     parser.add_argument("--runs", type=int, default=60, help="processes to count over")
     parser.add_argument("--version", default="0.15.1", help="the release of pyreqwest")
-    parser.add_argument("--python", default=sys.executable, help="the interpreter of the processes")
+    parser.add_argument("--python", default=sys.executable, help="the interpreter that pyreqwest runs on")
     arguments = parser.parse_args()
     client_core, server_core = cores()
     with tempfile.TemporaryDirectory() as folder, canned_server(core=server_core, tls=None) as server:
@@ -89,13 +93,13 @@ def main() -> None:
         print(f"client closed: {ends(interpreter, server.url, arguments.runs, 0.0)}")
         print(f"client closed, then 0.2 s of waiting: {ends(interpreter, server.url, arguments.runs, 0.2)}")
         pin(client_core)  # only now: on one core the threads of a process do not meet
-        costs: dict[str, list[float]] = {"pyreqwest, bytes": [], "aiohttp, bytes": [], "wikibot_store, models": []}
+        costs: dict[str, list[float]] = {"aiohttp's session": [], "the store's transport": [], "pyreqwest": []}
         for _ in range(_ROUNDS):
-            costs["pyreqwest, bytes"].append(use(interpreter, server.url, _LONG, 0.2)[1])
-            costs["aiohttp, bytes"].append(cost_on_aiohttp(FLOOR, server.url))
-            costs["wikibot_store, models"].append(cost_on_aiohttp(OURS, server.url))
+            costs["aiohttp's session"].append(asyncio.run(cost_of_session(server.url)))
+            costs["the store's transport"].append(asyncio.run(cost_of_transport(server.url)))
+            costs["pyreqwest"].append(use(interpreter, server.url, _LONG, 0.2)[1])
     for name, rounds in costs.items():
-        print(f"{name}: {median(rounds):.0f} µs of CPU per point read")
+        print(f"{name}: {median(rounds):.0f} µs of CPU per request")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,10 @@ def time(value: datetime) -> Item:
 
 
 def _text(value: str) -> Item:
-    value.encode()  # raises UnicodeEncodeError, a ValueError, for half a surrogate pair
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must not hold half a surrogate pair") from None  # the original one shows the text
     return string(value)
 
 
@@ -131,10 +134,20 @@ class GetReply(msgspec.Struct, Generic[M], gc=False):
     item: M | None = msgspec.field(default=None, name="Item")
 
 
-class WriteReply(msgspec.Struct, Generic[M], gc=False):
-    """What UpdateItem, PutItem and DeleteItem answer if they were asked for the item."""
+class StoredReply(msgspec.Struct, gc=False):
+    """What GetItem answers, with the item as it is stored."""
 
-    attributes: M | None = msgspec.field(default=None, name="Attributes")
+    item: Item | None = msgspec.field(default=None, name="Item")
+
+
+class Acknowledgement(msgspec.Struct, gc=False):
+    """What a write answers that was asked for nothing; whatever it holds is passed over."""
+
+
+class UpdateReply(msgspec.Struct, Generic[M], gc=False):
+    """What UpdateItem answers if it was asked for the item."""
+
+    attributes: M = msgspec.field(name="Attributes")
 
 
 class QueryReply(msgspec.Struct, Generic[M], gc=False):
@@ -142,6 +155,19 @@ class QueryReply(msgspec.Struct, Generic[M], gc=False):
 
     items: list[M] = msgspec.field(name="Items")
     last_key: Item | None = msgspec.field(default=None, name="LastEvaluatedKey")
+
+
+class StoredPage(msgspec.Struct, gc=False):
+    """What Query answers, with the items as they are stored."""
+
+    items: list[Item] = msgspec.field(name="Items")
+    last_key: Item | None = msgspec.field(default=None, name="LastEvaluatedKey")
+
+
+class _Text(msgspec.Struct, gc=False):
+    """A string attribute."""
+
+    S: str
 
 
 class BatchReply(msgspec.Struct, gc=False):
@@ -170,6 +196,7 @@ class ItemCodec(Generic[M]):
             attribute = msgspec.defstruct(f"{form.tag}_{info.name}", [(form.tag, form.parse_as)], frozen=True, gc=False)
             fields.append((info.name, attribute, msgspec.NODEFAULT if required else attribute(info.default)))
         self._wire: type[Any] = msgspec.defstruct(f"Wire{model.__name__}", fields, frozen=True, gc=False, kw_only=True)
+        self._wire_key: type[Any] = msgspec.defstruct(f"Key{model.__name__}", [(name, _Text) for name in schema.key])
         arguments = ", ".join(f"{name}=wire.{name}.{form.tag}" for name, form in self._forms.items())
         # One expression without a loop: about half the time of getattr calls or of building a dict. Its text is made
         # of the model's own field names only.
@@ -189,6 +216,18 @@ class ItemCodec(Generic[M]):
             except msgspec.ValidationError:
                 self._name_corrupt_item(body, table)
                 raise
+
+        return read
+
+    def stored_reader(self) -> Callable[[bytes], StoredPage]:
+        """Return the function that decodes a page of items as they are stored; each has at least its primary key."""
+        decode = msgspec.json.Decoder(StoredPage).decode
+        keys = list[self._wire_key]  # type: ignore[name-defined]  # made at runtime
+
+        def read(body: bytes) -> StoredPage:
+            reply = decode(body)
+            msgspec.convert(reply.items, keys)
+            return reply
 
         return read
 
@@ -265,8 +304,13 @@ def _items_in(reply: Any) -> list[Item]:  # noqa: ANN401 - any JSON
 
 
 def _shown(attribute: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return the text of a string attribute, or a question mark for what is none."""
+    """Return the text of a string attribute, or a question mark for what is none.
+
+    The key of a claim ends in what an OAuth provider calls a person, which is nobody else's business.
+    """
     match attribute:
+        case {"S": str(text)} if text.startswith("claim#"):
+            return f"{text.rpartition('#')[0]}#…"
         case {"S": str(text)}:
             return text
         case _:

@@ -31,7 +31,19 @@ from wikibot_store._expressions import (
     not_exists,
     query,
 )
-from wikibot_store._items import WRITE_ID, BatchReply, GetReply, Item, ItemCodec, QueryReply, WriteReply, string
+from wikibot_store._items import (
+    WRITE_ID,
+    Acknowledgement,
+    BatchReply,
+    GetReply,
+    Item,
+    ItemCodec,
+    QueryReply,
+    StoredPage,
+    StoredReply,
+    UpdateReply,
+    string,
+)
 from wikibot_store._wire import (
     ExhaustedError,
     Refusal,
@@ -63,6 +75,9 @@ _MAX_LIMIT = 10_000
 _MAX_BATCH_GET = 100
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _decode_batch = msgspec.json.Decoder(BatchReply).decode
+_decode_stored = msgspec.json.Decoder(StoredReply).decode
+acknowledge = msgspec.json.Decoder(Acknowledgement).decode
+_NO_ITEMS = msgspec.Raw(b"[]")
 
 
 class ConditionFailedError(Exception):
@@ -156,9 +171,10 @@ class Table(Generic[M]):
         self._identity = identity
         self._writable = writable
         self._decode_get = self.codec.reader(GetReply, name)
-        self._decode_write = self.codec.reader(WriteReply, name)
+        self._decode_update = self.codec.reader(UpdateReply, name)
         self._decode_query = self.codec.reader(QueryReply, name)
         self._decode_list = self.codec.reader(list, name)
+        self._decode_stored_page = self.codec.stored_reader()
         self._eventual = self._coalescer(consistent=False)
         self._strong = self._coalescer(consistent=True)
 
@@ -197,7 +213,7 @@ class Table(Generic[M]):
         try:
             return await self.wire.call(operation, request, decode, deadline=deadline)
         except Refusal as refusal:
-            if refusal.code == _CONDITION_FAILED:
+            if refusal.code == _CONDITION_FAILED and "ConditionExpression" in request:
                 raise ConditionFailedError(refusal.item, maybe_applied=refusal.maybe_applied) from refusal
             raise self._library_error(refusal, operation, key) from refusal
         except ExhaustedError as exhausted:
@@ -295,10 +311,10 @@ class Table(Generic[M]):
             request["ProjectionExpression"] = ", ".join(names)
             request["ExpressionAttributeNames"] |= names
         while True:
-            reply = await self.call("Query", request, msgspec.json.decode, (value,))
-            yield reply["Items"]
-            request["ExclusiveStartKey"] = reply.get("LastEvaluatedKey")
-            if request["ExclusiveStartKey"] is None:
+            reply: StoredPage = await self.call("Query", request, self._decode_stored_page, (value,))
+            yield reply.items
+            request["ExclusiveStartKey"] = reply.last_key
+            if reply.last_key is None:
                 return
 
     async def _query(
@@ -336,7 +352,7 @@ class Table(Generic[M]):
         key = self.key_values(model)
         request = {"TableName": self.name, "Item": item, **conditional(self.absent)}
         try:
-            await self.call("PutItem", request, self._decode_write, key)
+            await self.call("PutItem", request, acknowledge, key)
         except ConditionFailedError as failed:
             if failed.maybe_applied and (failed.was(write_id) or self._same_identity(failed.item, item)):
                 return model
@@ -364,7 +380,7 @@ class Table(Generic[M]):
             condition = self.absent if seen is None else self.unchanged(seen, WRITE_ID)
             request = {"TableName": self.name, "Item": item, **conditional(condition)}
             try:
-                await self.call("PutItem", request, self._decode_write, key, deadline=deadline)
+                await self.call("PutItem", request, acknowledge, key, deadline=deadline)
             except ConditionFailedError as failed:
                 if failed.was(write_id):
                     return model
@@ -388,7 +404,7 @@ class Table(Generic[M]):
             condition = self.unchanged(seen, self._identity or WRITE_ID)
             request = {"TableName": self.name, "Key": self.key_item(key), **conditional(condition)}
             try:
-                await self.call("DeleteItem", request, self._decode_write, key, deadline=deadline)
+                await self.call("DeleteItem", request, acknowledge, key, deadline=deadline)
             except ConditionFailedError as failed:
                 # With an identity the item that is there now is a later one; without, it may be the one that was seen,
                 # changed before this delete arrived.
@@ -418,7 +434,9 @@ class Table(Generic[M]):
             "ReturnValues": "ALL_NEW",
         }
         try:
-            reply: WriteReply[Any] = await self.call("UpdateItem", request, self._decode_write, key, deadline=deadline)
+            reply: UpdateReply[Any] = await self.call(
+                "UpdateItem", request, self._decode_update, key, deadline=deadline
+            )
         except ConditionFailedError as failed:
             if failed.item is not None and failed.was(write_id):
                 return self.codec.from_item(failed.item, self.name)
@@ -433,8 +451,8 @@ class Table(Generic[M]):
     async def get_item(self, key: KeyValues, deadline: float | None = None) -> Item | None:
         """GetItem, consistent, of the item as it is stored: a write must reach one that does not decode too."""
         request = {"TableName": self.name, "Key": self.key_item(key), "ConsistentRead": True}
-        reply: Item = await self.call("GetItem", request, msgspec.json.decode, key, deadline=deadline)
-        return reply.get("Item")
+        reply: StoredReply = await self.call("GetItem", request, _decode_stored, key, deadline=deadline)
+        return reply.item
 
 
 class VersionedTable(Table[V]):
@@ -525,7 +543,12 @@ async def batch_get(
         ThrottledError: Some keys were left unprocessed every time.
 
     """
-    tables = {table.name: table for table in wanted}
+
+    def decode(body: bytes) -> tuple[dict[Table[Any], dict[KeyValues, Any]], dict[str, Any]]:
+        reply = _decode_batch(body)
+        items = {table: table.decode_items(reply.responses.get(table.name, _NO_ITEMS)) for table in wanted}
+        return items, reply.unprocessed
+
     pending: Any = {
         table.name: {"Keys": [table.key_item(key) for key in keys], "ConsistentRead": consistent}
         for table, keys in wanted.items()
@@ -537,13 +560,12 @@ async def batch_get(
     attempt = 0
     while True:
         attempt += 1
-        reply: BatchReply = await first.call(
-            "BatchGetItem", {"RequestItems": pending}, _decode_batch, wanted[first][0], deadline=deadline
+        responses, pending = await first.call(
+            "BatchGetItem", {"RequestItems": pending}, decode, wanted[first][0], deadline=deadline
         )
-        for name, items in reply.responses.items():
-            found[tables[name]] |= tables[name].decode_items(items)
-        if not reply.unprocessed:
+        for table, items in responses.items():
+            found[table] |= items
+        if not pending:
             return found
-        pending = reply.unprocessed
         if not await wire.pause(attempt, deadline):
             raise ThrottledError("BatchGetItem", attempt, "keys were left unprocessed")

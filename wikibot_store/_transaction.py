@@ -7,7 +7,7 @@ import msgspec
 
 from wikibot_store._expressions import Condition, Update, conditional
 from wikibot_store._items import WRITE_ID, Item, string
-from wikibot_store._table import KeyValues, Table, new_write_id
+from wikibot_store._table import KeyValues, Table, acknowledge, new_write_id
 from wikibot_store._wire import CancellationReason, ExhaustedError, Refusal, Wire, library_error
 
 M = TypeVar("M", bound=msgspec.Struct)
@@ -90,10 +90,11 @@ class Transaction:
         if deadline is None:
             deadline = self._wire.deadline()
         try:
-            await self._wire.call("TransactWriteItems", request, msgspec.json.decode, deadline=deadline)
+            await self._wire.call("TransactWriteItems", request, acknowledge, deadline=deadline)
         except Refusal as refusal:
             reasons = refusal.reasons
-            if all(reason.code != _CONDITION_FAILED for reason in reasons):
+            conditions = [reason.code == _CONDITION_FAILED for reason in reasons]
+            if not any(conditions) or len(conditions) != len(self._actions):
                 raise library_error(refusal, "TransactWriteItems", about.name, about.key(key)) from refusal
             # An engine that ignores the token applies the transaction anew; what it collides with is then its own.
             own = string(self._write_id)

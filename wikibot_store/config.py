@@ -165,13 +165,16 @@ def is_endpoint(text: str) -> bool:
 
 def is_exposed(endpoint_url: str) -> bool:
     """Tell whether requests to this endpoint leave the machine unencrypted."""
-    url = urlsplit(endpoint_url)
-    if url.scheme == "https" or url.hostname == "localhost":
-        return False
+    return urlsplit(endpoint_url).scheme == "http" and not is_loopback(endpoint_url)
+
+
+def is_loopback(endpoint_url: str) -> bool:
+    """Tell whether an endpoint is on this machine, for certain."""
+    host = urlsplit(endpoint_url).hostname or ""
     try:
-        return not ip_address(url.hostname or "").is_loopback
-    except ValueError:  # a name
-        return True
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _is_secret(value: object) -> bool:

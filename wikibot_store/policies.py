@@ -1,6 +1,7 @@
 """The IAM policies of those who use the tables, computed from the schema: the web backend's and the operator's.
 
 `_BACKEND` has a line per table with what its access patterns send. A new access pattern adds there what it sends first.
+`_SWEEPS` likewise has what `sweep` and `reconcile_wiki_count` send.
 IAM knows no TransactWriteItems: each action of a transaction is authorised as PutItem, UpdateItem, DeleteItem or, for
 a ConditionCheck, ConditionCheckItem. Indexes need no line; what is sent to any index is Query.
 """
@@ -22,6 +23,11 @@ _BACKEND = {
         "UpdateItem",
     ),
     ACLS.name: ("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query"),
+}
+_SWEEPS = {
+    USERS.name: ("ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Scan", "UpdateItem"),
+    WIKIS.name: ("ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"),
+    ACLS.name: ("ConditionCheckItem", "DeleteItem", "PutItem", "Query", "Scan"),
 }
 _OPERATOR = (
     "CreateTable",
@@ -52,12 +58,16 @@ def backend_policy(table_arns: Mapping[str, str], *, optional_indexes: bool = Fa
 
 
 def operator_policy(table_arns: Mapping[str, str]) -> dict[str, Any]:
-    """Return what an operator may do: make, set up, verify and delete these tables; their items stay out of reach."""
+    """Return what an operator may do: make, set up, verify, sweep and delete these tables."""
+    sweeps = [
+        _allow(f"{schema.name.title()}Sweep", _SWEEPS[schema.name], [table_arns[schema.name]]) for schema in TABLES
+    ]
     expiring = [table_arns[schema.name] for schema in TABLES if schema.ttl_attribute is not None]
     return _document(
         [
             _allow("Tables", _OPERATOR, [table_arns[schema.name] for schema in TABLES]),
             _allow("Expiry", ["UpdateTimeToLive"], expiring),
+            *sweeps,
         ]
     )
 

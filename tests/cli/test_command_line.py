@@ -24,10 +24,12 @@ COMMANDS = [
     "user get",
     "user by-oauth",
     "user by-username",
+    "user reconcile",
     "wiki get",
     "wiki list",
     "acl get",
     "acl list",
+    "sweep",
     "demo",
     "serve",
 ]

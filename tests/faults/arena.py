@@ -33,6 +33,7 @@ SLOW = 3.0
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _RANDOM = re.compile(r"[0-9a-f]{24,32}")
+_SECRET = re.compile(r"\.[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def _masked(value: object) -> str:
     """Return JSON in which what is new each time, times and random ids, is the same each time."""
     text = json.dumps(value, sort_keys=True)
     text = _TIME.sub(lambda time: time[0] if time[0] == LONG_AGO else "now", text)
-    return _RANDOM.sub("random", text)
+    return _SECRET.sub(".secret", _RANDOM.sub("random", text))
 
 
 def _plain(result: object) -> object:
@@ -98,8 +99,9 @@ class Arena:
         await self.write(wanted)
         self.proxy.requests.clear()
         for store in (self.stores.patient, self.stores.hasty):
-            # What earlier calls have used up of the retry quota is not what a call is about.
+            # What earlier calls have used up of the retry quota, or learnt of the clock, is not what a call is about.
             store._wire._quota = _retry.RetryQuota()
+            store._wire._clock_offset = 0.0
 
     async def write(self, wanted: Stored) -> None:
         """Have nothing stored but `wanted`."""

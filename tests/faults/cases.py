@@ -1,6 +1,8 @@
 """What the matrix calls: every public method of the store, on a small world that is the same before each call."""
 
 import asyncio
+import hashlib
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +18,9 @@ T = TypeVar("T")
 
 LONG_AGO = "2026-01-02T03:04:05.000006Z"
 _MEASURED = datetime(2026, 2, 3, tzinfo=UTC)
+_NEXT_CENTURY = datetime(2100, 1, 1, tzinfo=UTC)
+_SECRET = "s" * 43
+_TOKEN = f"{urlsafe_b64encode(b'ada:notes').decode()}.{_SECRET}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +105,29 @@ def _acl(slug: str, grantee_id: str) -> Item:
     )
 
 
+def _invitation(slug: str) -> Item:
+    invitation = _item(invited_email="eve@example.org", expires_at=int(_NEXT_CENTURY.timestamp()))
+    return _acl(slug, f"invite#{hashlib.sha256(_SECRET.encode()).hexdigest()}") | invitation
+
+
+def _linked(user: list[Item], provider: str, sub: str) -> list[Item]:
+    item, *claims = user
+    claim = _item(id=f"claim#oauth#{provider}#{sub}", user_id=item["id"]["S"], write_id="seed")
+    return [item | _item(identities=f"{provider}#{sub}"), *claims, claim]
+
+
 NOTHING = Stored(users=[], wikis=[], acls=[])
 WORLD = Stored(
-    users=[*_user("ada", "1", 2), *_user("bob", "2", 0), *_user("eve", "3", 0)],
+    users=[
+        *_linked(_user("ada", "1", 2), "google", "7"),
+        *_user("bob", "2", 0),
+        *_user("eve", "3", 0),
+        *_user("max", "4", 3),
+    ],
     wikis=[_wiki("notes"), _wiki("journal")],
-    acls=[_acl("notes", "bob"), _acl("journal", "bob"), _acl("journal", "eve")],
+    acls=[_acl("notes", "bob"), _invitation("notes"), _acl("journal", "bob"), _acl("journal", "eve")],
 )
-"""Ada has two wikis, of which she shares one with Bob and one with Bob and Eve."""
+"""Ada has two wikis, shared with Bob and Eve, and one invitation is open; the count of Max is off."""
 
 
 async def _all(items: AsyncIterator[T]) -> list[T]:
@@ -132,6 +153,7 @@ READS = [
         variant="consistent",
         call=lambda store: store.users.get_by_oauth("github", "1", consistent=True),
     ),
+    Case(method="users.get_identities", call=lambda store: store.users.get_identities("ada")),
     Case(method="users.get_by_username", call=lambda store: store.users.get_by_username("ada")),
     Case(method="wikis.get", call=lambda store: store.wikis.get("ada", "notes")),
     Case(method="wikis.require", call=lambda store: store.wikis.require("ada", "notes", consistent=True)),
@@ -145,6 +167,8 @@ READS = [
     Case(method="acls.list_by_wiki", call=lambda store: store.acls.list_by_wiki("ada:journal", limit=1)),
     Case(method="acls.iter_by_wiki", call=lambda store: _all(store.acls.iter_by_wiki("ada:journal", page_size=1))),
     Case(method="acls.list_by_grantee", call=lambda store: store.acls.list_by_grantee("bob")),
+    Case(method="acls.list_invitations", call=lambda store: store.acls.list_invitations("ada:notes")),
+    Case(method="list_shared_with", call=lambda store: store.list_shared_with("bob")),
     Case(method="authorize", call=lambda store: store.authorize("bob", "ada", "notes")),
     Case(method="members", call=lambda store: store.members("ada", "journal")),
 ]
@@ -174,6 +198,13 @@ WRITES = [
     ),
     Case(method="users.set_username", call=lambda store: store.users.set_username("ada", "countess")),
     Case(method="users.set_username", variant="None", call=lambda store: store.users.set_username("ada", None)),
+    Case(method="users.link_identity", call=lambda store: store.users.link_identity("ada", "gitlab", "9")),
+    Case(method="users.unlink_identity", call=lambda store: store.users.unlink_identity("ada", "google", "7")),
+    Case(
+        method="users.unlink_identity",
+        variant="the first",
+        call=lambda store: store.users.unlink_identity("ada", "github", "1"),
+    ),
     Case(method="users.record_login", call=lambda store: store.users.record_login("ada")),
     Case(
         method="wikis.create",
@@ -221,7 +252,26 @@ WRITES = [
         call=lambda store: store.grant("ada", "notes", "bob", "editor", granted_by="ada"),
     ),
     Case(method="revoke", call=lambda store: store.revoke("ada", "notes", "bob")),
+    Case(
+        method="invite",
+        call=lambda store: store.invite(
+            "ada", "journal", "max@example.org", "viewer", invited_by="ada", expires_at=_NEXT_CENTURY
+        ),
+        repeatable=False,
+    ),
+    Case(method="accept_invite", call=lambda store: store.accept_invite(_TOKEN, "eve")),
+    Case(method="reconcile_wiki_count", call=lambda store: store.reconcile_wiki_count("max")),
+    Case(method="rename_wiki", call=lambda store: store.rename_wiki("ada", "journal", "diary"), saga=True),
+    Case(method="transfer_wiki", call=lambda store: store.transfer_wiki("ada", "journal", "bob", limit=1), saga=True),
     Case(method="delete_wiki", call=lambda store: store.delete_wiki("ada", "journal"), saga=True),
+    Case(method="delete_user", call=lambda store: store.delete_user("eve"), saga=True),
+    Case(
+        method="delete_user",
+        variant="with wikis",
+        call=lambda store: store.delete_user("ada", wikis="delete"),
+        saga=True,
+    ),
+    Case(method="sweep", call=lambda store: _all(store.sweep(apply=True)), saga=True),
 ]
 
 

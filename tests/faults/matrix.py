@@ -12,7 +12,9 @@ either case the invariants hold, and the call, made again, ends as if the first 
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -29,6 +31,8 @@ from wikibot_store.testing import FaultProxy
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 _HOUR = 3600
+_LONG = 8
+_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 _CONDITION_FAILED = "ConditionalCheckFailed"
 
 Script = Callable[[FaultProxy, int | None, int], object]
@@ -37,10 +41,15 @@ Script = Callable[[FaultProxy, int | None, int], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of fault. `hasty`: it outlasts the caller's patience. `steady`: it concerns all requests of a call."""
+    """A kind of fault.
+
+    `among`: the operations that can meet it, None for any. `hasty`: it outlasts the caller's patience. `steady`: it
+    concerns all requests of a call.
+    """
 
     name: str
     script: Script
+    among: frozenset[str] | None = None
     hasty: bool = False
     steady: bool = False
 
@@ -57,8 +66,16 @@ KINDS = [
     Kind(name="503 before", script=lambda proxy, times, skip: proxy.fail_before(status=503, times=times, skip=skip)),
     Kind(name="503 after", script=lambda proxy, times, skip: proxy.fail_after(status=503, times=times, skip=skip)),
     Kind(name="throttled", script=lambda proxy, times, skip: proxy.throttle(times=times, skip=skip)),
-    Kind(name="unprocessed", script=lambda proxy, times, skip: proxy.unprocessed(times=times, skip=skip)),
-    Kind(name="conflict", script=lambda proxy, times, skip: proxy.transaction_conflict(times=times, skip=skip)),
+    Kind(
+        name="unprocessed",
+        script=lambda proxy, times, skip: proxy.unprocessed(times=times, skip=skip),
+        among=frozenset({"BatchGetItem", "BatchWriteItem"}),
+    ),
+    Kind(
+        name="conflict",
+        script=lambda proxy, times, skip: proxy.transaction_conflict(times=times, skip=skip),
+        among=_WRITES,
+    ),
     Kind(name="damaged", script=lambda proxy, times, skip: proxy.corrupt(times=times, skip=skip)),
     Kind(name="expired", script=lambda proxy, times, skip: proxy.expire_credentials(times=times, skip=skip)),
     Kind(name="wrong clock", script=lambda proxy, _, __: proxy.skew_clock(_HOUR), steady=True),
@@ -86,7 +103,7 @@ class Bench:
         return cls(arena, case, expected, [seen.operation for seen in arena.proxy.requests])
 
     async def trials(self, kinds: Iterable[str], *, whole: bool) -> AsyncIterator[Trial]:
-        """Try kinds of faults: in the whole matrix at each request, once and twice, and at all; else at the last one."""
+        """Try kinds of faults: in the whole matrix at each request, once and twice, and at all; else at the last."""
         for kind in [kind for kind in KINDS if kind.name in kinds]:
             for times, skip in self._plan(kind, whole=whole):
                 await self.arena.reset(WORLD)
@@ -94,20 +111,27 @@ class Bench:
                 outcome = await self.arena.call(self.case, hasty=kind.hasty)
                 if self._struck():
                     yield await self._judged(kind.name, outcome)
-                    if not whole:
-                        break
         if STALE in kinds and "Query" in self.requests:
             outcome = await self._call_on_stale_indexes()
             if self._struck():
                 yield await self._judged(STALE, outcome)
 
-    def _plan(self, kind: Kind, *, whole: bool) -> Iterable[tuple[int | None, int]]:
-        """Return how many times to strike, and after how many requests; not all of them can meet each kind."""
+    def _plan(self, kind: Kind, *, whole: bool) -> list[tuple[int | None, int]]:
+        """Return how many times to strike, and after how many of the requests that can meet the fault."""
         if kind.steady:
             return [(1, 0)]
+        places = self._places([name for name in self.requests if kind.among is None or name in kind.among])
         if not whole:
-            return [(1, skip) for skip in reversed(range(len(self.requests)))]
-        return [*[(times, skip) for skip in range(len(self.requests)) for times in (1, 2)], (None, 0)]
+            return [(1, skip) for skip in places[-1:]]
+        return [*[(times, skip) for skip in places for times in (1, 2)], *[(None, 0) for _ in places[:1]]]
+
+    def _places(self, requests: list[str]) -> list[int]:
+        """Return which requests to strike: all, but of reads in a row in a long call only the first."""
+        return [
+            place
+            for place, name in enumerate(requests)
+            if len(requests) <= _LONG or name in _WRITES or place == 0 or name != requests[place - 1]
+        ]
 
     def _struck(self) -> bool:
         return any(seen.fault is not None for seen in self.arena.proxy.requests)
@@ -124,9 +148,14 @@ class Bench:
     async def _judged(self, kind: str, outcome: Outcome) -> Trial:
         self.arena.proxy.clear()
         why = await self._wrong(kind, outcome)
-        if why is not None:
-            return Trial(case=self.case, kind=kind, verdict=WRONG, why=f"{self.arena.engine}: {why}")
-        return Trial(case=self.case, kind=kind, verdict=RIGHT if outcome.error is None else TYPED)
+        verdict = WRONG if why is not None else RIGHT if outcome.error is None else TYPED
+        return Trial(
+            case=str(self.case),
+            client=self.case.client,
+            kind=kind,
+            verdict=verdict,
+            why=f"{self.arena.engine}: {why}" if why else "",
+        )
 
     async def _wrong(self, kind: str, outcome: Outcome) -> str | None:
         """Return what is wrong with an outcome, or None."""
@@ -181,26 +210,28 @@ async def play(engine: str, url: str, plan: Mapping[Case, Collection[str]], *, w
         return [trial for bench, kinds in benches async for trial in bench.trials(kinds, whole=whole)]
 
 
-async def main() -> int:
-    """Play the whole matrix on every engine, print it and put it into the document; fail if anything was wrong."""
-    trials: list[Trial] = []
-    for engine in engines():
-        if engine.missing is not None:
-            raise SystemExit(engine.missing)
-        with engine.start() as url:
-            assert url is not None, "the matrix is not for AWS: a proxy cannot stand in front of it"
-            # Of aiobotocore only where transactions have tokens, as on AWS.
-            clients = CLIENTS if engine.name == "dynamodb-local" else []
-            plan = dict.fromkeys([*WRITES, *READS, *clients], COLUMNS)
-            trials += await play(engine.name, url, plan, whole=True)
+def play_whole(name: str) -> list[Trial]:
+    """Play the whole matrix on one engine; with aiobotocore's client only where transactions have tokens, as on AWS."""
+    (engine,) = [engine for engine in engines() if engine.name == name]
+    clients = CLIENTS if name == "dynamodb-local" else []
+    with engine.start() as url:
+        return asyncio.run(play(name, url or "", dict.fromkeys([*WRITES, *READS, *clients], COLUMNS), whole=True))
+
+
+def main() -> int:
+    """Play on every engine at once, print the table and put it into the document; fail if anything was wrong."""
+    if missing := [engine.missing for engine in engines() if engine.missing]:
+        raise SystemExit(missing[0])
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+        trials = [trial for part in processes.map(play_whole, map(str, engines())) for trial in part]
     text = rendered(trials, COLUMNS)
     print(text)  # noqa: T201 - a command prints
     update_document(DOCUMENT, text)
-    wrong = [trial for trial in trials if trial.verdict == WRONG and not trial.case.client]
+    wrong = [trial for trial in trials if trial.verdict == WRONG and not trial.client]
     for trial in wrong:
         print(f"{trial.case}, {trial.kind}: {trial.why}", file=sys.stderr)  # noqa: T201 - a command prints
     return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(main())

@@ -13,9 +13,10 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +31,14 @@ from tests.engines import dynamodb_local, missing_for_dynamodb_local
 from tests.faults.invariants import read_all
 from tests.faults.journal import Journal
 from tests.faults.workers import HOT, Worker
-from wikibot_store import RequestFailedError, StoreConfig, UnavailableError, WikibotStore, WriteOutcomeUnknownError
+from wikibot_store import (
+    QuotaExceededError,
+    RequestFailedError,
+    StoreConfig,
+    UnavailableError,
+    WikibotStore,
+    WriteOutcomeUnknownError,
+)
 from wikibot_store.local import REGION, local_session
 from wikibot_store.provision import create_tables
 from wikibot_store.testing import FaultProxy
@@ -43,8 +51,11 @@ _TOKEN_SECONDS = 3
 _STALL_EVERY = 1.0
 _STALL = 0.2
 _SAMPLE_EVERY = 0.5
+_RESTART_EVERY = 40.0
+# From the store to the proxy, there, and from the proxy to the engine; and the other store's.
+_MOST_FILES = 3 * _CONNECTIONS + 16
+_INSISTENCE = 20
 _GROWTH = 48 * 1024 * 1024
-_UNCERTAIN = (UnavailableError, RequestFailedError, WriteOutcomeUnknownError)
 
 
 @dataclass
@@ -68,7 +79,8 @@ class Report:
             [
                 f"{done} calls succeeded, others: {dict(errors)}",
                 f"{self.requests} requests, faults: {dict(self.faults)}",
-                f"{self.restarts} restarts, {self.rotations} rotations, {self.stalls} stalls, {self.items} items checked",
+                f"{self.restarts} restarts, {self.rotations} rotations, {self.stalls} stalls",
+                f"{self.items} items checked",
                 *[f"PROBLEM: {problem}" for problem in self.problems],
                 f"{len(self.problems)} problems",
             ]
@@ -122,8 +134,8 @@ class Rotation:
         return aioboto3.Session(botocore_session=botocore_session, region_name=REGION)
 
 
-def _script(proxy: FaultProxy, rate: float) -> None:
-    """Let about this share of the requests meet a fault."""
+def _script(proxy: FaultProxy) -> None:
+    """Let about a tenth of the requests meet a fault."""
     scripts: list[Callable[..., object]] = [
         proxy.lose_answer,
         proxy.reset_before,
@@ -135,9 +147,9 @@ def _script(proxy: FaultProxy, rate: float) -> None:
         proxy.corrupt,
     ]
     for script in scripts:
-        script(probability=rate / len(scripts))
-    proxy.transaction_conflict(probability=rate / len(scripts))
-    proxy.unprocessed(probability=rate)
+        script(probability=_FAULTS / len(scripts))
+    proxy.transaction_conflict(probability=_FAULTS / len(scripts))
+    proxy.unprocessed(probability=_FAULTS)
 
 
 async def _stall(report: Report) -> None:
@@ -166,23 +178,154 @@ class Samples:
     def __init__(self, proxy: FaultProxy, report: Report) -> None:
         self._proxy = proxy
         self._report = report
+        self._files_before = _open_files()
         self._files: list[int] = []
         self._memory: list[int] = []
 
     async def take(self) -> None:
-        """Measure, and forget the requests that were counted, time and again."""
+        """Measure time and again, and count the requests."""
         while True:
             await asyncio.sleep(_SAMPLE_EVERY)
-            self.count()
             self._files.append(_open_files())
             self._memory.append(_memory())
+            self._report.requests += len(self._proxy.requests)
+            self._report.faults.update(seen.fault for seen in self._proxy.requests if seen.fault is not None)
+            self._proxy.requests.clear()
 
-    def count(self) -> None:
-        """Count the requests and their faults."""
-        self._report.requests += len(self._proxy.requests)
-        self._report.faults.update(seen.fault for seen in self._proxy.requests if seen.fault is not None)
-        self._proxy.requests.clear()
+    def judge(self) -> None:
+        """Note as problems what has grown: connections beyond their limit, memory since a third of the time."""
+        connections = max(self._files) - self._files_before
+        if connections > _MOST_FILES:
+            self._report.problems.append(f"{connections} connections and files were open")
+        growth = self._memory[-1] - self._memory[len(self._memory) // 3]
+        if growth > _GROWTH:
+            self._report.problems.append(f"memory has grown by {growth >> 20} MiB")
 
-    def problems(self, files_before: int) -> AsyncIterator[str]:
-        """Return what has grown."""
-        raise NotImplementedError
+
+# ---- the soak
+
+
+async def soak(seconds: float, *, seed: int = 0) -> Report:
+    """Let the workers work for so long, check what is stored, and report."""
+    report = Report()
+    with _watched(report):
+        tasks, files = asyncio.all_tasks(), _open_files()
+        with tempfile.TemporaryDirectory() as data:
+            engine = Engine(Path(data))
+            url = await engine.start()
+            try:
+                await _play(engine, url, seconds, seed, report)
+            finally:
+                await engine.stop()
+        gc.collect()
+        await asyncio.sleep(0)
+        report.problems += [f"left running: {task}" for task in asyncio.all_tasks() - tasks]
+        if _open_files() > files:
+            report.problems.append(f"{_open_files() - files} files or sockets were left open")
+    return report
+
+
+async def _play(engine: Engine, url: str, seconds: float, seed: int, report: Report) -> None:
+    async with FaultProxy(url, seed=seed) as proxy:
+        rotation = Rotation(proxy)
+        # As patient as a busy machine needs.
+        direct_config = StoreConfig(endpoint_url=url, grantee_index=True, read_timeout=60, deadline=120)
+        config = StoreConfig(
+            endpoint_url=proxy.url,
+            grantee_index=True,
+            max_pool_connections=_CONNECTIONS,
+            read_timeout=10,
+            deadline=20,
+        )
+        async with (
+            WikibotStore.open(direct_config, session=local_session()) as direct,
+            WikibotStore.open(config, session=await rotation.session()) as store,
+        ):
+            await create_tables(direct)
+            journal = Journal()
+            crew = [Worker(store, journal, number, seed) for number in range(_WORKERS)]
+            founder = Worker(direct, journal, _WORKERS, seed)
+            await asyncio.gather(*[founder.create_user(name) for name in (HOT, *[worker.user_id for worker in crew])])
+            samples = Samples(proxy, report)
+            _script(proxy)
+            async with _in_background(_stall(report), samples.take()):
+                await _work(engine, crew, seconds, report)
+            samples.judge()
+            proxy.clear()
+            for finish in journal.unfinished:
+                await _insist(finish)
+            stored = await read_all(direct)
+        journal.check(stored)
+        report.rotations = rotation.issued
+        report.calls = journal.calls
+        report.items = len(journal.facts)
+        report.problems += journal.problems
+
+
+async def _insist(finish: Callable[[], Awaitable[object]]) -> None:
+    """Call again until there is an answer: the retry quota may be used up, and the machine busy."""
+    for _ in range(_INSISTENCE):
+        with suppress(UnavailableError, RequestFailedError, WriteOutcomeUnknownError):
+            with suppress(QuotaExceededError):  # an answer too: there is no place for a wiki that has not moved yet
+                await finish()
+            return
+    await finish()
+
+
+async def _work(engine: Engine, crew: list[Worker], seconds: float, report: Report) -> None:
+    """Let all work, and stop and start the engine in between."""
+    now = asyncio.get_running_loop().time
+    end = now() + seconds
+    work = asyncio.gather(*[worker.work(lambda: now() < end) for worker in crew])
+    restarts = 1 + int(seconds / _RESTART_EVERY)
+    for _ in range(restarts):
+        await asyncio.sleep(seconds / (restarts + 1))
+        await engine.stop()
+        await engine.start()
+        report.restarts += 1
+    await work
+
+
+@asynccontextmanager
+async def _in_background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(coroutine) for coroutine in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def _watched(report: Report) -> Iterator[None]:
+    """Note as problems the errors that nobody takes, and warnings such as ResourceWarning."""
+    loop, hook = asyncio.get_running_loop(), sys.unraisablehook
+    handler = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: report.problems.append(f"not taken: {context}"))
+    sys.unraisablehook = lambda error: report.problems.append(f"not raised: {error.exc_value!r}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            yield
+            gc.collect()
+    finally:
+        loop.set_exception_handler(handler)
+        sys.unraisablehook = hook
+
+
+def main() -> int:
+    """Run, report, and fail if there was a problem."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    if missing := missing_for_dynamodb_local():
+        raise SystemExit(missing)
+    report = asyncio.run(soak(arguments.seconds, seed=arguments.seed))
+    print(report)  # noqa: T201 - a command prints
+    return 1 if report.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

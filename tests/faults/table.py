@@ -5,8 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.cases import Case
-
 BEGIN, END = "<!-- make faults: begin -->", "<!-- make faults: end -->"
 RIGHT, TYPED, WRONG = "right", "typed error", "wrong"
 STORE, CLIENT = "wikibot_store", "aiobotocore's client"
@@ -14,9 +12,10 @@ STORE, CLIENT = "wikibot_store", "aiobotocore's client"
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One call under one fault, and the verdict; `why` says what was wrong."""
+    """One call under one fault, and the verdict; `client`: by aiobotocore's; `why` says what was wrong."""
 
-    case: Case
+    case: str
+    client: bool
     kind: str
     verdict: str
     why: str = ""
@@ -28,7 +27,7 @@ def rendered(trials: Sequence[Trial], kinds: Sequence[str]) -> str:
     for name, of_client in ((STORE, False), (CLIENT, True)):
         rows: dict[str, list[Trial]] = defaultdict(list)
         for trial in trials:
-            if trial.case.client is of_client:
+            if trial.client is of_client:
                 rows[f"`{trial.case}`"].append(trial)
                 rows[f"**{name}**"].append(trial)
         lines += [_row(title, row, kinds) for title, row in sorted(rows.items(), key=lambda row: "**" in row[0])]

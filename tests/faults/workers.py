@@ -1,21 +1,24 @@
 """What the workers of the soak do: the whole API, each on items of its own and all on some that they share."""
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, TypeVar
 
-from tests.faults.journal import ALONE, RACE, Fact, Journal, Key, Values
+from tests.faults.journal import ALONE, RACE, Journal, Key, Values
 from wikibot_store import (
     QuotaExceededError,
     RequestFailedError,
     Role,
     UnavailableError,
+    Wiki,
     WikibotStore,
     WikiKey,
     WriteOutcomeUnknownError,
 )
+from wikibot_store.keys import is_invite
 
 T = TypeVar("T")
 
@@ -23,8 +26,10 @@ HOT = "hot"
 """A user whose quota all workers fight for."""
 _HOT_LIMIT = 30
 _IDENTITIES = 8
+_FEW = 3
 _NOT_WRITTEN = (UnavailableError, RequestFailedError)
-_CHANGES = {"display_name": "new", "page_count": 0, "version": 1}
+_NEW_USER: Values = {"identities": None, "display_name": None, "version": 1}
+_NEW_WIKI: Values = {"display_name": "new", "page_count": 0, "version": 1}
 
 
 async def _all(items: AsyncIterator[T]) -> list[T]:
@@ -38,7 +43,7 @@ class Worker:
         self.store = store
         self.journal = journal
         self.random = random.Random(f"{seed}-{number}")  # noqa: S311 - chooses what to do
-        self.user_id = f"u{number}"
+        self.user_id = f"user{number}"
         self.alone = f"{ALONE}{number}"
         self._numbers = count()
 
@@ -61,6 +66,13 @@ class Worker:
             else:
                 self.journal.calls[method] += 1
 
+    async def create_user(self, name: str) -> None:
+        """Create a user of this id and username."""
+        call = self.store.users.create(id=name, oauth_provider="github", oauth_provider_sub=name, username=name)
+        await self.write(
+            call, ("users", name), {"username": name, "identities": None, "display_name": None, "version": 1}
+        )
+
     # ---- how to write
 
     async def write(self, call: Awaitable[T], key: Key, values: Values | None) -> T:
@@ -74,22 +86,35 @@ class Worker:
         fact.possible = [values]
         return result
 
-    async def finish(self, delete: Callable[[], Awaitable[None]], keys: list[Key]) -> None:
-        """Await what takes several writes, and in the end leaves nothing under these keys; the end may be later."""
-        facts = [self.journal.fact(*key) for key in keys]
+    async def finish(
+        self, call: Callable[[], Awaitable[T]], keys: list[Key], left: Callable[[T], Mapping[Key, Values]]
+    ) -> T:
+        """Await what takes several writes under these keys, and in the end leaves only this; the end may be later."""
+        facts = {key: self.journal.fact(*key) for key in keys}
+        before = {key: fact.possible for key, fact in facts.items()}
 
-        async def finish() -> None:
-            await delete()
-            for fact in facts:
-                fact.possible = [None]
+        async def finish() -> T:
+            try:
+                result = await call()
+            except QuotaExceededError:  # nothing has begun
+                for key, fact in facts.items():
+                    fact.possible = before[key]
+                raise
+            for key, fact in facts.items():
+                fact.possible = [left(result).get(key)]
+            return result
 
-        for fact in facts:
-            fact.possible.append(None)
+        for fact in facts.values():
+            fact.possible = [*fact.possible, None]  # until it is finished nothing is certain
         try:
-            await finish()
+            return await finish()
         except (WriteOutcomeUnknownError, *_NOT_WRITTEN):
             self.journal.unfinished.append(finish)
             raise
+
+    def grants(self, wiki_id: str) -> list[Key]:
+        """Return the keys of the grants that a wiki may have."""
+        return [key for key in self.journal.facts if key[:2] == ("acls", wiki_id)]
 
     def some(self, *prefix: str) -> tuple[Key, Values] | None:
         """Return one of the items that are certainly there, and what is known of it."""
@@ -112,9 +137,7 @@ class Worker:
 
 async def create_user(worker: Worker) -> None:
     """Create another user."""
-    name = worker.fresh()
-    call = worker.store.users.create(id=name, oauth_provider="github", oauth_provider_sub=name, username=name)
-    await worker.write(call, ("users", name), {"username": name, "display_name": None, "version": 1})
+    await worker.create_user(worker.fresh())
 
 
 async def log_in(worker: Worker) -> None:
@@ -148,6 +171,40 @@ async def set_username(worker: Worker) -> None:
     await worker.write(call, key, {**values, "username": name, "version": version + 1})
 
 
+async def link_identity(worker: Worker) -> None:
+    """Let the own user log in with one more identity, while there are few."""
+    if (some := worker.some("users", worker.user_id)) is None:
+        return
+    key, values = some
+    others = str(values["identities"] or "").split()
+    if len(others) < _FEW:
+        sub, version = worker.fresh(), int(values["version"] or 0)
+        identities = " ".join([*others, f"google#{sub}"])
+        call = worker.store.users.link_identity(worker.user_id, "google", sub)
+        await worker.write(call, key, {**values, "identities": identities, "version": version + 1})
+
+
+async def unlink_identity(worker: Worker) -> None:
+    """Take one of the linked identities from the own user."""
+    if (some := worker.some("users", worker.user_id)) is None:
+        return
+    key, values = some
+    others = str(values["identities"] or "").split()
+    if others:
+        gone, version = worker.random.choice(others), int(values["version"] or 0)
+        identities = " ".join(other for other in others if other != gone) or None
+        call = worker.store.users.unlink_identity(worker.user_id, *gone.split("#"))
+        await worker.write(call, key, {**values, "identities": identities, "version": version + 1})
+
+
+async def delete_user(worker: Worker) -> None:
+    """Delete one of the users that the own hands have made."""
+    mine = [key for key in worker.journal.live("users") if key[1].startswith(f"{worker.user_id}-")]
+    if mine:
+        key = worker.random.choice(mine)
+        await worker.finish(lambda: worker.store.delete_user(key[1]), [key], lambda _: {})
+
+
 async def read_own_user(worker: Worker) -> None:
     """Read the own user, and see the own writes."""
     user = await worker.store.users.get(worker.user_id, consistent=True)
@@ -163,7 +220,7 @@ async def create_wiki(worker: Worker) -> None:
     owner, slug = worker.random.choice([worker.user_id, HOT]), worker.fresh()
     call = worker.store.create_wiki(owner, slug, display_name="new", repo_path="/srv/new", limit=_HOT_LIMIT)
     try:
-        await worker.write(call, ("wikis", owner, slug), _CHANGES)
+        await worker.write(call, ("wikis", owner, slug), _NEW_WIKI)
     except QuotaExceededError:
         worker.journal.fact("wikis", owner, slug).possible = [None]
 
@@ -201,8 +258,45 @@ async def delete_wiki(worker: Worker) -> None:
     if not mine:
         return
     _, owner, slug = worker.random.choice(mine)
-    grants = [key for key in worker.journal.facts if key[:2] == ("acls", f"{owner}:{slug}")]
-    await worker.finish(lambda: worker.store.delete_wiki(owner, slug), [("wikis", owner, slug), *grants])
+    keys = [("wikis", owner, slug), *worker.grants(f"{owner}:{slug}")]
+    await worker.finish(lambda: worker.store.delete_wiki(owner, slug), keys, lambda _: {})
+
+
+async def rename_wiki(worker: Worker) -> None:
+    """Give an own wiki another slug."""
+    await _move(worker, worker.user_id)
+
+
+async def transfer_wiki(worker: Worker) -> None:
+    """Give an own wiki to the user that all share."""
+    with suppress(QuotaExceededError):
+        await _move(worker, HOT)
+
+
+async def _move(worker: Worker, new_owner: str) -> None:
+    if (some := worker.some("wikis", worker.user_id)) is None:
+        return
+    (_, owner, slug), values = some
+    new_slug = worker.fresh() if new_owner == owner else slug
+    source, target = f"{owner}:{slug}", f"{new_owner}:{new_slug}"
+    grants = worker.grants(source)
+    if not all(len(worker.journal.facts[grant].possible) == 1 for grant in grants):
+        return
+    coming: dict[Key, Values | None] = {
+        ("acls", target, grant[2]): worker.journal.facts[grant].certain for grant in grants if not is_invite(grant[2])
+    }
+
+    async def move() -> Wiki:
+        if new_owner == owner:
+            return await worker.store.rename_wiki(owner, slug, new_slug)
+        return await worker.store.transfer_wiki(owner, slug, new_owner, limit=_HOT_LIMIT)
+
+    def left(wiki: Wiki) -> dict[Key, Values]:
+        wikis: dict[Key, Values] = {("wikis", new_owner, new_slug): {**values, "version": wiki.version}}
+        return wikis | {key: acl for key, acl in coming.items() if acl is not None}
+
+    keys = [("wikis", owner, slug), ("wikis", new_owner, new_slug), *grants, *coming]
+    await worker.finish(move, keys, left)
 
 
 async def read_own_wikis(worker: Worker) -> None:
@@ -217,7 +311,7 @@ async def create_single_wiki(worker: Worker) -> None:
     """Create a wiki's item."""
     slug = worker.fresh()
     call = worker.store.wikis.create(worker.alone, slug, display_name="new", repo_path="/srv/new")
-    await worker.write(call, ("wikis", worker.alone, slug), _CHANGES)
+    await worker.write(call, ("wikis", worker.alone, slug), _NEW_WIKI)
 
 
 async def delete_single_wiki(worker: Worker) -> None:
@@ -250,6 +344,30 @@ async def revoke(worker: Worker) -> None:
         wiki = WikiKey.parse(key[1])
         call = worker.store.revoke(wiki.owner_id, wiki.wiki_slug, key[2])
         worker.expect(await worker.write(call, key, None), True, "revoke")
+
+
+async def invite(worker: Worker) -> None:
+    """Invite to an own wiki, and accept as one of the users that the own hands have made."""
+    mine = [key for key in worker.journal.live("users") if key[1].startswith(f"{worker.user_id}-")]
+    if not mine or (some := worker.some("wikis", worker.user_id)) is None:
+        return
+    (_, owner, slug), _ = some
+    _, guest = worker.random.choice(mine)
+    invited, accepted = {"role": "viewer"}, ("acls", f"{owner}:{slug}", guest)
+    if worker.journal.fact(*accepted).possible != [None]:
+        return
+    ends = datetime.now(UTC) + timedelta(days=1)
+    acl, token = await worker.store.invite(
+        owner, slug, "guest@example.org", "viewer", invited_by=owner, expires_at=ends
+    )
+    invitation = worker.journal.fact("acls", acl.wiki_id, acl.grantee_id)
+    invitation.possible = [invited]
+    try:
+        await worker.write(worker.store.accept_invite(token, guest), accepted, invited)
+    except WriteOutcomeUnknownError:
+        invitation.possible.append(None)
+        raise
+    invitation.possible = [None]
 
 
 async def create_single_acl(worker: Worker) -> None:
@@ -288,21 +406,26 @@ WORK: dict[str, Callable[[Worker], Awaitable[None]]] = {
     "users.create": create_user,
     "users.get": read_own_user,
     "users.require": _read(lambda worker: worker.store.users.require(worker.user_id)),
-    "users.get_many": _read(lambda worker: worker.store.users.get_many(["u0", "u1", "u2", "nobody"])),
+    "users.get_many": _read(lambda worker: worker.store.users.get_many(["user0", "user1", "user2", "nobody"])),
     "users.get_by_oauth": _read(lambda worker: worker.store.users.get_by_oauth("github", worker.user_id)),
     "users.get_by_username": _read(lambda worker: worker.store.users.get_by_username(worker.user_id)),
     "users.get_or_create_by_oauth": log_in,
     "users.update": update_user,
     "users.set_username": set_username,
+    "users.link_identity": link_identity,
+    "users.unlink_identity": unlink_identity,
+    "users.get_identities": _read(lambda worker: worker.store.users.get_identities(worker.user_id)),
     "users.record_login": _read(lambda worker: worker.store.users.record_login(worker.user_id)),
     "wikis.create": create_single_wiki,
-    "wikis.get": _read(lambda worker: worker.store.wikis.get(HOT, "u0-0")),
+    "wikis.get": _read(lambda worker: worker.store.wikis.get(HOT, "user0-0")),
     "wikis.require": record_usage,
-    "wikis.get_many": _read(lambda worker: worker.store.wikis.get_many([WikiKey(HOT, "u0-0"), WikiKey(HOT, "none")])),
+    "wikis.get_many": _read(
+        lambda worker: worker.store.wikis.get_many([WikiKey(HOT, "user0-0"), WikiKey(HOT, "none")])
+    ),
     "wikis.list_by_owner": read_own_wikis,
     "wikis.iter_by_owner": _read(lambda worker: _all(worker.store.wikis.iter_by_owner(HOT, page_size=7))),
     "wikis.update": update_wiki,
-    "wikis.touch": _read(lambda worker: worker.store.wikis.touch(HOT, "u0-0", min_interval=0)),
+    "wikis.touch": _read(lambda worker: worker.store.wikis.touch(HOT, "user0-0", min_interval=0)),
     "wikis.record_usage": record_usage,
     "wikis.delete": delete_single_wiki,
     "acls.create": create_single_acl,
@@ -311,7 +434,15 @@ WORK: dict[str, Callable[[Worker], Awaitable[None]]] = {
     "acls.list_by_wiki": _read(lambda worker: worker.store.acls.list_by_wiki(f"{worker.alone}:notes", limit=4)),
     "acls.iter_by_wiki": _read(lambda worker: _all(worker.store.acls.iter_by_wiki(f"{worker.alone}:notes"))),
     "acls.list_by_grantee": _read(lambda worker: worker.store.acls.list_by_grantee("v0", limit=20)),
+    "acls.list_invitations": _read(lambda worker: worker.store.acls.list_invitations(f"{worker.alone}:notes")),
     "authorize": authorize,
+    "list_shared_with": _read(lambda worker: worker.store.list_shared_with("v0", limit=20)),
+    "invite": invite,
+    "accept_invite": invite,
+    "rename_wiki": rename_wiki,
+    "transfer_wiki": transfer_wiki,
+    "delete_user": delete_user,
+    "reconcile_wiki_count": _read(lambda worker: worker.store.reconcile_wiki_count(worker.user_id)),
     "create_wiki": create_wiki,
     "grant": grant,
     "members": _read(lambda worker: worker.store.members(worker.alone, "notes")),

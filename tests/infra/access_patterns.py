@@ -89,18 +89,30 @@ CALLS: dict[str, Callable[[WikibotStore], Awaitable[Any]]] = {
     "invite": _invite_and_accept,
     "accept_invite": _invite_and_accept,
     "delete_wiki": _delete_shared_wiki,
-    "reconcile_wiki_count": lambda store: store.reconcile_wiki_count("ada"),
     "acls.delete": lambda store: store.acls.delete(_WIKI_ID, "bob"),
     "wikis.delete": lambda store: store.wikis.delete("ada", "notes"),
     "delete_user": lambda store: store.delete_user("ada", wikis="delete"),
 }
 
+OPERATOR_CALLS: dict[str, Callable[[WikibotStore], Awaitable[Any]]] = {
+    "reconcile_wiki_count": lambda store: store.reconcile_wiki_count("ada"),
+    "sweep": lambda store: _all(store.sweep(apply=True)),
+}
+
 
 def public_methods() -> Iterator[str]:
-    """Return the names of all that a user of the store can call."""
+    """Return the names of all that a user of an open store can call."""
     for name, dao in {"users": UserDao, "wikis": WikiDao, "acls": AclDao}.items():
         yield from (f"{name}.{method}" for method in vars(dao) if not method.startswith("_"))
-    yield from (name for name, method in vars(WikibotStore).items() if inspect.iscoroutinefunction(method))
+    for name, method in vars(WikibotStore).items():
+        if inspect.isfunction(method) and not name.startswith("_"):
+            yield name
+
+
+async def sweep_and_reconcile(store: WikibotStore) -> None:
+    """Make the operator's calls, on tables with a user `ada` that somebody has put faults into."""
+    for call in OPERATOR_CALLS.values():
+        await call(store)
 
 
 async def call_all(store: WikibotStore) -> dict[str, Any]:

@@ -1,15 +1,21 @@
 """The engines, tables and stores that the integration tests share."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import aioboto3
 import pytest
 
 from tests.engines import Engine, engines, on_aws, throw_away_store
+from tests.permissions import Permission, allowed, permissions
+from tests.recording import described, recording
 from wikibot_store import StoreConfig, WikibotStore
+from wikibot_store._wire import Wire
 from wikibot_store.local import local_session
+from wikibot_store.policies import backend_policy, operator_policy
 from wikibot_store.provision import create_tables
+from wikibot_store.schema import TABLES
 
 
 @pytest.fixture(scope="session", params=[engine for engine in engines() if engine.missing is None], ids=str)
@@ -56,24 +62,60 @@ async def unreachable_store() -> AsyncIterator[WikibotStore]:
 
 
 @pytest.fixture
-def sent(store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give the list that grows with every request of the shared store, such as "GetItem (consistent)"."""
+def sent(store: WikibotStore) -> Iterator[list[str]]:
+    """Give the list that grows with every request of the test's store, such as "GetItem (consistent)"."""
     requests: list[str] = []
-    call = store._wire.call
+    with recording(store, lambda operation, request: requests.append(described(operation, request))):
+        yield requests
 
-    async def record(
-        operation: str, request: Mapping[str, Any], decode: Callable[[bytes], Any], *, deadline: float
+
+# ---- what the suite asks of IAM
+
+_left_out: list[pytest.Item] = []
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Remember that not all tests are run."""
+    _left_out.extend(items)
+
+
+@pytest.fixture(scope="session")
+def asked(request: pytest.FixtureRequest) -> Iterator[set[Permission]]:
+    """Give the set of what IAM would be asked for by the whole suite; in the end compare it with the policies.
+
+    Nothing may have been sent that neither the backend nor the operator is allowed; and where all of the suite has run,
+    all that the backend is allowed must have been sent.
+
+    moto can enforce IAM, but not for DynamoDB in earnest: it knows no resource but "*", and asks for
+    dynamodb:TransactWriteItems, an action that IAM does not have. So the policies are compared and not enforced.
+    """
+    permissions_asked: set[Permission] = set()
+    yield permissions_asked
+    names = {schema.name: schema.name for schema in TABLES}
+    backend = allowed(backend_policy(names, optional_indexes=True))
+    assert permissions_asked <= backend | allowed(operator_policy(names))
+    if _ran_whole(request.session):
+        assert backend <= permissions_asked
+
+
+def _ran_whole(session: pytest.Session) -> bool:
+    """Tell whether every test of this folder has run to its end."""
+    files = {item.path for item in session.items}
+    chosen = _left_out or any("::" in argument for argument in session.config.args)
+    return not chosen and not session.testsfailed and files >= set(Path(__file__).parent.glob("test_*.py"))
+
+
+@pytest.fixture(autouse=True)
+def _asks(asked: set[Permission], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Note what every store sends during a test, with the tables by their names in the schema."""
+    call = Wire.call
+
+    async def note(
+        wire: Wire, operation: str, request: Mapping[str, Any], decode: Callable[[bytes], Any], *, deadline: float
     ) -> Any:  # noqa: ANN401 - what `decode` returns
-        requests.append(_describe(operation, request))
-        return await call(operation, request, decode, deadline=deadline)
+        asked.update(
+            permissions(operation, request, {wire.config.table_name(table.name): table.name for table in TABLES})
+        )
+        return await call(wire, operation, request, decode, deadline=deadline)
 
-    monkeypatch.setattr(store._wire, "call", record)
-    return requests
-
-
-def _describe(operation: str, request: Mapping[str, Any]) -> str:
-    if "TransactItems" in request:
-        return f"{operation} ({', '.join(kind for action in request['TransactItems'] for kind in action)})"
-    if "IndexName" in request:
-        return f"{operation} ({request['IndexName']})"
-    return f"{operation} (consistent)" if request.get("ConsistentRead") else operation
+    monkeypatch.setattr(Wire, "call", note)

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from wikibot_store import WikibotStore
 
 
@@ -26,11 +28,9 @@ def stopped_behind(store: WikibotStore, requests: int) -> Iterator[None]:
             raise StoppedError
         return reply
 
-    store._wire.call = count  # type: ignore[method-assign]  # the instance's only
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store._wire, "call", count)
         yield
-    finally:
-        del store._wire.call
 
 
 async def is_stopped(store: WikibotStore, requests: int, work: Awaitable[object]) -> bool:

@@ -423,7 +423,7 @@ async def test_bad_input_is_refused(
     unreachable_store: WikibotStore, bad: dict[str, Any], error: type[Exception], field: str
 ) -> None:
     """What cannot be is refused before any request, by its name."""
-    given = {"owner_id": "owner", "wiki_slug": "wiki", "email": EMAIL, "role": "viewer"}
+    given: dict[str, Any] = {"owner_id": "owner", "wiki_slug": "wiki", "email": EMAIL, "role": "viewer"}
     options = {"invited_by": "owner", "expires_at": TOMORROW}
 
     with pytest.raises(error, match=field):

@@ -248,9 +248,9 @@ async def test_delete_beside_logins(store: WikibotStore) -> None:
         user = await a_user(store)
         identity = user.oauth_provider, user.oauth_provider_sub
 
-        *logins, _ = await asyncio.gather(
-            *[store.users.get_or_create_by_oauth(*identity) for _ in range(6)], store.delete_user(user.id)
-        )
+        deleting = asyncio.create_task(store.delete_user(user.id))
+        logins = await asyncio.gather(*[store.users.get_or_create_by_oauth(*identity) for _ in range(6)])
+        await deleting
 
         created = [found.id for found, is_new in logins if is_new]
         assert {found.id for found, _ in logins} <= {user.id, *created}

@@ -1,22 +1,33 @@
 """What each access pattern costs: the requests that it sends, as the README's table promises."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import aioboto3
 import pytest
 
+from tests.engines import throw_away_store
 from tests.integration.samples import a_user, a_wiki, collect, eventually, fresh
-from wikibot_store import Acl, User, Wiki, WikibotStore, WikiKey
+from tests.recording import described, recording
+from wikibot_store import Acl, Page, User, Wiki, WikibotStore, WikiKey
+from wikibot_store.provision import create_tables
 
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """What exists before the access pattern runs."""
+    """What exists before the access pattern runs: a user with two identities who has a grant in somebody's wiki.
+
+    `token` is an invitation's to another wiki, whose owner owns nothing else.
+    """
 
     user: User
     wiki: Wiki
     acl: Acl
+    linked: tuple[str, str]
+    invited_to: Wiki
+    token: str
 
     @property
     def key(self) -> tuple[str, str]:
@@ -36,10 +47,21 @@ class Given:
 
 @pytest.fixture
 async def given(store: WikibotStore) -> Given:
-    """Give a user, a wiki and a grant."""
-    user, wiki = await a_user(store, username=fresh()), await a_wiki(store)
+    """Give what all access patterns need."""
+    user, wiki, linked = await a_user(store, username=fresh()), await a_wiki(store), (fresh(), fresh())
+    user = await store.users.link_identity(user.id, *linked)
     acl = await store.acls.create(wiki.key.wiki_id, user.id, "editor", granted_by=wiki.owner_id)
-    return Given(user=user, wiki=wiki, acl=acl)
+    owner = await a_user(store)
+    other = await store.create_wiki(owner.id, fresh(), display_name="Another", repo_path="/srv/b")
+    _, token = await _invite(store, other)
+    return Given(user=user, wiki=wiki, acl=acl, linked=linked, invited_to=other, token=token)
+
+
+async def _invite(store: WikibotStore, wiki: Wiki) -> tuple[Acl, str]:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    return await store.invite(
+        wiki.owner_id, wiki.wiki_slug, "bob@example.org", "viewer", invited_by=wiki.owner_id, expires_at=tomorrow
+    )
 
 
 Pattern = Callable[[WikibotStore, Given], Awaitable[object]]
@@ -91,7 +113,7 @@ PATTERNS: dict[str, tuple[Pattern, list[str]]] = {
         ["GetItem (consistent)", "UpdateItem"],
     ),
     "users.update of a version": (
-        lambda store, given: store.users.update(given.user.id, expected_version=1, tier="pro"),
+        lambda store, given: store.users.update(given.user.id, expected_version=2, tier="pro"),
         ["UpdateItem"],
     ),
     "users.set_username": (
@@ -105,6 +127,26 @@ PATTERNS: dict[str, tuple[Pattern, list[str]]] = {
     "users.set_username to the same": (
         lambda store, given: store.users.set_username(given.user.id, given.user.username),
         ["GetItem (consistent)"],
+    ),
+    "users.link_identity": (
+        lambda store, given: store.users.link_identity(given.user.id, fresh(), fresh()),
+        ["GetItem (consistent)", "TransactWriteItems (Update, Put)"],
+    ),
+    "users.link_identity that is linked": (
+        lambda store, given: store.users.link_identity(given.user.id, *given.linked),
+        ["GetItem (consistent)"],
+    ),
+    "users.unlink_identity": (
+        lambda store, given: store.users.unlink_identity(given.user.id, *given.identity),
+        ["GetItem (consistent)", "TransactWriteItems (Update, Delete)"],
+    ),
+    "users.get_identities": (
+        lambda store, given: store.users.get_identities(given.user.id),
+        ["GetItem (consistent)"],
+    ),
+    "users.get_by_oauth of a linked identity": (
+        lambda store, given: store.users.get_by_oauth(*given.linked),
+        ["Query (by-oauth)", "GetItem (consistent)", "GetItem (consistent)"],
     ),
     "users.record_login": (lambda store, given: store.users.record_login(given.user.id), ["UpdateItem"]),
     "wikis.create": (lambda store, _: a_wiki(store), ["PutItem"]),
@@ -144,6 +186,50 @@ PATTERNS: dict[str, tuple[Pattern, list[str]]] = {
         lambda store, given: store.acls.list_by_grantee(given.acl.grantee_id),
         ["Query (by-grantee)"],
     ),
+    "acls.list_invitations": (
+        lambda store, given: store.acls.list_invitations(given.invited_to.key.wiki_id),
+        ["Query"],
+    ),
+    "store.invite": (
+        lambda store, given: _invite(store, given.wiki),
+        ["GetItem (consistent)", "TransactWriteItems (ConditionCheck, Put)"],
+    ),
+    "store.accept_invite": (
+        lambda store, given: store.accept_invite(given.token, given.user.id),
+        ["BatchGetItem", "TransactWriteItems (ConditionCheck, ConditionCheck, Delete, Put)"],
+    ),
+    "store.list_shared_with of none": (lambda store, _: store.list_shared_with(fresh()), ["Query (by-grantee)"]),
+    "store.delete_user": (
+        lambda store, given: store.delete_user(given.user.id),
+        [
+            "GetItem (consistent)",
+            "Query (consistent)",
+            "UpdateItem",
+            "GetItem (consistent)",
+            "TransactWriteItems (Delete, Delete, Delete, Delete)",
+        ],
+    ),
+    "store.delete_user with a wiki": (
+        lambda store, given: store.delete_user(given.invited_to.owner_id, wikis="delete"),
+        [
+            "GetItem (consistent)",
+            "UpdateItem",
+            *("GetItem (consistent)", "Query (consistent)"),
+            # delete_wiki
+            "GetItem (consistent)",
+            "UpdateItem",
+            "Query (consistent)",
+            "TransactWriteItems (ConditionCheck, Delete)",
+            "TransactWriteItems (Delete, Update)",
+            # and once more, for what came meanwhile
+            *("GetItem (consistent)", "Query (consistent)"),
+            "TransactWriteItems (Delete, Delete)",
+        ],
+    ),
+    "store.reconcile_wiki_count": (
+        lambda store, given: store.reconcile_wiki_count(given.invited_to.owner_id),
+        ["GetItem (consistent)", "Query (consistent)"],
+    ),
 }
 
 
@@ -157,6 +243,31 @@ async def test_access_pattern(
     await pattern(store, given)
 
     assert sent == requests
+
+
+async def test_shared_wikis_are_two_requests(store: WikibotStore, given: Given, sent: list[str]) -> None:
+    """A page of grants and its wikis are one Query and one BatchGetItem."""
+    await eventually(lambda: store.acls.list_by_grantee(given.user.id), Page([given.acl]))
+    sent.clear()
+
+    await store.list_shared_with(given.user.id)
+
+    assert sent == ["Query (by-grantee)", "BatchGetItem"]
+
+
+async def test_sweep_reads_each_item_and_what_it_names(session: aioboto3.Session, endpoint: str | None) -> None:
+    """A sweep scans each table, and reads a user's claims and wikis, a claim's user, and a grant's wiki and user."""
+    async with throw_away_store(endpoint, session) as store:
+        await create_tables(store, environment="test")
+        user = await a_user(store, username=fresh())
+        wiki = await store.create_wiki(user.id, fresh(), display_name="A wiki", repo_path="/srv/a")
+        await store.acls.create(wiki.key.wiki_id, user.id, "editor", granted_by=user.id)
+        sent: list[str] = []
+        with recording(store, lambda operation, request: sent.append(described(operation, request))):
+            pages = await collect(store.sweep())
+
+    assert [page.scanned for page in pages] == [1, 3, 1]
+    assert Counter(sent) == {"Scan": 3, "GetItem (consistent)": 2 + 2 + 2, "Query (consistent)": 1}
 
 
 async def test_second_login_is_one_query(store: WikibotStore, given: Given, sent: list[str]) -> None:

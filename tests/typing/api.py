@@ -6,7 +6,7 @@ A line with `type: ignore` is one that must be refused: both report an ignore th
 import warnings
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 import aioboto3
 from types_aiobotocore_dynamodb import DynamoDBClient
@@ -55,7 +55,7 @@ from wikibot_store.local import local_engine, local_session, local_store
 from wikibot_store.provision import ProvisionedTable, create_tables, delete_tables
 from wikibot_store.testing.factories import MakeGrant, MakeUser, MakeWiki
 from wikibot_store.verify import Drift, verify_tables
-from wikibot_store.workflows.maintenance import SweepPage
+from wikibot_store.workflows.maintenance import Fault, Finding, SweepPage
 
 
 async def opening(session: aioboto3.Session, config: StoreConfig) -> None:
@@ -113,6 +113,11 @@ async def users(store: WikibotStore) -> None:
     assert_type(await store.users.set_username("u-1", "ada"), User)
     assert_type(await store.users.set_username("u-1", None), User)
     assert_type(await store.users.record_login("u-1"), User)
+    assert_type(await store.users.link_identity("u-1", "google", "42"), User)
+    assert_type(await store.users.unlink_identity("u-1", "google", "42"), User)
+    identities = await store.users.get_identities("u-1")
+    assert_type(identities[0].provider, str)
+    assert_type(identities[0].sub, str)
     await store.users.create("github", "4711")  # type: ignore[call-arg]
     await store.users.get("u-1", True)  # type: ignore[call-arg]
     await store.users.update("u-1", tier=None)  # type: ignore[arg-type]
@@ -193,6 +198,41 @@ async def acls(store: WikibotStore, expires_at: datetime) -> None:
     assert_type(acl.granted_at, datetime)
     assert_type(acl.expires_at, datetime | None)
     await store.acls.create("u-1:notes", "u-2", Role.EDITOR)  # type: ignore[call-arg]
+
+
+async def moving_and_inviting(store: WikibotStore, expires_at: datetime) -> None:
+    """What crosses tables returns models, pages of pairs, or nothing."""
+    assert_type(await store.rename_wiki("u-1", "notes", "diary"), Wiki)
+    assert_type(await store.transfer_wiki("u-1", "notes", "u-2", limit=10), Wiki)
+    await store.delete_user("u-1")
+    await store.delete_user("u-1", wikis="delete")
+    await store.delete_user("u-1", wikis="keep")  # type: ignore[arg-type]
+    invitation, token = await store.invite(
+        "u-1", "notes", "bob@example.org", Role.EDITOR, invited_by="u-1", expires_at=expires_at
+    )
+    assert_type((invitation, token), tuple[Acl, str])
+    assert_type(invitation.invited_email, str | None)
+    await store.invite("u-1", "notes", "bob@example.org", "editor", invited_by="u-1")  # type: ignore[call-arg]
+    assert_type(await store.accept_invite(token, "u-2"), Acl)
+    assert_type(await store.acls.list_invitations("u-1:notes", limit=10), Page[Acl])
+    assert_type(await store.list_shared_with("u-2", limit=10, cursor=None), Page[tuple[Acl, Wiki | None]])
+
+
+async def operating(store: WikibotStore) -> None:
+    """A sweep is an async iterator of pages, whose findings say what is wrong with which item."""
+    assert_type(await store.reconcile_wiki_count("u-1"), int)
+    assert_type(store.sweep(), AsyncGenerator[SweepPage, None])
+    async for page in store.sweep(apply=True, max_rcu=50, resume=None):
+        assert_type(page.table, Literal["wikis", "users", "acls"])
+        assert_type(page.scanned, int)
+        assert_type(page.resume, str | None)
+        for finding in page.findings:
+            assert_type(finding, Finding)
+            assert_type(finding.fault, Fault)
+            assert_type(finding.key, dict[str, str])
+            assert_type(finding.mended, bool)
+            assert_type(finding.problem, str | None)
+    await store.sweep()  # type: ignore[misc]
 
 
 def keys() -> None:

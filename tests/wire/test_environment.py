@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,6 +48,7 @@ from wikibot_store import (
     StoreConfig,
     UnavailableError,
     WikibotStore,
+    WriteOutcomeUnknownError,
 )
 
 _plain_http = pytest.mark.filterwarnings("ignore::wikibot_store.InsecureEndpointWarning")
@@ -315,6 +317,53 @@ async def test_an_endpoint_that_answers_a_query_with_other_json(
         await store.wikis.list_by_owner("u-1")
 
 
+_NESTED = b'{"Item":' + b"[" * 100_000
+_FEW_REASONS = refuse("TransactionCanceledException", CancellationReasons=[{"Code": "ConditionalCheckFailed"}])
+
+
+@pytest.mark.parametrize(
+    ("answer", "call", "error"),
+    [
+        (sent(http(200, _NESTED)), lambda store: store.wikis.get("u-1", "notes"), UnavailableError),
+        (sent(http(400, _NESTED)), lambda store: store.wikis.get("u-1", "notes"), UnavailableError),
+        (reply({"Item": 5}), lambda store: store.wikis.delete("u-1", "notes"), UnavailableError),
+        (reply({"Items": [{}]}), lambda store: anext(store._tables.acls.partition("u-1:notes")), UnavailableError),
+        (reply({}), lambda store: store.wikis.touch("u-1", "notes"), WriteOutcomeUnknownError),
+        (reply({"Responses": {"users": 5}}), lambda store: store.users.get_many(["u-1"]), UnavailableError),
+        (
+            refuse("ConditionalCheckFailedException"),
+            lambda store: store.wikis.list_by_owner("u-1"),
+            RequestFailedError,
+        ),
+        (
+            _FEW_REASONS,
+            lambda store: store.users.create(oauth_provider="github", oauth_provider_sub="1"),
+            RequestFailedError,
+        ),
+    ],
+    ids=["depth", "depth of an error", "item", "keys", "no item", "items", "a condition of a read", "too few reasons"],
+)
+async def test_an_endpoint_that_answers_nearly_as_dynamodb(
+    answer: Step,
+    call: Callable[[WikibotStore], Awaitable[object]],
+    error: type[Exception],
+    server: ScriptedServer,
+    store: WikibotStore,
+) -> None:
+    """An answer that DynamoDB never gives to such a request ends the call in an error of the library's."""
+    server.default = answer
+
+    with pytest.raises(error):
+        await call(store)
+
+
+async def test_an_endpoint_that_answers_with_other_tables(server: ScriptedServer, store: WikibotStore) -> None:
+    """Items of tables that nobody asked for are left aside."""
+    server.play(reply({"Responses": {"others": [{}], "users": []}}))
+
+    assert await store.users.get_many(["u-1"]) == {}
+
+
 async def test_an_endpoint_that_breaks_off(server: ScriptedServer, store: WikibotStore) -> None:
     """Half an answer is none."""
     server.default = half({"Item": wiki_item()})
@@ -439,6 +488,66 @@ async def test_https_for_another_host(authority: Authority, session: aioboto3.Se
     """A certificate that was made out to somebody else is refused at once."""
     async with scripted_server(authority.server_context("127.0.0.2")) as server:
         await _expect_a_certificate_to_be_refused(server.url, session)
+
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONHTTPSVERIFY": "0"},
+        {"AWS_CA_BUNDLE": "", "REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": "", "SSL_CERT_FILE": ""},
+    ],
+    ids=["Python's switch", "empty bundles"],
+)
+async def test_verification_cannot_be_switched_off(
+    environment: dict[str, str], secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing in the environment or process makes the store trust a certificate that it would not trust otherwise."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(ssl, "_create_default_https_context", ssl._create_unverified_context)
+
+    await _expect_a_certificate_to_be_refused(secure.url, session)
+
+    assert secure.requests == []
+
+
+@pytest.mark.parametrize("bundle", ["False", "0", "/dev/null"])
+async def test_a_bundle_that_is_none(
+    bundle: str, secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is meant to switch verification off is taken for a file, and a store is not opened without one."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
+
+    with pytest.raises(ConfigurationError):
+        await _open(StoreConfig(endpoint_url=secure.url), session)
+
+
+async def test_the_tls_settings(secure: ScriptedServer, session: aioboto3.Session) -> None:
+    """Certificate and host name are required, and a version of TLS that is not broken."""
+    async with WikibotStore.open(StoreConfig(endpoint_url=secure.url), session=session) as store:
+        tls = store._wire._transport._tls
+
+    assert isinstance(tls, ssl.SSLContext)
+    assert tls.verify_mode is ssl.CERT_REQUIRED
+    assert tls.check_hostname
+    assert tls.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2"], ids=["unknown authority", "another host"])
+async def test_the_ordinary_client_verifies_too(
+    address: str, authority: Authority, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The aiobotocore client of a store is as strict as the store."""
+    if address == "127.0.0.2":
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
+    async with scripted_server(authority.server_context(address)) as server:
+        config = StoreConfig(endpoint_url=server.url, max_attempts=1)
+        async with WikibotStore.open(config, session=session) as store:
+            client = await store.client()
+            with pytest.raises(SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+                await client.list_tables()
 
     assert server.requests == []
 

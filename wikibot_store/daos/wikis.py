@@ -149,6 +149,9 @@ class WikiDao:
     async def touch(self, owner_id: str, wiki_slug: str, *, min_interval: float = 300) -> bool:
         """Note that the wiki was accessed, at most once in `min_interval` seconds; return whether it was noted.
 
+        False also where an answer was lost and a later touch has come since: the item then holds the later access,
+        whether or not it held this one before.
+
         Requests: UpdateItem on condition that the wiki exists and was not accessed lately. The version stays.
         """
         if not 0 <= min_interval <= _LONGEST_INTERVAL:

@@ -1,0 +1,51 @@
+"""Stores whose endpoint is made up."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiobotocore.credentials import AioCredentials
+
+from wikibot_store import StoreConfig, WikibotStore
+from wikibot_store._wire import Wire
+from wikibot_store._wire._http import Answer, Transport
+from wikibot_store._wire._signer import Signer
+
+REFUSED = Answer(400, {}, b'{"__type": "EnoughException"}')
+# A call that has had so many answers gets no other than that it is refused.
+_MOST_ANSWERS = 6
+
+
+class FuzzedTransport(Transport):
+    """Sends nothing; the answer to each operation is made up."""
+
+    def __init__(self, answer: Callable[[str], Answer]) -> None:
+        super().__init__()
+        self.requests: list[bytes] = []
+        self._answer = answer
+
+    async def post(self, headers: dict[str, str], body: bytes, *, seconds: float) -> Answer:  # noqa: ARG002 - the seam
+        """Return a made-up answer."""
+        self.requests.append(body)
+        operation = headers["X-Amz-Target"].rpartition(".")[2]
+        return self._answer(operation) if len(self.requests) <= _MOST_ANSWERS else REFUSED
+
+
+@asynccontextmanager
+async def store_on(answer: Callable[[str], Answer], *, attempts: int = 2) -> AsyncIterator[WikibotStore]:
+    """Open a store whose requests are answered by a function of the operation."""
+
+    async def no_client() -> None:
+        pytest.fail("no DAO needs the ordinary client")
+
+    async with FuzzedTransport(answer) as transport:
+        wire = Wire(
+            transport=transport,
+            signer=Signer("http://127.0.0.1:1", "us-east-1"),
+            credentials=AioCredentials("a", "b"),  # type: ignore[arg-type]  # the stubs' protocol is no protocol
+            make_client=no_client,  # type: ignore[arg-type]
+            endpoint_url="http://127.0.0.1:1",
+            config=StoreConfig(grantee_index=True, max_attempts=attempts),
+        )
+        yield WikibotStore(wire)
+        await wire.aclose()

@@ -1,0 +1,128 @@
+"""Whatever an endpoint answers, a call returns or raises an error of the library's, in bounded time and memory."""
+
+import asyncio
+import json
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.bad_answers import ITEMS, answers_to, attributes
+from tests.fuzz.stores import REFUSED, store_on
+from tests.infra.access_patterns import CALLS
+from wikibot_store import CorruptItemError, Wiki, WikibotStore, WikibotStoreError
+from wikibot_store._wire._http import Answer
+
+_SECONDS = 10
+_MIB = 1024 * 1024
+
+
+@settings(max_examples=25)
+@given(data=st.data())
+@pytest.mark.parametrize("name", [name for name in CALLS if name != "client"])
+async def test_bad_answers(name: str, data: st.DataObject) -> None:
+    """Any call takes any answers, and ends with a result or an error of the library's own tree."""
+    stops: list[BaseException] = []
+
+    def answer(operation: str) -> Answer:
+        try:
+            return data.draw(answers_to(operation), label=operation)
+        except BaseException as stop:  # noqa: BLE001 - Hypothesis has had enough, and must hear so from the test itself
+            stops.append(stop)
+            return REFUSED
+
+    async with store_on(answer) as store, asyncio.timeout(_SECONDS):
+        try:
+            await CALLS[name](store)
+        except WikibotStoreError as error:
+            str(error)
+    if stops:
+        raise stops[0]
+
+
+_NOT_KEYS = sorted(ITEMS["wikis"].keys() - {"owner_id", "wiki_slug"})
+
+
+@given(changes=st.dictionaries(st.sampled_from(_NOT_KEYS) | st.text(max_size=4), attributes, min_size=1, max_size=3))
+async def test_stored_items(changes: dict[str, Any]) -> None:
+    """An item with any attributes is read, or it is corrupt by its key."""
+    body = json.dumps({"Item": ITEMS["wikis"] | changes}).encode()
+
+    async with store_on(_always(Answer(200, {}, body))) as store:
+        try:
+            found: Wiki | CorruptItemError | None = await store.wikis.get("ada", "notes")
+        except CorruptItemError as error:
+            found = error
+
+    key = {"owner_id": "ada", "wiki_slug": "notes"}
+    assert isinstance(found, Wiki) or (found is not None and found.key == key)
+
+
+def _always(answer: Answer) -> Callable[[str], Answer]:
+    return lambda _operation: answer
+
+
+def _filled(before: bytes, one: bytes, after: bytes) -> bytes:
+    """Return 16 MiB of JSON: the same again and again between a beginning and an end."""
+    return before + b",".join([one] * (16 * _MIB // (len(one) + 1))) + after
+
+
+Call = Callable[[WikibotStore], Awaitable[object]]
+SENDERS: dict[str, Call] = {
+    "GetItem": lambda store: store.wikis.get("ada", "notes"),
+    "Query": lambda store: store.wikis.list_by_owner("ada", limit=10_000),
+    "BatchGetItem": lambda store: store.authorize("bob", "ada", "notes"),
+    "UpdateItem": lambda store: store.wikis.touch("ada", "notes"),
+    "TransactWriteItems": lambda store: store.users.create(oauth_provider="github", oauth_provider_sub="1"),
+}
+
+_ITEM = json.dumps(ITEMS["wikis"]).encode()
+_ERROR = b'{"__type":"ConditionalCheckFailedException",'
+_TEXT = b'"' + b"x" * 100 + b'"'
+HUGE = {
+    "items": ("Query", 200, _filled(b'{"Items":[', _ITEM, b"]}")),
+    "a text": ("GetItem", 200, b'{"Item":{"x":{"S":"' + b"x" * 16 * _MIB + b'"}}}'),
+    "a number": ("GetItem", 200, b'{"Item":' + b"9" * 16 * _MIB + b"}"),
+    "tables": ("BatchGetItem", 200, _filled(b'{"Responses":{', _TEXT + b":[]", b"}}")),
+    "attributes": ("UpdateItem", 200, _filled(b'{"Attributes":{', _TEXT + b":{}", b"}}")),
+    "what nobody asked for": ("TransactWriteItems", 200, _filled(b'{"x":[', b"[]", b"]}")),
+    "an error's item": ("UpdateItem", 400, _filled(_ERROR + b'"Item":{"x":[', _TEXT, b"]}}")),
+    "reasons": (
+        "TransactWriteItems",
+        400,
+        _filled(_ERROR + b'"CancellationReasons":[', b'{"Code":' + _TEXT + b"}", b"]}"),
+    ),
+    "a message": ("GetItem", 400, _ERROR + b'"message":"' + b"x" * 16 * _MIB + b'"}'),
+    "depth": ("GetItem", 200, b'{"Item":' + b"[" * 16 * _MIB),
+    "nothing": ("GetItem", 400, b"{" + b" " * 16 * _MIB),
+}
+
+
+@pytest.mark.parametrize(("sender", "status", "body"), HUGE.values(), ids=HUGE)
+async def test_huge_answers(sender: str, status: int, body: bytes) -> None:
+    """An answer of 16 MiB takes a multiple of that and no more, and ends as any other."""
+    async with store_on(_always(Answer(status, {}, body)), attempts=1) as store, asyncio.timeout(_SECONDS):
+        tracemalloc.start()
+        try:
+            with suppress(WikibotStoreError):
+                await SENDERS[sender](store)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert peak < 16 * len(body)
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("sender", SENDERS)
+async def test_nesting_without_end(status: int, sender: str) -> None:
+    """What is nested more deeply than a parser goes is no answer, whichever member holds it."""
+    for member in ("Item", "Items", "Responses", "Attributes", "CancellationReasons", "LastEvaluatedKey", "x"):
+        body = f'{{"{member}":{"[" * 100_000}'.encode()
+        async with store_on(_always(Answer(status, {}, body))) as store:
+            with pytest.raises(WikibotStoreError):
+                await SENDERS[sender](store)

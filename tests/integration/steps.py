@@ -1,0 +1,40 @@
+"""Something that happens in the middle of an operation: before one of the requests that it sends."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from wikibot_store import WikibotStore
+
+
+class CrashError(Exception):
+    """Stands for the end of the process."""
+
+
+async def crash() -> None:
+    """End the operation as if its process had died."""
+    raise CrashError
+
+
+@contextmanager
+def before_requests(store: WikibotStore, meanwhile: Mapping[int, Callable[[], Awaitable[object]]]) -> Iterator[None]:
+    """Await what `meanwhile` has for a request, by its number from 1, before the block's request of that number."""
+    call, sent, interrupted = store._wire.call, 0, False
+
+    async def interrupt(
+        operation: str, request: Mapping[str, Any], decode: Callable[[bytes], Any], *, deadline: float
+    ) -> Any:  # noqa: ANN401 - what `decode` returns
+        nonlocal sent, interrupted
+        if not interrupted:  # what happens meanwhile is not counted
+            sent += 1
+            if sent in meanwhile:
+                interrupted = True
+                await meanwhile[sent]()
+                interrupted = False
+        return await call(operation, request, decode, deadline=deadline)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store._wire, "call", interrupt)
+        yield

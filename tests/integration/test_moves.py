@@ -1,0 +1,553 @@
+"""Wikis that are renamed and transferred with all their grants, whatever else happens meanwhile."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import aioboto3
+import pytest
+
+from tests.engines import Engine, engines, throw_away_store
+from tests.faults.invariants import read_all
+from tests.integration.clean_tables import check_and_wipe
+from tests.integration.samples import a_user, an_acl_item, an_item, fresh, put, put_all, stored
+from tests.integration.steps import CrashError, before_requests, crash
+from wikibot_store import (
+    AlreadyExistsError,
+    NotActiveError,
+    NotFoundError,
+    QuotaExceededError,
+    Role,
+    User,
+    Wiki,
+    WikibotStore,
+    WikiKey,
+)
+from wikibot_store.provision import create_tables
+
+REQUESTS = [
+    "GetItem (consistent)",
+    "GetItem (consistent)",
+    "GetItem (consistent)",
+    "TransactWriteItems (begin)",
+    "Query (consistent)",
+    "TransactWriteItems (ConditionCheck, ConditionCheck, Put)",
+    "GetItem (consistent)",
+    "TransactWriteItems (Update, Put)",
+    "Query (consistent)",
+    "TransactWriteItems (ConditionCheck, Delete)",
+    "TransactWriteItems (end)",
+    "GetItem (consistent)",
+]
+"""What a move of a wiki with one grant sends; begin and end differ between rename and transfer."""
+
+BEGIN = REQUESTS.index("TransactWriteItems (begin)") + 1
+SWITCH = REQUESTS.index("TransactWriteItems (Update, Put)") + 1
+END = REQUESTS.index("TransactWriteItems (end)") + 1
+
+ENGINE = [engine for engine in engines() if engine.missing is None][-1]
+
+
+Test = TypeVar("Test", bound=Callable[..., Awaitable[None]])
+
+
+def at_every_step(test: Test) -> Test:
+    """Run a test before each of the requests, on one engine: the order of requests does not depend on it."""
+    pytest.mark.parametrize("engine", [ENGINE], indirect=True, ids=str)(test)
+    pytest.mark.parametrize("step", range(1, len(REQUESTS) + 1))(test)
+    return test
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """A wiki with one grant that is to move from `source` to `target`."""
+
+    store: WikibotStore
+    owner: User
+    receiver: User
+    grantee: User
+    wiki: Wiki
+    target: WikiKey
+
+    @property
+    def source(self) -> WikiKey:
+        """Where the wiki is at first."""
+        return self.wiki.key
+
+    @property
+    def ends(self) -> tuple[WikiKey, WikiKey]:
+        """The old key and the new one."""
+        return self.source, self.target
+
+    async def run(self, *, limit: int | None = None) -> Wiki:
+        """Rename or transfer the wiki."""
+        if self.owner == self.receiver:
+            return await self.store.rename_wiki(*key(self.source), self.target.wiki_slug)
+        return await self.store.transfer_wiki(*key(self.source), self.receiver.id, limit=limit)
+
+    async def run_until(self, number: int) -> None:
+        """Let the process die before the request of this number."""
+        with before_requests(self.store, {number: crash}), suppress(CrashError):
+            await self.run()
+
+    async def run_interrupted(self, number: int, meanwhile: Callable[[], Awaitable[object]]) -> Wiki | Exception:
+        """Let something happen before the request of this number; return what became of the move."""
+        with before_requests(self.store, {number: meanwhile}):
+            try:
+                return await self.run()
+            except (NotFoundError, NotActiveError, AlreadyExistsError) as refusal:
+                return refusal
+
+    async def live_keys(self) -> list[WikiKey]:
+        """Return those of both keys under which readers find a live wiki."""
+        wikis = [await self.store.wikis.get(*key(end), consistent=True) for end in self.ends]
+        return [wiki.key for wiki in wikis if wiki is not None and wiki.is_live]
+
+    async def roles(self, user: User) -> dict[WikiKey, Role]:
+        """Return what a user may do under those of both keys that open."""
+        accesses = {end: await self.store.authorize(user.id, *key(end)) for end in self.ends}
+        return {end: access.role for end, access in accesses.items() if access.role is not None}
+
+    async def grants_at(self, end: WikiKey) -> list[dict[str, Any]]:
+        """Return the items of acls under a key, but for what each write sets anew."""
+        grants = [item for item in (await read_all(self.store)).acls if item["wiki_id"]["S"] == end.wiki_id]
+        return [{name: value for name, value in item.items() if name not in {"wiki_id", "write_id"}} for item in grants]
+
+
+def key(wiki: WikiKey) -> tuple[str, str]:
+    """Return a key as the store's methods take it."""
+    return wiki.owner_id, wiki.wiki_slug
+
+
+@pytest.fixture(scope="module")
+async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+    """Give a store with tables of its own, in which nothing may ever be wrong."""
+    async with throw_away_store(endpoint, session) as store:
+        await create_tables(store, environment="test")
+        yield store
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_is_wrong(store: WikibotStore) -> AsyncIterator[None]:
+    """Check after each test that counts, claims and grants agree, and start the next one with empty tables."""
+    yield
+    await check_and_wipe(store)
+
+
+@pytest.fixture(params=["rename", "transfer"])
+async def move(request: pytest.FixtureRequest, store: WikibotStore) -> Move:
+    """Give a move from slug to slug, and one from owner to owner."""
+    owner, grantee = await a_user(store), await a_user(store)
+    receiver = owner if request.param == "rename" else await a_user(store)
+    return await a_move(store, owner, receiver, grantee)
+
+
+async def a_move(store: WikibotStore, owner: User, receiver: User, grantee: User) -> Move:
+    """Create a wiki with a grant, to be renamed if owner and receiver are one, to be transferred if not."""
+    wiki = await store.create_wiki(owner.id, "old", display_name="A wiki", repo_path="/srv/a", mcp_token_hash="hash")
+    await store.grant(owner.id, "old", grantee.id, "editor", granted_by=owner.id)
+    target = WikiKey(receiver.id, "new" if owner == receiver else "old")
+    return Move(store=store, owner=owner, receiver=receiver, grantee=grantee, wiki=wiki, target=target)
+
+
+async def count_of(store: WikibotStore, user: User) -> int:
+    """Return how many wikis a user is counted to have."""
+    return (await store.users.require(user.id, consistent=True)).wiki_count
+
+
+# ---- what comes along
+
+
+async def test_requests(move: Move, sent: list[str]) -> None:
+    """A move of a wiki with one grant sends these requests: the steps of the tests below."""
+    is_rename = move.owner == move.receiver
+    begin, end = ("Update, Put, ConditionCheck", "Delete") if is_rename else ("Update, Put, Update", "Delete, Update")
+    sent.clear()
+
+    await move.run()
+
+    assert sent == [request.replace("begin", begin).replace("end", end) for request in REQUESTS]
+
+
+@pytest.mark.parametrize("grants", [0, 60])
+async def test_everything_comes_along(move: Move, grants: int) -> None:
+    """The wiki keeps all it has, also what the library does not know; so do its grants; counts follow."""
+    store, (owner_id, slug) = move.store, key(move.source)
+    await store.revoke(owner_id, slug, move.grantee.id)
+    item = await stored(store, "wikis", owner_id=owner_id, wiki_slug=slug)
+    assert item is not None
+    await put(store, "wikis", item | an_item(theme="dark"))
+    new_grants = [
+        an_acl_item(wiki_id=move.source.wiki_id, grantee_id=fresh(), wiki_uid=move.wiki.uid, note="unknown")
+        for _ in range(grants)
+    ]
+    await put_all(store, "acls", new_grants)
+    before = await move.grants_at(move.source)
+
+    moved = await move.run(limit=1)
+
+    assert moved == await store.wikis.get(*key(move.target), consistent=True)
+    kept = {"uid", "display_name", "repo_path", "mcp_token_hash", "status", "created_at"}
+    assert {name: getattr(moved, name) for name in kept} == {name: getattr(move.wiki, name) for name in kept}
+    assert (moved.key, moved.version) == (move.target, move.wiki.version + 1)
+    after = await stored(store, "wikis", owner_id=move.target.owner_id, wiki_slug=move.target.wiki_slug)
+    assert after is not None
+    assert after["theme"] == {"S": "dark"}
+    assert "uncounted" not in after
+    assert await stored(store, "wikis", owner_id=owner_id, wiki_slug=slug) is None
+    assert len(before) == grants
+    assert await move.grants_at(move.target) == before
+    assert await move.grants_at(move.source) == []
+    assert await count_of(store, move.receiver) == 1
+
+
+async def test_ten_thousand_grants_come_along(store: WikibotStore, engine: Engine) -> None:
+    """Any number of grants comes along."""
+    if engine.name == "moto":
+        pytest.skip("moto copies the whole table for each action of a transaction: this would take many minutes")
+    move = await a_move(store, await a_user(store), await a_user(store), await a_user(store))
+    shared = {"wiki_id": move.source.wiki_id, "wiki_uid": move.wiki.uid}
+    await put_all(store, "acls", [an_acl_item(**shared, grantee_id=fresh()) for _ in range(9_999)])
+
+    await move.run()
+
+    assert len(await move.grants_at(move.target)) == 10_000
+    assert await move.grants_at(move.source) == []
+
+
+async def test_odd_grants(move: Move) -> None:
+    """Corrupt and expired grants come along; invitations, the receiver's own and those of another wiki do not."""
+    store, wiki_id, uid = move.store, move.source.wiki_id, move.wiki.uid
+    receiver_id = move.receiver.id if move.receiver != move.owner else fresh()
+    stay = [
+        an_acl_item(wiki_id=wiki_id, grantee_id=move.target.owner_id, wiki_uid=uid),
+        an_acl_item(wiki_id=wiki_id, grantee_id=fresh(), wiki_uid="another"),
+    ]
+    come = [
+        an_acl_item(wiki_id=wiki_id, grantee_id=fresh(), wiki_uid=uid, role="superuser"),
+        an_acl_item(wiki_id=wiki_id, grantee_id=fresh(), wiki_uid=uid, expires_at=1),
+        an_acl_item(wiki_id=wiki_id, grantee_id=fresh()),  # of a time when grants did not say for which wiki
+    ]
+    await put_all(store, "acls", stay + come)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    await store.invite(*key(move.source), "a@example.org", "viewer", invited_by=receiver_id, expires_at=tomorrow)
+
+    await move.run()
+
+    there = {item["grantee_id"]["S"] for item in await move.grants_at(move.target)}
+    assert there == {move.grantee.id, *(item["grantee_id"]["S"] for item in come)}
+    assert await move.grants_at(move.source) == []
+
+
+async def test_old_owner_keeps_no_access(store: WikibotStore) -> None:
+    """After a transfer the new owner owns, and the old one is nobody."""
+    move = await a_move(store, await a_user(store), await a_user(store), await a_user(store))
+
+    await move.run()
+
+    assert await move.roles(move.owner) == {}
+    assert await move.roles(move.receiver) == {move.target: Role.OWNER}
+    assert await move.roles(move.grantee) == {move.target: Role.EDITOR}
+
+
+async def test_call_after_success_finds_the_wiki(move: Move) -> None:
+    """The same call again returns the wiki where it is and changes nothing."""
+    moved = await move.run()
+    before = await read_all(move.store)
+
+    assert await move.run() == moved
+    assert await read_all(move.store) == before
+
+
+async def test_same_key_is_left_alone(store: WikibotStore) -> None:
+    """A rename to the own slug, or a transfer to the owner whatever the limit, returns the wiki as it is."""
+    owner = await a_user(store)
+    wiki = await store.create_wiki(owner.id, "old", display_name="A wiki", repo_path="/srv/a")
+
+    assert await store.rename_wiki(owner.id, "old", "old") == wiki
+    assert await store.transfer_wiki(owner.id, "old", owner.id, limit=0) == wiki
+
+
+# ---- what is refused before anything moves
+
+
+async def _clash(move: Move) -> None:
+    await move.store.create_wiki(*key(move.target), display_name="Another", repo_path="/srv/b")
+
+
+async def _missing(move: Move) -> None:
+    await move.store.delete_wiki(*key(move.source))
+
+
+async def _dying(move: Move) -> None:
+    store = move.store
+    with before_requests(store, {3: crash}), suppress(CrashError):
+        await store.delete_wiki(*key(move.source))
+
+
+@pytest.mark.parametrize(
+    ("arrange", "error", "table"),
+    [(_clash, AlreadyExistsError, "wikis"), (_missing, NotFoundError, "wikis"), (_dying, NotActiveError, "wikis")],
+)
+async def test_refused(
+    move: Move, arrange: Callable[[Move], Awaitable[None]], error: type[Exception], table: str
+) -> None:
+    """A taken key, and a wiki that is missing or dying, are refused and nothing is changed."""
+    await arrange(move)
+    before = await read_all(move.store)
+
+    with pytest.raises(error, match=table):
+        await move.run()
+
+    assert await read_all(move.store) == before
+
+
+async def _quota(store: WikibotStore, receiver: User) -> None:
+    await store.create_wiki(receiver.id, "one", display_name="One", repo_path="/srv/1")
+
+
+async def _suspended(store: WikibotStore, receiver: User) -> None:
+    await store.users.update(receiver.id, status="suspended")
+
+
+async def _gone(store: WikibotStore, receiver: User) -> None:
+    await store.delete_user(receiver.id)
+
+
+@pytest.mark.parametrize(
+    ("arrange", "error"), [(_quota, QuotaExceededError), (_suspended, NotActiveError), (_gone, NotFoundError)]
+)
+async def test_receiver_is_refused(
+    store: WikibotStore, arrange: Callable[[WikibotStore, User], Awaitable[None]], error: type[Exception]
+) -> None:
+    """A receiver with a full quota, suspended or missing gets nothing, and nothing is changed."""
+    move = await a_move(store, await a_user(store), await a_user(store), await a_user(store))
+    await arrange(store, move.receiver)
+    before = await read_all(store)
+
+    with pytest.raises(error, match="users"):
+        await move.run(limit=1)
+
+    assert await read_all(store) == before
+
+
+async def test_owner_who_is_being_deleted_renames_nothing(store: WikibotStore) -> None:
+    """A wiki cannot slip through the deletion of its owner by changing its slug."""
+    owner = await a_user(store)
+    move = await a_move(store, owner, owner, await a_user(store))
+
+    with before_requests(store, {6: move.run}), pytest.raises(NotActiveError, match="users"):
+        await store.delete_user(owner.id, wikis="delete")
+    await store.delete_user(owner.id, wikis="delete")
+
+    assert await move.live_keys() == []
+
+
+# ---- what others do meanwhile
+
+
+@at_every_step
+async def test_readers_find_it_under_exactly_one_key(move: Move, step: int) -> None:
+    """At every moment there is one live wiki, and owner and grantee may under its key what they always may."""
+    seen: dict[str, object] = {}
+
+    async def read() -> None:
+        seen["wiki"] = await move.live_keys()
+        seen["roles"] = await move.roles(move.grantee)
+
+    await move.run_interrupted(step, read)
+
+    here = move.source if step <= SWITCH else move.target
+    assert seen == {"wiki": [here], "roles": {here: Role.EDITOR}}
+    assert await move.live_keys() == [move.target]
+
+
+@at_every_step
+async def test_updates_are_carried_over_or_refused(move: Move, step: int) -> None:
+    """What an update, an access and a measurement have changed is never lost, under neither key."""
+    store, now = move.store, datetime.now(UTC)
+    applied: dict[WikiKey, list[bool]] = {}
+
+    async def write() -> None:
+        for end in move.ends:
+            try:
+                await store.wikis.update(*key(end), display_name="Changed")
+            except (NotFoundError, NotActiveError):
+                updated = False
+            else:
+                updated = True
+            touched = await store.wikis.touch(*key(end), min_interval=0)
+            measured = await store.wikis.record_usage(
+                *key(end), uid=move.wiki.uid, page_count=7, disk_usage_bytes=8, measured_at=now
+            )
+            applied[end] = [updated, touched, measured]
+
+    await move.run_interrupted(step, write)
+
+    here, there = move.ends if step <= SWITCH else move.ends[::-1]
+    assert applied == {here: [True] * 3, there: [False] * 3}
+    moved = await store.wikis.require(*key(move.target), consistent=True)
+    assert (moved.display_name, moved.page_count, moved.disk_usage_bytes) == ("Changed", 7, 8)
+    assert moved.last_accessed is not None
+    assert moved.version == 3
+
+
+@at_every_step
+async def test_grants_are_refused_or_count(move: Move, step: int) -> None:
+    """A grant that was given under either key opens the wiki in the end; one that was refused does not."""
+    store = move.store
+    people = {end: await a_user(store) for end in move.ends}
+    given: dict[WikiKey, bool] = {}
+
+    async def grant() -> None:
+        for end, user in people.items():
+            try:
+                await store.grant(*key(end), user.id, "viewer", granted_by=end.owner_id)
+            except (NotFoundError, NotActiveError):
+                given[end] = False
+            else:
+                given[end] = True
+
+    await move.run_interrupted(step, grant)
+
+    for end, user in people.items():
+        assert await move.roles(user) == ({move.target: Role.VIEWER} if given[end] else {})
+    assert given == {move.source: step <= BEGIN, move.target: step > SWITCH}
+
+
+@at_every_step
+@pytest.mark.parametrize("end", [0, 1], ids=["old key", "new key"])
+async def test_revokes_reach_the_copies(move: Move, step: int, end: int) -> None:
+    """A grant that was revoked while the wiki moves opens nothing in the end, whichever key was named.
+
+    False is the answer only where there is no wiki under the key: not yet, or not any more.
+    """
+    revoked: list[bool] = []
+
+    async def revoke() -> None:
+        revoked.append(await move.store.revoke(*key(move.ends[end]), move.grantee.id))
+
+    await move.run_interrupted(step, revoke)
+
+    assert revoked == [step <= END if end == 0 else step > BEGIN]
+    assert await move.roles(move.grantee) == ({} if revoked == [True] else {move.target: Role.EDITOR})
+
+
+@at_every_step
+@pytest.mark.parametrize("end", [0, 1], ids=["old key", "new key"])
+async def test_revokes_reach_the_copies_after_a_crash(move: Move, step: int, end: int) -> None:
+    """A revoke gets along with a move that stands still, and with what finishes it."""
+    await move.run_until(step)
+
+    revoked = await move.store.revoke(*key(move.ends[end]), move.grantee.id)
+    await move.run()
+
+    assert await move.roles(move.grantee) == ({} if revoked else {move.target: Role.EDITOR})
+
+
+@at_every_step
+@pytest.mark.parametrize("end", [0, 1], ids=["old key", "new key"])
+async def test_deleted_meanwhile(move: Move, step: int, end: int) -> None:
+    """A wiki that is deleted while it moves is gone, or lives on whole under one key; counts and grants agree."""
+    outcome = await move.run_interrupted(step, lambda: move.store.delete_wiki(*key(move.ends[end])))
+
+    live = await move.live_keys()
+    if isinstance(outcome, Wiki):
+        assert live == [move.target]
+    assert await move.roles(move.grantee) == dict.fromkeys(live, Role.EDITOR)
+    is_gone = step <= SWITCH if end == 0 else step > SWITCH
+    assert live == ([] if is_gone else [move.target])
+    items = await read_all(move.store)
+    left = [wiki for wiki in items.wikis if wiki["uid"]["S"] == move.wiki.uid]
+    assert len(left) == len(live)
+
+
+@at_every_step
+async def test_deleted_after_a_crash(move: Move, step: int) -> None:
+    """A move that stands still is given up by a delete of the wiki under both keys, and nothing is left."""
+    await move.run_until(step)
+
+    for end in move.ends:
+        await move.store.delete_wiki(*key(end))
+
+    items = await read_all(move.store)
+    assert [wiki for wiki in items.wikis if wiki["uid"]["S"] == move.wiki.uid] == []
+    assert {await count_of(move.store, user) for user in (move.owner, move.receiver)} == {0}
+
+
+@at_every_step
+@pytest.mark.parametrize("end", [0, 1], ids=["old key", "new key"])
+async def test_renamed_to_another_slug_meanwhile(move: Move, step: int, end: int) -> None:
+    """Of two moves each succeeds, is refused, or finds that the wiki has gone on; there is one wiki in the end."""
+    store, elsewhere = move.store, WikiKey(move.ends[end].owner_id, "elsewhere")
+    other: list[Wiki | Exception] = []
+
+    async def rename() -> None:
+        try:
+            other.append(await store.rename_wiki(*key(move.ends[end]), "elsewhere"))
+        except (NotFoundError, NotActiveError) as refusal:
+            other.append(refusal)
+
+    outcome = await move.run_interrupted(step, rename)
+
+    winner = elsewhere if isinstance(other[0], Wiki) else move.target
+    wiki = await store.wikis.require(*key(winner), consistent=True)
+    assert (wiki.uid, wiki.is_live) == (move.wiki.uid, True)
+    assert isinstance(outcome, Wiki) == (winner == move.target)
+    assert (await store.authorize(move.grantee.id, *key(winner))).role is Role.EDITOR
+    items = await read_all(store)
+    assert [item["wiki_slug"]["S"] for item in items.wikis if item["uid"]["S"] == move.wiki.uid] == [winner.wiki_slug]
+
+
+# ---- states that only a crash, a restored backup or a raw write makes
+
+
+async def test_lost_target_is_made_anew(move: Move) -> None:
+    """A move whose target's item has got lost begins anew, and the wiki arrives."""
+    await move.run_until(BEGIN + 1)
+    await move.store.wikis.delete(*key(move.target))
+
+    assert (await move.run()).key == move.target
+
+    await move.store.reconcile_wiki_count(move.receiver.id)
+
+
+async def test_target_that_nobody_sent(move: Move) -> None:
+    """A wiki does not move to where half a move is left of which the wiki's own item knows nothing."""
+    await move.run_until(BEGIN + 1)
+    source = await stored(move.store, "wikis", owner_id=move.source.owner_id, wiki_slug=move.source.wiki_slug)
+    assert source is not None
+    await put(move.store, "wikis", {**source, "status": {"S": "active"}})
+
+    with pytest.raises(AlreadyExistsError):
+        await move.run()
+
+    assert await move.live_keys() == [move.source]
+
+
+async def test_move_that_was_given_up_and_begun_again(move: Move) -> None:
+    """A call that has missed both goes on with the second move."""
+    await move.run_until(BEGIN + 1)
+
+    async def give_up() -> None:
+        await move.store.delete_wiki(*key(move.target))
+
+    async def begin_again() -> None:
+        await move.run_until(BEGIN + 1)
+
+    with before_requests(move.store, {2: give_up, BEGIN: begin_again}):
+        moved = await move.run()
+
+    assert moved.key == move.target
+    assert await move.roles(move.grantee) == {move.target: Role.EDITOR}
+
+
+async def test_target_that_goes_on_at_once(move: Move) -> None:
+    """A call that finds the wiki deleted again behind its move says that there is none."""
+    with (
+        before_requests(move.store, {len(REQUESTS): lambda: move.store.delete_wiki(*key(move.target))}),
+        pytest.raises(NotFoundError),
+    ):
+        await move.run()

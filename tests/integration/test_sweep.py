@@ -1,0 +1,352 @@
+"""What crashes leave is found and finished, beside a running service; counts are set right."""
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+
+import aioboto3
+import pytest
+
+from tests.engines import throw_away_store
+from tests.half_done import (
+    MENDABLE,
+    UNMENDABLE,
+    Arrange,
+    an_owner,
+    assert_sound,
+    change,
+    make_faults,
+    snapshot,
+)
+from tests.integration.samples import a_user, a_wiki, an_item, collect, fresh, put, stored
+from tests.integration.stops import is_stopped
+from wikibot_store import NotFoundError, WikibotStore
+from wikibot_store.provision import create_tables
+from wikibot_store.workflows import maintenance
+from wikibot_store.workflows.maintenance import Fault, Finding
+
+
+@pytest.fixture
+async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+    """Give a store with tables of its own, for a sweep sees all that is in them."""
+    async with throw_away_store(endpoint, session) as store:
+        await create_tables(store, environment="test")
+        yield store
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Give the list of the pauses that sweeps make, in seconds, which they do not wait for."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(maintenance, "asyncio", SimpleNamespace(sleep=sleep, gather=asyncio.gather))
+    return pauses
+
+
+async def findings_of(store: WikibotStore, **options: Any) -> list[Finding]:  # noqa: ANN401 - a sweep's
+    """Return all that a sweep finds."""
+    return [finding async for page in store.sweep(**options) for finding in page.findings]
+
+
+@pytest.mark.parametrize(("fault", "arrange"), MENDABLE.values(), ids=MENDABLE)
+async def test_fault_is_found_and_mended(store: WikibotStore, fault: Fault, arrange: Arrange) -> None:
+    """A dry run shows the item that has the fault and changes nothing; `apply` leaves sound tables."""
+    key = await arrange(store)
+    before = await snapshot(store)
+
+    dry = await findings_of(store)
+    assert await snapshot(store) == before
+    mended = await findings_of(store, apply=True)
+
+    assert [(found.fault, found.key, found.mended, found.problem) for found in dry] == [(fault, key, False, None)]
+    assert [(found.fault, found.key, found.mended, found.problem) for found in mended] == [(fault, key, True, None)]
+    assert mended[0].table in {store.config.users_table, store.config.wikis_table, store.config.acls_table}
+    assert await findings_of(store) == []
+    await assert_sound(store)
+
+
+@pytest.mark.parametrize(("fault", "arrange", "problem"), UNMENDABLE.values(), ids=UNMENDABLE)
+async def test_what_a_person_must_mend_is_told(
+    store: WikibotStore, fault: Fault, arrange: Arrange, problem: str
+) -> None:
+    """What cannot be mended is found by every sweep, left as it is, and said to be so."""
+    key = await arrange(store)
+    before = await snapshot(store)
+
+    found = await findings_of(store, apply=True)
+
+    (finding,) = [finding for finding in found if finding.key == key]
+    assert (finding.fault, finding.mended) == (fault, False)
+    assert problem in (finding.problem or "")
+    table = {store.config.table_name(name): name for name in ("users", "wikis", "acls")}[finding.table]
+    (item,) = [item for item in before[table] if item.items() >= an_item(**key).items()]
+    assert await stored(store, table, **key) == item
+
+
+async def test_a_sound_service_has_no_findings(store: WikibotStore) -> None:
+    """Users with several identities, renamed wikis, open invitations and expired grants are no faults."""
+    owner, wiki = await an_owner(store)
+    await store.users.link_identity(owner.id, fresh(), fresh())
+    await store.rename_wiki(owner.id, wiki.wiki_slug, "renamed")
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    await store.invite(owner.id, "renamed", "bob@example.org", "viewer", invited_by=owner.id, expires_at=tomorrow)
+    await store.users.update(owner.id, status="suspended")
+
+    assert await findings_of(store) == []
+    await assert_sound(store)
+
+
+async def test_users_who_are_not_being_deleted_are_left(store: WikibotStore) -> None:
+    """A user who was set active again after a delete had begun is no half-deleted one, nor is one without its mark."""
+    again, by_hand, odd = [await a_user(store) for _ in range(3)]
+    await change(store, "users", {"id": again.id}, deletion="delete")
+    await store.users.update(by_hand.id, status="deleting")
+    await change(store, "users", {"id": odd.id}, status="deleting", deletion="later")
+    before = await snapshot(store)
+
+    assert await findings_of(store, apply=True) == []
+    assert await snapshot(store) == before
+
+
+async def test_claims_of_corrupt_users_are_left(store: WikibotStore) -> None:
+    """What a user claims whose item does not read is not known, so that its claims stay."""
+    user = await a_user(store, username=fresh())
+    await change(store, "users", {"id": user.id}, created_at="then")
+
+    assert [finding.key for finding in await findings_of(store, apply=True)] == [{"id": user.id}]
+    assert await stored(store, "users", id=f"claim#username#{user.username}") is not None
+
+
+async def test_corrupt_grants_of_no_wiki_are_removed(store: WikibotStore) -> None:
+    """A grant whose wiki has gone is removed whether or not it reads."""
+    key = {"wiki_id": f"{fresh()}:gone", "grantee_id": fresh()}
+    await put(store, "acls", an_item(**key, role="emperor"))
+
+    assert [(found.fault, found.mended) for found in await findings_of(store, apply=True)] == [
+        (Fault.GRANT_WITHOUT_WIKI, True)
+    ]
+
+
+async def test_everything_at_once(store: WikibotStore) -> None:
+    """All faults at once are found and mended by one sweep."""
+    made = await make_faults(store)
+
+    found = await findings_of(store, apply=True)
+
+    assert Counter(finding.fault for finding in found) == made
+    assert all(finding.mended for finding in found)
+    await assert_sound(store)
+
+
+async def test_every_page_can_be_gone_on_from(store: WikibotStore, slept: list[float]) -> None:
+    """A sweep that goes on behind any page finds what the rest of the whole one found, and ends where that ended."""
+    made = ["wiki deleting", "claim of nobody", "count off", "grant to nobody"]
+    for name in made:
+        await MENDABLE[name][1](store)
+
+    pages = await collect(store.sweep(max_rcu=1))
+
+    assert len(slept) == len(pages) - 1
+    order = ["wikis", "users", "acls"]
+    assert [page.table for page in pages] == sorted((page.table for page in pages), key=order.index)
+    found = Counter(finding.fault for page in pages for finding in page.findings)
+    assert found == Counter(MENDABLE[name][0] for name in made)
+    assert [page.resume is None for page in pages] == [False] * (len(pages) - 1) + [True]
+    for position in range(0, len(pages) - 1, 4):
+        assert await collect(store.sweep(max_rcu=1, resume=pages[position].resume)) == pages[position + 1 :]
+
+
+async def test_pages_and_pauses_follow_max_rcu(store: WikibotStore, slept: list[float]) -> None:
+    """A page takes about a second's units, and the pause behind it is as long as what it took takes."""
+    for _ in range(4):
+        await an_owner(store)
+
+    pages = await collect(store.sweep(max_rcu=6))
+
+    most, checked = {"wikis": 6, "users": 2, "acls": 2}, {"wikis": 0, "users": 2, "acls": 2}
+    assert all(page.scanned <= most[page.table] for page in pages)
+    assert len(slept) == len(pages) - 1 > 10
+    for page, pause in zip(pages, slept, strict=False):
+        # Besides what checking takes there is what the engine says that the scan took: 0.5 to 1 RRU here.
+        assert checked[page.table] * page.scanned / 6 < pause <= (checked[page.table] * page.scanned + 1) / 6
+
+
+async def test_without_max_rcu_nothing_waits(store: WikibotStore, slept: list[float], sent: list[str]) -> None:
+    """Without a bound a sweep takes 100 items per page and makes no pauses."""
+    for _ in range(3):
+        await an_owner(store)
+    sent.clear()
+
+    pages = await collect(store.sweep())
+
+    assert [(page.table, page.scanned) for page in pages] == [("wikis", 3), ("users", 15), ("acls", 3)]
+    assert slept == []
+    assert sent.count("Scan") == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_rcu": 0},
+        {"max_rcu": -1},
+        {"max_rcu": math.nan},
+        {"resume": ""},
+        {"resume": "users"},
+        {"resume": '{"table":"others"}'},
+        {"resume": '{"table":"users","after":[]}'},
+        {"resume": '{"table":"users","after":[""]}'},
+        {"resume": '{"table":"users","after":["ada","notes"]}'},
+        {"resume": '{"table":"wikis","after":["ada"]}'},
+        {"resume": '{"table":"wikis","after":"ada"}'},
+        {"resume": 4711},
+    ],
+    ids=str,
+)
+async def test_bad_arguments_are_refused(unreachable_store: WikibotStore, options: dict[str, Any]) -> None:
+    """A rate that is none and a place to go on from that no sweep has given are refused before any request."""
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
+        await collect(unreachable_store.sweep(**options))
+
+
+async def test_what_changes_meanwhile_is_left(store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault that has gone before it could be mended is told as changed, and nothing is removed."""
+    user_id, claim = fresh(), f"claim#username#{fresh()}"
+    await put(store, "users", an_item(id=claim, user_id=user_id))
+    call = store._wire.call
+
+    async def sign_up_first(
+        operation: str, request: Mapping[str, Any], decode: Callable[[bytes], Any], *, deadline: float
+    ) -> Any:  # noqa: ANN401 - what `decode` returns
+        if operation == "TransactWriteItems":
+            await put(store, "users", an_item(id=user_id, write_id=fresh()))
+        return await call(operation, request, decode, deadline=deadline)
+
+    monkeypatch.setattr(store._wire, "call", sign_up_first)
+    (found,) = await findings_of(store, apply=True)
+
+    assert (found.fault, found.mended, found.problem) == (
+        Fault.CLAIM_WITHOUT_USER,
+        False,
+        "changed meanwhile: sweep again",
+    )
+    assert await stored(store, "users", id=claim) is not None
+
+
+async def test_a_consumer_that_stops_ends_the_sweep(store: WikibotStore, sent: list[str]) -> None:
+    """Nothing is read behind the page that the consumer has taken."""
+    await an_owner(store)
+    sent.clear()
+
+    pages = store.sweep()
+    await anext(pages)
+    await pages.aclose()
+
+    assert sent == ["Scan"]
+
+
+async def test_sweeps_finish_what_a_delete_of_a_user_left(store: WikibotStore) -> None:
+    """A delete that was cut off behind any of its requests is finished by a sweep, or had not begun."""
+    for requests in count(1):
+        owner, _ = await an_owner(store)
+
+        stopped = await is_stopped(store, requests, store.delete_user(owner.id, wikis="delete"))
+        await findings_of(store, apply=True)
+
+        await assert_sound(store)
+        assert (await stored(store, "users", id=owner.id) is not None) == (requests == 1)
+        if not stopped:
+            return
+
+
+async def test_sweeps_beside_a_running_service(store: WikibotStore) -> None:
+    """Sweeps disturb neither renames, transfers and deletes under way, nor creates; all is sound afterwards."""
+    owners = [await an_owner(store) for _ in range(4)]
+    (renamer, renamed), (giver, given), (deleter, deleted), (leaver, _) = owners
+    receiver = await a_user(store)
+    running = asyncio.gather(
+        store.rename_wiki(renamer.id, renamed.wiki_slug, "renamed"),
+        store.transfer_wiki(giver.id, given.wiki_slug, receiver.id),
+        store.delete_wiki(deleter.id, deleted.wiki_slug),
+        store.delete_user(leaver.id, wikis="delete"),
+        *[store.create_wiki(deleter.id, fresh(), display_name="New", repo_path="/srv/n") for _ in range(3)],
+    )
+
+    while not running.done():
+        await asyncio.gather(findings_of(store, apply=True), findings_of(store, apply=True))
+
+    arrived, transferred, _, _, *_ = await running
+    assert arrived == await store.wikis.get(renamer.id, "renamed", consistent=True)
+    assert transferred == await store.wikis.get(receiver.id, given.wiki_slug, consistent=True)
+    await findings_of(store, apply=True)
+    await assert_sound(store)
+
+
+# ---- reconcile_wiki_count
+
+
+async def test_count_is_set_right(store: WikibotStore, sent: list[str]) -> None:
+    """A count that is off becomes the number of wikis, which is returned; the version stays."""
+    owner, _ = await an_owner(store)
+    await a_wiki(store, owner.id)
+    sent.clear()
+
+    assert await store.reconcile_wiki_count(owner.id) == 2
+
+    assert sent == ["GetItem (consistent)", "Query (consistent)", "UpdateItem"]
+    reconciled = await store.users.require(owner.id, consistent=True)
+    assert (reconciled.wiki_count, reconciled.version) == (2, owner.version)
+
+
+async def test_count_that_is_right_is_left(store: WikibotStore, sent: list[str]) -> None:
+    """A right count is not written, nor is one that is missing where there are no wikis."""
+    owner, nobody = (await an_owner(store))[0], await a_user(store)
+    item = await stored(store, "users", id=nobody.id)
+    assert item is not None
+    del item["wiki_count"]
+    await put(store, "users", item)
+    sent.clear()
+
+    assert [await store.reconcile_wiki_count(user.id) for user in (owner, nobody)] == [1, 0]
+
+    assert sent == ["GetItem (consistent)", "Query (consistent)"] * 2
+
+
+async def test_a_wiki_that_is_renamed_counts_once(store: WikibotStore) -> None:
+    """At whatever point a rename was cut off, its wiki is one."""
+    for requests in count(1):
+        owner, wiki = await an_owner(store)
+
+        stopped = await is_stopped(store, requests, store.rename_wiki(owner.id, wiki.wiki_slug, "renamed"))
+
+        assert await store.reconcile_wiki_count(owner.id) == 1
+        if not stopped:
+            return
+
+
+async def test_count_is_exact_beside_creates_and_deletes(store: WikibotStore) -> None:
+    """However wikis come and go while a wrong count is set right, it agrees with the wikis in the end."""
+    owner = await a_user(store)
+    doomed = [await store.create_wiki(owner.id, fresh(), display_name="Old", repo_path="/srv/o") for _ in range(3)]
+    await change(store, "users", {"id": owner.id}, wiki_count=40)
+
+    work: list[Awaitable[object]] = [store.delete_wiki(owner.id, wiki.wiki_slug) for wiki in doomed]
+    work += [store.create_wiki(owner.id, fresh(), display_name="New", repo_path="/srv/n") for _ in range(4)]
+    work += [store.reconcile_wiki_count(owner.id) for _ in range(4)]
+    await asyncio.gather(*work)
+
+    await assert_sound(store)
+    assert await store.reconcile_wiki_count(owner.id) == 4
+
+
+async def test_count_of_nobody(store: WikibotStore) -> None:
+    """There is no count without a user."""
+    with pytest.raises(NotFoundError, match="users"):
+        await store.reconcile_wiki_count(fresh())

@@ -1,0 +1,164 @@
+"""What all commands share: the root with its groups, the common options, and errors in one line."""
+
+import asyncio
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from ipaddress import ip_address
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import urlsplit
+
+import aioboto3
+import typer
+from botocore.exceptions import ProfileNotFound
+
+from wikibot_store import __version__
+from wikibot_store.cli._output import note
+from wikibot_store.config import StoreConfig
+from wikibot_store.demo import DemoError
+from wikibot_store.errors import WikibotStoreError
+from wikibot_store.local import local_session
+from wikibot_store.store import WikibotStore
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_CREDENTIALS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_PROFILE"})
+
+
+class CommandError(Exception):
+    """The command cannot do what it was asked for; the message says what to do."""
+
+
+_EXPECTED = (CommandError, DemoError, WikibotStoreError, ValueError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of every command, wherever in the line they stand."""
+
+    endpoint_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Another endpoint; one on this machine needs no credentials.")
+    ] = None
+    region: Annotated[str | None, typer.Option(metavar="NAME", help="The AWS region.")] = None
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="A profile of AWS's configuration files.")] = None
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False
+
+    def config(self) -> StoreConfig:
+        """Return the environment's settings with those of the command line in their place."""
+        config = StoreConfig.from_env()
+        return replace(
+            config, endpoint_url=self.endpoint_url or config.endpoint_url, region=self.region or config.region
+        )
+
+    def run(self, work: Callable[[WikibotStore], Awaitable[T]]) -> T:
+        """Open the store, do `work` on it and return what came of it."""
+
+        async def opened() -> T:
+            config = self.config()
+            async with WikibotStore.open(config, session=self._session(config.endpoint_url)) as store:
+                return await work(store)
+
+        return asyncio.run(opened())
+
+    def _session(self, endpoint_url: str | None) -> aioboto3.Session:
+        if _is_loopback(endpoint_url) and self.profile is None and not _CREDENTIALS & os.environ.keys():
+            return local_session()
+        try:
+            return aioboto3.Session(profile_name=self.profile)
+        except ProfileNotFound as error:
+            raise CommandError(f"{error}: `aws configure list-profiles` shows which there are") from error
+
+
+def _is_loopback(url: str | None) -> bool:
+    host = urlsplit(url or "").hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def with_options(command: Callable[Concatenate[Options, P], None]) -> Callable[..., None]:
+    """Give a command the common options as its first argument, and its errors one line.
+
+    Options that stand before the command's name, and so belong to its groups, count as the command's own.
+    """
+    common = inspect.signature(Options).parameters
+    _, *own = inspect.signature(command).parameters.values()
+
+    @wraps(command)
+    def run(context: typer.Context, **arguments: Any) -> None:  # noqa: ANN401 - whatever the command takes
+        before = context.obj or Options()
+        options = Options(**{name: arguments.pop(name) or getattr(before, name) for name in common})
+        context.obj = options
+        try:
+            command(options, **arguments)  # type: ignore[call-arg]  # typer follows the signature
+            sys.stdout.flush()  # a pipe that nobody reads any more shows here, and typer ends the command quietly
+        except (BrokenPipeError, typer.Exit):
+            raise
+        except Exception as error:
+            if options.debug:
+                traceback.print_exception(error)
+            raise typer.Exit(fail(_describe(error), 1)) from error
+
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    run.__signature__ = inspect.Signature([*own, *common.values(), context])  # type: ignore[attr-defined]
+    return run
+
+
+def _describe(error: Exception) -> str:
+    return str(error) if isinstance(error, _EXPECTED) else f"unexpected {error!r}; --debug shows where it comes from"
+
+
+def fail(message: str, status: int) -> int:
+    """Print an error as one line; return the exit status."""
+    note(f"error: {' '.join(message.split())}")
+    return status
+
+
+# ---- the root and its groups
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+    if wanted:
+        print(f"wikibot-store {__version__}")
+        raise typer.Exit
+
+
+@with_options
+def _group(_options: Options) -> None:
+    """Take the options that stand before the command."""
+
+
+def _new_group(name: str, purpose: str) -> typer.Typer:
+    group = typer.Typer(help=purpose, callback=_group)
+    app.add_typer(group, name=name)
+    return group
+
+
+app = typer.Typer(rich_markup_mode=None, epilog="Example: wikibot-store wiki list --help")
+tables = _new_group("tables", "Create, compare or delete the tables.")
+user = _new_group("user", "Look up users, and set their counts right.")
+wiki = _new_group("wiki", "Look up wikis.")
+acl = _new_group("acl", "Look up grants.")
+
+
+@app.callback()
+@with_options
+def _root(
+    _options: Options,
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Look after the tables of wikibot.io and look into them.
+
+    Table names and other settings come from WIKIBOT_USERS_TABLE and the like, credentials and region from AWS's usual
+    places. --endpoint-url, --region, --profile, --json and --debug may stand before or after a command's name.
+    """

@@ -1,0 +1,113 @@
+"""`wikibot-store sweep` and `user reconcile`: find and mend what crashes and restores have left."""
+
+import shlex
+from collections import Counter
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.progress import Progress
+
+from wikibot_store.cli._app import Options, app, user, with_options
+from wikibot_store.cli._output import console, note, print_json, print_table
+from wikibot_store.cli.tables import existing_tables
+from wikibot_store.schema import TABLES
+from wikibot_store.store import WikibotStore
+from wikibot_store.workflows.maintenance import Fault, Finding, SweepPage
+
+
+@app.command("sweep", epilog="Example: wikibot-store sweep --apply --max-rcu 50")
+@with_options
+def sweep(
+    options: Options,
+    *,
+    apply: Annotated[bool, typer.Option("--apply", help="Mend what is found; without it, only look.")] = False,
+    max_rcu: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="About how many read units to use per second.")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="POSITION", help="Go on where a sweep that was cut off said it was.")
+    ] = None,
+) -> None:
+    """Look through the tables for what crashes and restores have left; mend it with --apply.
+
+    That is: wikis and users that are half deleted, wikis that have half moved, claims without users and users without
+    claims, wiki counts that are off, grants to nobody or without a wiki, and items that do not decode.
+
+    It is safe beside a running service. Look first, then run it again with --apply. The exit status is 1 if anything is
+    left that is not mended.
+    """
+    pages: list[SweepPage] = []
+
+    async def work(store: WikibotStore) -> None:
+        with Progress(console=console(), transient=True, disable=not _shows_progress(options)) as progress:
+            tasks = {
+                name: progress.add_task(name, total=total) for name, total in (await _sizes(options, store)).items()
+            }
+            async for page in store.sweep(apply=apply, max_rcu=max_rcu, resume=resume):
+                pages.append(page)
+                progress.advance(tasks[page.table], page.scanned)
+
+    try:
+        options.run(work)
+    finally:  # what has been found and mended until an error or Ctrl-C is told all the same
+        if pages:
+            _report(options, pages)
+    if any(not finding.mended for page in pages for finding in page.findings):
+        raise typer.Exit(1)
+
+
+def _shows_progress(options: Options) -> bool:
+    return console().is_terminal and not options.json
+
+
+async def _sizes(options: Options, store: WikibotStore) -> dict[str, int | None]:
+    """Return about how many items each table has, as far as anybody wants to see it."""
+    if not _shows_progress(options):
+        return {schema.name: None for schema in TABLES}
+    counts = {table["TableName"]: table["ItemCount"] for table in await existing_tables(store)}
+    return {schema.name: counts.get(store.config.table_name(schema.name)) or None for schema in TABLES}
+
+
+def _report(options: Options, pages: list[SweepPage]) -> None:
+    findings = [finding for page in pages for finding in page.findings]
+    resume = pages[-1].resume
+    if options.json:
+        print_json({"scanned": _scanned(pages), "findings": msgspec.to_builtins(findings), "resume": resume})
+    elif findings:
+        print_table(("fault", "table", "key", "state"), [_row(finding) for finding in findings])
+        print()
+        print_table(("fault", "found", "mended", "left"), _summary(findings))
+    else:
+        print(f"nothing found in {sum(_scanned(pages).values())} items")
+    if resume is not None:
+        note(f"cut off: go on with --resume {shlex.quote(resume)}")
+
+
+def _scanned(pages: list[SweepPage]) -> Counter[str]:
+    return sum((Counter({page.table: page.scanned}) for page in pages), Counter())
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
+    state = "mended" if finding.mended else finding.problem or "mend it with --apply"
+    return finding.fault, finding.table, " ".join(finding.key.values()), state
+
+
+def _summary(findings: list[Finding]) -> list[tuple[Any, ...]]:
+    found = Counter(finding.fault for finding in findings)
+    mended = Counter(finding.fault for finding in findings if finding.mended)
+    return [(fault, found[fault], mended[fault], found[fault] - mended[fault]) for fault in Fault if found[fault]]
+
+
+@user.command("reconcile", epilog="Example: wikibot-store user reconcile 3f0c")
+@with_options
+def reconcile(options: Options, user_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Set a user's count of wikis to the number that is there, as `sweep --apply` does for all users.
+
+    It is safe while wikis are created and deleted.
+    """
+    wikis = options.run(lambda store: store.reconcile_wiki_count(user_id))
+    if options.json:
+        print_json({"id": user_id, "wiki_count": wikis})
+        return
+    print(f"{user_id}: {wikis} {'wiki' if wikis == 1 else 'wikis'}")

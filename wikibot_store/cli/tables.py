@@ -1,0 +1,108 @@
+"""`wikibot-store tables`: create, delete and verify."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wikibot_store._wire import client_errors
+from wikibot_store.cli._app import CommandError, Options, tables, with_options
+from wikibot_store.cli._output import console, note, print_json, print_table
+from wikibot_store.provision import create_tables, delete_tables
+from wikibot_store.schema import TABLES
+from wikibot_store.store import WikibotStore
+from wikibot_store.verify import verify_tables
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb.type_defs import TableDescriptionTypeDef
+
+
+@tables.command("create", epilog="Example: wikibot-store tables create --endpoint-url http://127.0.0.1:8000")
+@with_options
+def create(
+    options: Options,
+    *,
+    environment: Annotated[str, typer.Option(metavar="NAME", help="The tag `environment` of the tables.")] = "dev",
+    deletion_protection: Annotated[bool, typer.Option("--deletion-protection", help="Protect the tables.")] = False,
+) -> None:
+    """Create the tables that are missing, and set up all of them."""
+    with console().status("Waiting until the tables are ACTIVE"):
+        made = options.run(
+            lambda store: create_tables(store, environment=environment, deletion_protection=deletion_protection)
+        )
+    if options.json:
+        print_json(made)
+        return
+    for table in made:
+        lacks = f" (this engine has no {', '.join(table.unsupported)})" if table.unsupported else ""
+        print(f"{table.name}: {'created' if table.created else 'already there'}{lacks}")
+
+
+@tables.command("delete", epilog="Example: wikibot-store tables delete --endpoint-url http://127.0.0.1:8000")
+@with_options
+def delete(
+    options: Options,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete the tables with all that is in them, after showing them and asking."""
+    found = options.run(existing_tables)
+    for table in found:
+        if table.get("DeletionProtectionEnabled"):
+            raise CommandError(
+                f"table {table['TableName']!r} has deletion protection, nothing was deleted: switch it off first, with "
+                f"aws dynamodb update-table --table-name {table['TableName']} --no-deletion-protection-enabled"
+            )
+    if found and not yes:
+        for table in found:
+            note(f"{table['TableArn']} with about {table['ItemCount']} items")
+        note("Delete this for good? [y/N]")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise CommandError("not confirmed, nothing was deleted: in a script, use --yes")
+    options.run(delete_tables)
+    deleted = [table["TableName"] for table in found]
+    if options.json:
+        print_json({"deleted": deleted})
+        return
+    print("\n".join(f"{name}: deleted" for name in deleted) or "there are no tables to delete")
+
+
+@tables.command("verify", epilog="Example: wikibot-store tables verify --environment prod --deletion-protection")
+@with_options
+def verify(
+    options: Options,
+    *,
+    environment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the tag `environment` should be; any, if left out.")
+    ] = None,
+    deletion_protection: Annotated[
+        bool | None, typer.Option(help="Whether the tables should be protected; either, if left out.")
+    ] = None,
+) -> None:
+    """Compare the tables with the schema; the exit status is 1 if anything differs."""
+    drift = options.run(
+        lambda store: verify_tables(store, environment=environment, deletion_protection=deletion_protection)
+    )
+    if options.json:
+        print_json(drift)
+    elif drift:
+        columns = ("table", "setting", "expected", "found")
+        print_table(columns, [[getattr(difference, column) for column in columns] for difference in drift])
+    else:
+        print("the tables are as the schema says")
+    if drift:
+        raise typer.Exit(1)
+
+
+async def existing_tables(store: WikibotStore) -> list["TableDescriptionTypeDef"]:
+    """Return DynamoDB's descriptions of those tables that exist."""
+    found = []
+    client = await store.client()
+    with client_errors():
+        for schema in TABLES:
+            try:
+                reply = await client.describe_table(TableName=store.config.table_name(schema.name))
+            except client.exceptions.ResourceNotFoundException:
+                continue
+            found.append(reply["Table"])
+    return found
