@@ -2,9 +2,9 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 from wikibot_store import WikibotStore, WikiKey
 from wikibot_store.daos import AclDao, UserDao, WikiDao
@@ -98,12 +98,17 @@ OPERATOR_CALLS: dict[str, Callable[[WikibotStore], Awaitable[Any]]] = {
 
 
 def public_methods() -> Iterator[str]:
-    """Return the names of all that a user of an open store can call."""
+    """Return the names of all methods of an open store that send something."""
     for name, dao in {"users": UserDao, "wikis": WikiDao, "acls": AclDao}.items():
         yield from (f"{name}.{method}" for method in vars(dao) if not method.startswith("_"))
     for name, method in vars(WikibotStore).items():
-        if inspect.isfunction(method) and not name.startswith("_"):
+        if inspect.iscoroutinefunction(method) or _is_stream(method):
             yield name
+
+
+def _is_stream(method: object) -> bool:
+    """Tell whether a method returns an async generator, as `sweep` does: it is no coroutine function."""
+    return inspect.isfunction(method) and get_origin(inspect.signature(method).return_annotation) is AsyncGenerator
 
 
 async def sweep_and_reconcile(store: WikibotStore) -> None:
