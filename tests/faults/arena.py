@@ -45,6 +45,11 @@ class Outcome:
     stored: Stored
 
     @property
+    def failed(self) -> bool:
+        """Whether the call raised, or as `sweep` does told of an error in what it returned, and went on."""
+        return self.error is not None or '"problem": "' in (self.result or "")
+
+    @property
     def state(self) -> list[str]:
         """What was stored, comparably."""
         return comparable(self.stored)

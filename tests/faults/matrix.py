@@ -148,7 +148,7 @@ class Bench:
     async def _judged(self, kind: str, outcome: Outcome) -> Trial:
         self.arena.proxy.clear()
         why = await self._wrong(kind, outcome)
-        verdict = WRONG if why is not None else RIGHT if outcome.error is None else TYPED
+        verdict = WRONG if why is not None else TYPED if outcome.failed else RIGHT
         return Trial(
             case=str(self.case),
             client=self.case.client,
@@ -159,9 +159,9 @@ class Bench:
 
     async def _wrong(self, kind: str, outcome: Outcome) -> str | None:
         """Return what is wrong with an outcome, or None."""
-        if outcome.error is None:
+        if not outcome.failed:
             return await self._wrong_result(kind, outcome) or self._wrong_items(outcome)
-        if not self._is_typed(outcome.error):
+        if outcome.error is not None and not self._is_typed(outcome.error):
             return f"{type(outcome.error).__name__}: {outcome.error}"
         return self._wrong_items(outcome) or await self._wrong_when_repeated()
 
@@ -185,12 +185,12 @@ class Bench:
         before, after = comparable(WORLD), self.expected.state
         if not self.case.saga:
             allowed = [after]
-            if outcome.error is not None:
+            if outcome.failed:
                 knows = isinstance(outcome.error, UnavailableError | RequestFailedError)
                 allowed = [before] if knows else [before, after]
             if outcome.state not in allowed:
                 return f"{type(outcome.error).__name__}, and stored is {outcome.state}"
-        elif outcome.error is None and outcome.state != after:
+        elif not outcome.failed and outcome.state != after:
             return f"stored is {outcome.state}"
         known = {*violations_among(WORLD), *violations_among(self.expected.stored)}
         return "; ".join(set(violations_among(outcome.stored)) - known) or None
