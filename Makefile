@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DYNAMODB_LOCAL := .cache/dynamodb-local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve screenshot test check docs bench bench-engine faults soak format clean
+.PHONY: help demo serve screenshot test check wheels docs bench bench-engine faults soak format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,11 @@ check: $(VENV)/.dev  ## Lint, check the format, the types and the layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+wheels: $(VENV)/.dev  ## Install wheel and sdist on every Python there is, or on PYTHONS="…", and test them there
+	$(BIN)/python -m scripts.check_wheels build/wheels $(PYTHONS)
 
 docs: $(VENV)/.docs  ## Draw the architecture and build the documentation, build/site/index.html
 	$(BIN)/python scripts/draw_architecture.py

@@ -1,12 +1,8 @@
-"""How the fuzz tests run: never judged by the clock, and without waiting for retries."""
+"""The fuzz tests do not wait for retries."""
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from wikibot_store._wire import _retry
-
-settings.register_profile("fuzz", deadline=None, suppress_health_check=list(HealthCheck), database=None)
-settings.load_profile("fuzz")
 
 
 @pytest.fixture(autouse=True)

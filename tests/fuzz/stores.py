@@ -5,11 +5,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiobotocore.credentials import AioCredentials
+from hypothesis import HealthCheck, settings
 
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store._wire import Wire
 from wikibot_store._wire._http import Answer, Transport
 from wikibot_store._wire._signer import Signer
+
+# Never judged by the clock or by the size of what is drawn.
+fuzzed = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 REFUSED = Answer(400, {}, b'{"__type": "EnoughException"}')
 # A call that has had so many answers gets no other than that it is refused.

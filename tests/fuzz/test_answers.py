@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.bad_answers import ITEMS, answers_to, attributes
-from tests.fuzz.stores import REFUSED, store_on
+from tests.fuzz.stores import REFUSED, fuzzed, store_on
 from tests.infra.access_patterns import CALLS
 from wikibot_store import CorruptItemError, Wiki, WikibotStore, WikibotStoreError
 from wikibot_store._wire._http import Answer
@@ -21,7 +21,7 @@ _SECONDS = 10
 _MIB = 1024 * 1024
 
 
-@settings(max_examples=25)
+@settings(fuzzed, max_examples=25)
 @given(data=st.data())
 @pytest.mark.parametrize("name", [name for name in CALLS if name != "client"])
 async def test_bad_answers(name: str, data: st.DataObject) -> None:
@@ -47,6 +47,7 @@ async def test_bad_answers(name: str, data: st.DataObject) -> None:
 _NOT_KEYS = sorted(ITEMS["wikis"].keys() - {"owner_id", "wiki_slug"})
 
 
+@fuzzed
 @given(changes=st.dictionaries(st.sampled_from(_NOT_KEYS) | st.text(max_size=4), attributes, min_size=1, max_size=3))
 async def test_stored_items(changes: dict[str, Any]) -> None:
     """An item with any attributes is read, or it is corrupt by its key."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fuzz.stores import FuzzedTransport, store_on
+from tests.fuzz.stores import FuzzedTransport, fuzzed, store_on
 from wikibot_store import InvalidCursorError, WikibotStore
 from wikibot_store._cursor import _NO_SECRET, _digest
 from wikibot_store._wire._http import Answer
@@ -53,6 +53,7 @@ async def start_of(listing: str, cursor: str) -> dict[str, dict[str, str]] | Non
         return start
 
 
+@fuzzed
 @given(
     cursor=st.text(st.characters()) | st.binary(max_size=40).map(lambda raw: urlsafe_b64encode(b"\x01" + raw).decode())
 )
@@ -62,6 +63,7 @@ async def test_made_up_cursors(listing: str, cursor: str) -> None:
     assert await start_of(listing, cursor) is None
 
 
+@fuzzed
 @given(position=positions)
 @pytest.mark.parametrize("listing", LISTINGS)
 async def test_forged_cursors(listing: str, position: bytes) -> None:

@@ -160,7 +160,8 @@ async def test_every_page_can_be_gone_on_from(store: WikibotStore, slept: list[f
     found = Counter(finding.fault for page in pages for finding in page.findings)
     assert found == Counter(MENDABLE[name][0] for name in made)
     assert [page.resume is None for page in pages] == [False] * (len(pages) - 1) + [True]
-    for position in range(0, len(pages) - 1, 4):
+    ends_of_tables = [position for position, page in enumerate(pages[:-1]) if page.table != pages[position + 1].table]
+    for position in [*range(0, len(pages) - 1, 5), *ends_of_tables]:
         assert await collect(store.sweep(max_rcu=1, resume=pages[position].resume)) == pages[position + 1 :]
 
 
@@ -175,8 +176,8 @@ async def test_pages_and_pauses_follow_max_rcu(store: WikibotStore, slept: list[
     assert all(page.scanned <= most[page.table] for page in pages)
     assert len(slept) == len(pages) - 1 > 10
     for page, pause in zip(pages, slept, strict=False):
-        # Besides what checking takes there is what the engine says that the scan took: 0.5 to 1 RRU here.
-        assert checked[page.table] * page.scanned / 6 < pause <= (checked[page.table] * page.scanned + 1) / 6
+        # Besides what checking takes there is what the engine says that the scan took: up to 1 RRU here.
+        assert checked[page.table] * page.scanned / 6 <= pause <= (checked[page.table] * page.scanned + 1) / 6
 
 
 async def test_without_max_rcu_nothing_waits(store: WikibotStore, slept: list[float], sent: list[str]) -> None:

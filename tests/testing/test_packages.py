@@ -52,8 +52,9 @@ def test_the_sdist_holds_what_its_tests_need(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
 
-    needed = {"CHANGELOG.md", "LICENSE", "Makefile", "README.md", "constraints.txt", "pyproject.toml"}
-    assert needed | {"docker-compose.yml", "pytest_wikibot_store.py", "PKG-INFO"} <= names
+    texts = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"}
+    settings = {"Makefile", "constraints.txt", "docker-compose.yml", "mkdocs.yml", "pyproject.toml"}
+    assert texts | settings | {"pytest_wikibot_store.py", "PKG-INFO"} <= names
     for folder in ("wikibot_store", "tests", "benchmarks", "docs", "examples", "infra", "scripts"):
         assert sources(folder) <= names
 

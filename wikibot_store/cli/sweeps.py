@@ -102,9 +102,9 @@ def _summary(findings: list[Finding]) -> list[tuple[Any, ...]]:
 @user.command("reconcile", epilog="Example: wikibot-store user reconcile 3f0c")
 @with_options
 def reconcile(options: Options, user_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """Set a user's count of wikis to the number that is there, as `sweep --apply` does for all users.
+    """Count a user's wikis anew.
 
-    It is safe while wikis are created and deleted.
+    `sweep --apply` does so for all users. It is safe while wikis are created and deleted.
     """
     wikis = options.run(lambda store: store.reconcile_wiki_count(user_id))
     if options.json:

@@ -25,18 +25,16 @@ def create_bare_tables(config: StoreConfig, endpoint_url: str) -> None:
 
     """
     signer = Signer(endpoint_url, REGION)
-    for schema in TABLES:
-        request = create_table_request(schema, config.table_name(schema.name), optional_indexes=config.grantee_index)
-        _call(endpoint_url, signer, "CreateTable", msgspec.json.encode(request))
-
-
-def _call(endpoint_url: str, signer: Signer, operation: str, body: bytes) -> None:
     connection = HTTPConnection(urlsplit(endpoint_url).netloc, timeout=_SECONDS)
     try:
-        connection.request("POST", "/", body, signer.headers(operation, body, CREDENTIALS, now=time.time()))
-        answer = connection.getresponse()
-        text = answer.read().decode()
+        for schema in TABLES:
+            name = config.table_name(schema.name)
+            request = create_table_request(schema, name, optional_indexes=config.grantee_index)
+            body = msgspec.json.encode(request)
+            connection.request("POST", "/", body, signer.headers("CreateTable", body, CREDENTIALS, now=time.time()))
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            if answer.status != HTTPStatus.OK:
+                raise RuntimeError(f"CreateTable was refused with HTTP {answer.status}: {text}")
     finally:
         connection.close()
-    if answer.status != HTTPStatus.OK:
-        raise RuntimeError(f"{operation} was refused with HTTP {answer.status}: {text}")

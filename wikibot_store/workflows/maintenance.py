@@ -137,10 +137,8 @@ def _parse(tables: Tables, resume: str | None) -> _Position:
         return _Position("wikis")
     try:
         position = msgspec.json.decode(resume, type=_Position)
-        if position.after is not None:
-            _table(tables, position.table).key(
-                position.after
-            )  # raises ValueError if it has too few values, or too many
+        if position.after is not None:  # too few values, or too many, are a ValueError
+            _table(tables, position.table).key(position.after)
     except (TypeError, ValueError) as error:
         raise ValueError("resume must be what an earlier sweep has given") from error
     return position
@@ -171,7 +169,7 @@ async def _scan(tables: Tables, position: _Position, limit: int) -> tuple[list[I
 
 
 def _key(table: Table[Any], item: Item) -> KeyValues:
-    return tuple(table.codec.key_of(item).values())
+    return tuple(item[name]["S"] for name in table.codec.schema.key)
 
 
 def _corrupt(table: Table[Any], item: Item, error: WikibotStoreError) -> _Suspect:
