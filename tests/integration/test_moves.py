@@ -551,3 +551,58 @@ async def test_target_that_goes_on_at_once(move: Move) -> None:
         pytest.raises(NotFoundError),
     ):
         await move.run()
+
+
+# ---- a sweep beside them, which acts on what it saw a moment ago
+
+
+async def sweep(store: WikibotStore, meanwhile: Callable[[], Awaitable[object]]) -> None:
+    """Sweep, and let something happen right after the wikis were scanned."""
+    with before_requests(store, {2: meanwhile}):
+        async for _ in store.sweep(apply=True):
+            pass
+
+
+async def test_sweep_spares_a_wiki_that_has_arrived(move: Move) -> None:
+    """A wiki that was about to arrive when the sweep saw it, and has arrived since, stays."""
+    await move.run_until(BEGIN + 1)
+
+    await sweep(move.store, move.run)
+
+    assert await move.roles(move.grantee) == {move.target: Role.EDITOR}
+
+
+async def test_sweep_spares_a_later_wiki(move: Move) -> None:
+    """A wiki stays that was made where the sweep saw one that was half deleted."""
+    await _dying(move)
+
+    async def make_another() -> None:
+        await _missing(move)
+        await move.store.create_wiki(*key(move.source), display_name="Another", repo_path="/srv/b")
+
+    await sweep(move.store, make_another)
+
+    assert await move.live_keys() == [move.source]
+
+
+async def test_sweep_moves_no_later_wiki(move: Move) -> None:
+    """A wiki stays where it is that was made where the sweep saw one that was half moved."""
+    await move.run_until(BEGIN + 1)
+
+    async def make_another() -> None:
+        await move.run()
+        await move.store.delete_wiki(*key(move.target))
+        await move.store.create_wiki(*key(move.source), display_name="Another", repo_path="/srv/b")
+
+    await sweep(move.store, make_another)
+
+    assert await move.live_keys() == [move.source]
+
+
+async def test_sweep_renews_no_move_that_was_given_up(move: Move) -> None:
+    """A wiki stays where it is whose move was given up since the sweep saw it."""
+    await move.run_until(BEGIN + 1)
+
+    await sweep(move.store, lambda: move.store.delete_wiki(*key(move.target)))
+
+    assert await move.live_keys() == [move.source]

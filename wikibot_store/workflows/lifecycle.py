@@ -73,13 +73,13 @@ def owner_error(tables: Tables, owner: KeyValues, item: Item | None, limit: int 
     return QuotaExceededError(name, key, limit)
 
 
-async def delete_wiki(tables: Tables, key: WikiKey) -> None:
+async def delete_wiki(tables: Tables, key: WikiKey, *, seen: Move | None = None) -> None:
     """Mark the wiki, so that nothing is granted any more; delete its grants; delete it and count it out.
 
     Each step finds what an earlier call left, so that a call after a crash goes on where that one stopped. A move that
-    is under way is given up.
+    is under way is given up. Who deletes it for the state that was `seen` leaves it alone in any other.
     """
-    doomed = await _mark_deleting(tables, (key.owner_id, key.wiki_slug))
+    doomed = await _mark_deleting(tables, (key.owner_id, key.wiki_slug), seen)
     if doomed is None:
         return
     if doomed.moving_to is not None:
@@ -95,12 +95,14 @@ async def read_move(tables: Tables, key: WikiKey, *, deadline: float | None = No
     return None if item is None else tables.moves.codec.from_item(item, tables.moves.name)
 
 
-async def _mark_deleting(tables: Tables, key: KeyValues) -> Move | None:
+async def _mark_deleting(tables: Tables, key: KeyValues, seen: Move | None) -> Move | None:
     """Set the status, also of the other end of a move; return the state as it was before, None if there is no wiki."""
     attempt = 0
     while True:
         attempt += 1
         wiki = await read_move(tables, WikiKey(*key))
+        if wiki is not None and seen is not None and (wiki.uid, wiki.status) != (seen.uid, seen.status):
+            return None
         if wiki is None or wiki.status is WikiStatus.DELETING:
             return wiki
         try:

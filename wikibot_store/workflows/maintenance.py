@@ -25,7 +25,7 @@ from wikibot_store.errors import CorruptItemError, InvalidKeyError, NotFoundErro
 from wikibot_store.keys import CLAIM, WikiKey, is_invite
 from wikibot_store.models import WikiStatus
 from wikibot_store.workflows.lifecycle import delete_wiki
-from wikibot_store.workflows.moves import move_wiki
+from wikibot_store.workflows.moves import finish_move
 from wikibot_store.workflows.people import count_wikis, delete_user, deletion_of
 
 TableName = Literal["wikis", "users", "acls"]
@@ -198,12 +198,13 @@ async def _check_wiki(tables: Tables, item: Item) -> _Suspect | None:
     if state.status is WikiStatus.MOVING:
         if state.moving_to is None:
             raise CorruptItemError(table.name, table.key(state.key), "it is moving, and `moving_to` is missing")
-        finish = partial(move_wiki, tables, key, WikiKey.parse(state.moving_to))
+        finish = partial(finish_move, tables, state, WikiKey.parse(state.moving_to))
         return _Suspect(fault=Fault.WIKI_MOVING, table=table, key=state.key, mend=finish)
+    delete = partial(delete_wiki, tables, key, seen=state)
     if state.status is WikiStatus.DELETING:
-        return _Suspect(fault=Fault.WIKI_DELETING, table=table, key=state.key, mend=partial(delete_wiki, tables, key))
+        return _Suspect(fault=Fault.WIKI_DELETING, table=table, key=state.key, mend=delete)
     if state.status is WikiStatus.ARRIVING and not await _is_awaited(tables, state):
-        return _Suspect(fault=Fault.WIKI_MOVING, table=table, key=state.key, mend=partial(delete_wiki, tables, key))
+        return _Suspect(fault=Fault.WIKI_MOVING, table=table, key=state.key, mend=delete)
     table.codec.from_item(item, table.name)  # all of it
     return None
 

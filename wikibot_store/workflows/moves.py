@@ -16,6 +16,7 @@ where the wiki goes, so that a call after a crash, or a second call at the same 
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -65,15 +66,27 @@ async def move_wiki(tables: Tables, source: WikiKey, target: WikiKey, *, limit: 
         if source == target:
             return await _arrived(tables, target)
         try:
-            if wiki.status is not WikiStatus.DELETING:
-                if wiki.status is WikiStatus.ACTIVE or arrival is None or not _belongs(arrival, wiki):
-                    await _begin(tables, wiki, target, limit=limit)
-                await _copy_grants(tables, wiki, target)
-                await _switch(tables, wiki, target)
-            await finish_delete(tables, _left_behind(wiki, target))
+            await _go_on(tables, wiki, arrival, target, limit=limit)
             return await _arrived(tables, target)
         except _OvertakenError:
             await asyncio.sleep(contention_delay(attempt))
+
+
+async def finish_move(tables: Tables, wiki: Move, target: WikiKey) -> None:
+    """Go on with a move that seemed to stand still; leave the wiki alone if it is in another state by now."""
+    arrival = await read_move(tables, target)
+    with suppress(_OvertakenError):
+        await _go_on(tables, wiki, arrival, target, limit=None)
+
+
+async def _go_on(tables: Tables, wiki: Move, arrival: Move | None, target: WikiKey, *, limit: int | None) -> None:
+    """Take the steps that are left; each is bound to the state and the incarnation that was read."""
+    if wiki.status is not WikiStatus.DELETING:
+        if wiki.status is WikiStatus.ACTIVE or arrival is None or not _belongs(arrival, wiki):
+            await _begin(tables, wiki, target, limit=limit)
+        await _copy_grants(tables, wiki, target)
+        await _switch(tables, wiki, target)
+    await finish_delete(tables, _left_behind(wiki, target))
 
 
 def _require_movable(tables: Tables, wiki: Move | None, source: WikiKey, target: WikiKey) -> Move:
@@ -173,6 +186,7 @@ async def _copy(tables: Tables, wiki: Move, target: WikiKey, grants: Sequence[It
 
 async def _switch(tables: Tables, wiki: Move, target: WikiKey) -> None:
     """Let the wiki be live at the target, with all that was written to it until then, and no longer at the source."""
+    moving = {"uid": string(wiki.uid), "status": _MOVING, "moving_to": string(target.wiki_id)}
     arriving = equals("uid", string(wiki.uid)) & equals("status", _ARRIVING)
     left = {"status": _DELETING, "moved_to": string(target.wiki_id)}
     if target.owner_id == wiki.owner_id:
@@ -181,7 +195,7 @@ async def _switch(tables: Tables, wiki: Move, target: WikiKey) -> None:
     while True:
         attempt += 1
         item = await tables.wikis.get_item(wiki.key)
-        if item is None or item.get("moving_to") != string(target.wiki_id) or item["status"] != _MOVING:
+        if item is None or not moving.items() <= item.items():
             raise _OvertakenError
         version = tables.moves.codec.from_item(item, tables.moves.name).version
         arrived = {"status": _ACTIVE, "moved_from": string(wiki.wiki_id)}
