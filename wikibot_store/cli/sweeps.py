@@ -51,8 +51,7 @@ def sweep(
     try:
         options.run(work)
     finally:  # what has been found and mended until an error or Ctrl-C is told all the same
-        if pages:
-            _report(options, pages)
+        _report(options, pages)
     if any(not finding.mended for page in pages for finding in page.findings):
         raise typer.Exit(1)
 
@@ -70,6 +69,8 @@ async def _sizes(options: Options, store: WikibotStore) -> dict[str, int | None]
 
 
 def _report(options: Options, pages: list[SweepPage]) -> None:
+    if not pages:  # the error says it all
+        return
     findings = [finding for page in pages for finding in page.findings]
     resume = pages[-1].resume
     if options.json:
