@@ -1,6 +1,7 @@
 """Async, typed data access for wikibot.io on DynamoDB."""
 
 from wikibot_store.config import InsecureEndpointWarning, StoreConfig
+from wikibot_store.daos.users import Identity
 from wikibot_store.errors import (
     AlreadyExistsError,
     ConfigurationError,
@@ -27,6 +28,7 @@ from wikibot_store.models import Access, Acl, Page, Role, User, UserStatus, Wiki
 from wikibot_store.store import WikibotStore
 from wikibot_store.tokens import hash_token, token_matches
 from wikibot_store.usage import Stats, Usage, collect
+from wikibot_store.workflows.maintenance import Fault, Finding, SweepPage
 
 __all__ = [
     "Access",
@@ -35,6 +37,9 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "CorruptItemError",
+    "Fault",
+    "Finding",
+    "Identity",
     "IndexNotConfiguredError",
     "InsecureEndpointWarning",
     "InvalidCursorError",
@@ -50,6 +55,7 @@ __all__ = [
     "Role",
     "Stats",
     "StoreConfig",
+    "SweepPage",
     "ThrottledError",
     "UnavailableError",
     "Usage",

@@ -105,7 +105,7 @@ def _anchors(site: Path) -> set[str]:
 
 
 def _public_classes() -> list[str]:
-    return [*wikibot_store.__all__, *testing.__all__, "UserDao", "WikiDao", "AclDao", "SweepPage", "Finding", "Fault"]
+    return [*wikibot_store.__all__, *testing.__all__, "UserDao", "WikiDao", "AclDao"]
 
 
 def _public_members() -> Iterator[tuple[str, str]]:

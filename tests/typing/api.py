@@ -18,6 +18,9 @@ from wikibot_store import (
     ConfigurationError,
     ConflictError,
     CorruptItemError,
+    Fault,
+    Finding,
+    Identity,
     IndexNotConfiguredError,
     InsecureEndpointWarning,
     InvalidCursorError,
@@ -33,6 +36,7 @@ from wikibot_store import (
     Role,
     Stats,
     StoreConfig,
+    SweepPage,
     ThrottledError,
     UnavailableError,
     Usage,
@@ -50,12 +54,10 @@ from wikibot_store import (
     token_matches,
 )
 from wikibot_store.daos import AclDao, UserDao, WikiDao
-from wikibot_store.daos.users import Identity
 from wikibot_store.local import local_engine, local_session, local_store
 from wikibot_store.provision import ProvisionedTable, create_tables, delete_tables
 from wikibot_store.testing.factories import MakeGrant, MakeUser, MakeWiki
 from wikibot_store.verify import Drift, verify_tables
-from wikibot_store.workflows.maintenance import Fault, Finding, SweepPage
 
 
 async def opening(session: aioboto3.Session, config: StoreConfig) -> None:
