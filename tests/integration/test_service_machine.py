@@ -1,21 +1,18 @@
 """Random sequences of the calls that cross tables: the store and plain dicts give the same answers."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Literal, TypeVar
 
 import aioboto3
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from tests.engines import throw_away_store
 from tests.integration.clean_tables import check_and_wipe
+from tests.integration.machines import run_machine
 from wikibot_store import (
     AlreadyExistsError,
     InvalidInviteError,
@@ -29,19 +26,18 @@ from wikibot_store import (
     WikibotStore,
     WikiKey,
 )
-from wikibot_store.provision import create_tables
 
 T = TypeVar("T")
 
 PEOPLE = ("ada", "bob", "eve")
 SLUGS = ("one", "two")
-SHRINKING_SECONDS = 60
+SUBS = ("1", "2", "3")
 
 people = st.sampled_from(PEOPLE)
 slugs = st.sampled_from(SLUGS)
 roles = st.sampled_from(Role)
 usernames = st.sampled_from([None, "first", "second"])
-subs = st.sampled_from(["1", "2", "3"])
+subs = st.sampled_from(SUBS)
 limits = st.sampled_from([None, 1, 2])
 
 
@@ -105,6 +101,16 @@ class ServiceMachine(RuleBasedStateMachine):
         if user.status != "active":
             return NotActiveError
         return QuotaExceededError if limit is not None and len(self.owned(user.id)) >= limit else None
+
+    @initialize()
+    def open(self) -> None:
+        """Begin where something can happen: everybody is there and has a wiki that the next one may edit."""
+        for person, sub in zip(PEOPLE, SUBS, strict=True):
+            self.sign_up(person, None, sub)
+        for owner, grantee in zip(PEOPLE, PEOPLE[1:] + PEOPLE[:1], strict=True):
+            self.create_wiki(owner, SLUGS[0], is_public=False, limit=None)
+            self.grant(owner, SLUGS[0], grantee, Role.EDITOR)
+        self.invite(PEOPLE[0], SLUGS[0], Role.VIEWER)
 
     # ---- people
 
@@ -328,55 +334,28 @@ class ServiceMachine(RuleBasedStateMachine):
         assert {wiki and wiki.key: acl.role for acl, wiki in page} == expected
 
     def teardown(self) -> None:
-        """Users, claims, wikis and counts are as the model has them, and all items agree."""
-        for user in self.users.values():
-            found = self.run(self.store.users.require(user.id, consistent=True))
-            identities = self.run(self.store.users.get_identities(user.id))
-            assert found is not None
-            assert identities is not None
-            assert (found.username, found.version, found.wiki_count) == (
-                user.username,
-                user.version,
-                len(self.owned(user.id)),
-            )
-            assert sorted(identity.sub for identity in identities) == sorted(user.identities)
-        for key, wiki in self.wikis.items():
-            stored = self.run(self.store.wikis.require(key.owner_id, key.wiki_slug, consistent=True))
-            assert stored is not None
-            assert (stored.display_name, stored.version, stored.is_live) == (wiki.name, wiki.version, True)
-        self.run(check_and_wipe(self.store))
+        """Users, claims, wikis and counts are as the model has them, and all items agree; the tables are empty then."""
+        try:
+            for user in self.users.values():
+                self.check_user(user)
+            for key, wiki in self.wikis.items():
+                stored = self.run(self.store.wikis.require(key.owner_id, key.wiki_slug, consistent=True))
+                assert stored is not None
+                assert (stored.display_name, stored.version, stored.is_live) == (wiki.name, wiki.version, True)
+        finally:
+            self.run(check_and_wipe(self.store))
+
+    def check_user(self, user: ModelUser) -> None:
+        """A user, its identities and its count are as the model has them."""
+        found = self.run(self.store.users.require(user.id, consistent=True))
+        identities = self.run(self.store.users.get_identities(user.id))
+        assert found is not None
+        assert identities is not None
+        owned = len(self.owned(user.id))
+        assert (found.username, found.version, found.wiki_count) == (user.username, user.version, owned)
+        assert sorted(identity.sub for identity in identities) == sorted(user.identities)
 
 
-@contextmanager
-def _open_store(runner: asyncio.Runner, endpoint: str | None, session: aioboto3.Session) -> Iterator[WikibotStore]:
-    """Open a store with tables of its own in the runner's loop, for calls from outside of it."""
-    stack = AsyncExitStack()
-    try:
-        store = runner.run(stack.enter_async_context(throw_away_store(endpoint, session)))
-        runner.run(create_tables(store, environment="test"))
-        yield store
-    finally:
-        runner.run(stack.aclose())
-
-
-def test_service_agrees_with_plain_dicts(
-    endpoint: str | None, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_service_agrees_with_plain_dicts(endpoint: str | None, session: aioboto3.Session) -> None:
     """Whatever is called in whatever order, the store answers like the model, and its tables stay sound."""
-    # What fails is made smaller for a minute; five are what Hypothesis would take.
-    monkeypatch.setattr("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", SHRINKING_SECONDS)
-    with (
-        asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner,
-        _open_store(runner, endpoint, session) as store,
-    ):
-        run_state_machine_as_test(
-            partial(ServiceMachine, runner, store),  # type: ignore[arg-type]  # documented: anything that makes one
-            settings=settings(
-                max_examples=20,
-                stateful_step_count=40,
-                deadline=None,
-                database=None,
-                phases=[Phase.generate, Phase.shrink],
-                suppress_health_check=[HealthCheck.too_slow],
-            ),
-        )
+    run_machine(ServiceMachine, endpoint, session, examples=20, steps=40)

@@ -1,20 +1,18 @@
 """Random sequences of calls: the store and plain dicts give the same answers."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
+import aioboto3
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from tests.integration.machines import run_machine
 from tests.integration.samples import collect, fresh
-from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, Role, StoreConfig, WikibotStore, WikiKey
-from wikibot_store.local import local_store
+from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, Role, WikibotStore, WikiKey
 
 T = TypeVar("T")
 
@@ -220,28 +218,9 @@ class WikiMachine(StoreMachine):
         assert by_wiki == by_grantee == self.grants
 
 
-@contextmanager
-def _local_store(runner: asyncio.Runner) -> Iterator[WikibotStore]:
-    """Open a local store in the runner's loop, for calls from outside of it."""
-    stack = AsyncExitStack()
-    try:
-        yield runner.run(stack.enter_async_context(local_store(StoreConfig(grantee_index=True))))
-    finally:
-        runner.run(stack.aclose())
-
-
 @pytest.mark.parametrize("machine", [UserMachine, WikiMachine])
-def test_store_agrees_with_plain_dicts(machine: type[StoreMachine]) -> None:
-    """Whatever is called in whatever order, the store answers like the model: some hundreds of requests on moto."""
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner, _local_store(runner) as store:
-        run_state_machine_as_test(
-            partial(machine, runner, store),  # type: ignore[arg-type]  # documented: anything that makes a machine
-            settings=settings(
-                max_examples=10,
-                stateful_step_count=25,
-                deadline=None,
-                database=None,
-                phases=[Phase.generate],  # shrinking would take minutes
-                suppress_health_check=[HealthCheck.too_slow],
-            ),
-        )
+def test_store_agrees_with_plain_dicts(
+    endpoint: str | None, session: aioboto3.Session, machine: type[StoreMachine]
+) -> None:
+    """Whatever is called in whatever order, the store answers like the model."""
+    run_machine(machine, endpoint, session, examples=10, steps=25)
