@@ -306,10 +306,10 @@ def _items_in(reply: Any) -> list[Item]:  # noqa: ANN401 - any JSON
 def _shown(attribute: Any) -> str:  # noqa: ANN401 - any JSON
     """Return the text of a string attribute, or a question mark for what is none.
 
-    The key of a claim ends in what an OAuth provider calls a person, which is nobody else's business.
+    The key of an identity's claim ends in what a provider calls a person, which is nobody else's business.
     """
     match attribute:
-        case {"S": str(text)} if text.startswith("claim#"):
+        case {"S": str(text)} if text.startswith("claim#oauth#"):
             return f"{text.rpartition('#')[0]}#…"
         case {"S": str(text)}:
             return text
