@@ -8,9 +8,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import wraps
-from ipaddress import ip_address
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
-from urllib.parse import urlsplit
 
 import aioboto3
 import typer
@@ -18,7 +16,7 @@ from botocore.exceptions import ProfileNotFound
 
 from wikibot_store import __version__
 from wikibot_store.cli._output import note
-from wikibot_store.config import StoreConfig
+from wikibot_store.config import StoreConfig, is_loopback
 from wikibot_store.demo import DemoError
 from wikibot_store.errors import WikibotStoreError
 from wikibot_store.local import local_session
@@ -67,20 +65,12 @@ class Options:
         return asyncio.run(opened())
 
     def _session(self, endpoint_url: str | None) -> aioboto3.Session:
-        if _is_loopback(endpoint_url) and self.profile is None and not _CREDENTIALS & os.environ.keys():
+        if is_loopback(endpoint_url or "") and self.profile is None and not _CREDENTIALS & os.environ.keys():
             return local_session()
         try:
             return aioboto3.Session(profile_name=self.profile)
         except ProfileNotFound as error:
             raise CommandError(f"{error}: `aws configure list-profiles` shows which there are") from error
-
-
-def _is_loopback(url: str | None) -> bool:
-    host = urlsplit(url or "").hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def with_options(command: Callable[Concatenate[Options, P], None]) -> Callable[..., None]:
