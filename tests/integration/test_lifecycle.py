@@ -1,12 +1,11 @@
 """Wikis made within a quota and deleted with their grants, whatever happens in between."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
 
 import pytest
 
 from tests.integration.samples import a_user, a_wiki, an_acl_item, fresh, put, put_all, stored
+from tests.integration.steps import CrashError, before_requests, crash
 from wikibot_store import (
     AlreadyExistsError,
     NotActiveError,
@@ -15,10 +14,6 @@ from wikibot_store import (
     Wiki,
     WikibotStore,
 )
-
-
-class CrashError(Exception):
-    """Stands for the end of the process."""
 
 
 async def create(store: WikibotStore, owner_id: str, slug: str, limit: int | None = None) -> Wiki:
@@ -97,6 +92,15 @@ async def test_limit_of_zero_allows_none(store: WikibotStore) -> None:
         await create(store, user.id, "notes", limit=0)
 
     assert refusal.value.limit == 0
+
+
+async def test_bad_limit_is_refused(unreachable_store: WikibotStore) -> None:
+    """A quota is a whole number from zero up, for who creates and for who receives; nothing is sent otherwise."""
+    for limit, error in ((-1, ValueError), (True, TypeError), (1.5, TypeError)):
+        with pytest.raises(error, match="limit"):
+            await create(unreachable_store, "owner", "notes", limit)  # type: ignore[arg-type]  # on purpose
+        with pytest.raises(error, match="limit"):
+            await unreachable_store.transfer_wiki("owner", "notes", "heir", limit=limit)  # type: ignore[arg-type]
 
 
 async def test_owner_without_a_count_starts_at_one(store: WikibotStore) -> None:
@@ -199,33 +203,16 @@ async def test_no_grant_survives_a_delete(store: WikibotStore) -> None:
     assert await grants_of(store, wiki) == 0
 
 
-@pytest.mark.parametrize("survived", range(6))
-async def test_delete_goes_on_after_a_crash(
-    store: WikibotStore, monkeypatch: pytest.MonkeyPatch, survived: int
-) -> None:
-    """After a crash behind any of its requests, the next call completes the delete and counts once."""
+@pytest.mark.parametrize("step", range(1, 6))
+async def test_delete_goes_on_after_a_crash(store: WikibotStore, step: int) -> None:
+    """After a crash before any of its requests, the next call completes the delete and counts once."""
     user = await a_user(store)
     await create(store, user.id, "keep")
     wiki = await create(store, user.id, "notes")
     await store.grant(user.id, "notes", fresh(), "viewer", granted_by=user.id)
-    call, sent = store._wire.call, 0
 
-    async def crash(
-        operation: str, request: Mapping[str, Any], decode: Callable[[bytes], Any], *, deadline: float
-    ) -> Any:  # noqa: ANN401 - what `decode` returns
-        nonlocal sent
-        reply = await call(operation, request, decode, deadline=deadline)
-        sent += 1
-        if sent == survived:
-            raise CrashError
-        return reply
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store._wire, "call", crash)
-        try:
-            await store.delete_wiki(user.id, "notes")
-        except CrashError:
-            assert survived > 0
+    with before_requests(store, {step: crash}), pytest.raises(CrashError):
+        await store.delete_wiki(user.id, "notes")
     await store.delete_wiki(user.id, "notes")
 
     assert await store.wikis.get(user.id, "notes", consistent=True) is None

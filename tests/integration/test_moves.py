@@ -553,6 +553,33 @@ async def test_target_that_goes_on_at_once(move: Move) -> None:
         await move.run()
 
 
+@pytest.mark.parametrize("step", range(1, 9))
+async def test_delete_of_a_moving_wiki_goes_on_after_a_crash(move: Move, step: int) -> None:
+    """A delete that gave a move up and was cut off itself is completed by the next one under either key."""
+    await move.run_until(SWITCH)
+    with before_requests(move.store, {step: crash}), suppress(CrashError):
+        await move.store.delete_wiki(*key(move.source))
+
+    for end in move.ends:
+        await move.store.delete_wiki(*key(end))
+
+    assert (await read_all(move.store)).wikis == []
+
+
+async def test_revoke_leaves_a_later_wiki_alone(move: Move) -> None:
+    """A revoke under the old key reaches the wiki that has moved, not another one that has the new key since."""
+    store = move.store
+    await move.run_until(END)
+    await store.delete_wiki(*key(move.target))
+    await store.create_wiki(*key(move.target), display_name="Another", repo_path="/srv/b")
+    await store.grant(*key(move.target), move.grantee.id, "viewer", granted_by=move.target.owner_id)
+
+    assert not await store.revoke(*key(move.source), move.grantee.id)
+    assert await move.roles(move.grantee) == {move.target: Role.VIEWER}
+
+    await store.delete_wiki(*key(move.source))
+
+
 # ---- a sweep beside them, which acts on what it saw a moment ago
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from tests.integration.samples import a_user, a_wiki, fresh, stored
+from tests.integration.steps import before_requests
 from wikibot_store import (
     InvalidKeyError,
     NotActiveError,
@@ -134,6 +136,19 @@ async def test_revoke_tells_whether_there_was_a_grant(store: WikibotStore) -> No
 
     assert await store.revoke(wiki.owner_id, wiki.wiki_slug, grantee)
     assert not await store.revoke(wiki.owner_id, wiki.wiki_slug, grantee)
+
+
+async def test_revoke_takes_what_is_there_in_the_end(store: WikibotStore) -> None:
+    """A revoke takes away the grant of its moment: another than it has read, or one that it has not seen."""
+    wiki = await a_wiki(store)
+    key, seen, unseen = (wiki.owner_id, wiki.wiki_slug), fresh(), fresh()
+    await store.grant(*key, seen, "viewer", granted_by=wiki.owner_id)
+
+    for grantee in (seen, unseen):
+        grant = partial(store.grant, *key, grantee, "editor", granted_by=wiki.owner_id)
+        with before_requests(store, {3: grant}):
+            assert await store.revoke(*key, grantee)
+        assert await stored(store, "acls", wiki_id=wiki.key.wiki_id, grantee_id=grantee) is None
 
 
 async def test_parallel_grants_end_as_one_of_them(store: WikibotStore) -> None:
