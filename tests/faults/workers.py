@@ -402,6 +402,15 @@ def _read(read: Callable[[Worker], Awaitable[Any]]) -> Callable[[Worker], Awaita
     return work
 
 
+async def look_for_faults(worker: Worker) -> None:
+    """Let a sweep look at its first page, and mend nothing."""
+    pages = worker.store.sweep()
+    try:
+        await anext(pages)
+    finally:
+        await pages.aclose()
+
+
 WORK: dict[str, Callable[[Worker], Awaitable[None]]] = {
     "users.create": create_user,
     "users.get": read_own_user,
@@ -448,5 +457,6 @@ WORK: dict[str, Callable[[Worker], Awaitable[None]]] = {
     "members": _read(lambda worker: worker.store.members(worker.alone, "notes")),
     "revoke": revoke,
     "delete_wiki": delete_wiki,
+    "sweep": look_for_faults,
 }
 """A piece of work for every public method that sends something."""

@@ -241,6 +241,27 @@ async def test_what_changes_meanwhile_is_left(store: WikibotStore, monkeypatch: 
     assert await stored(store, "users", id=claim) is not None
 
 
+async def test_a_user_who_stays_after_all_is_left(store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user who was being deleted when the sweep looked, and was set active again before it came there, stays."""
+    user = await a_user(store)
+    await change(store, "users", {"id": user.id}, status="deleting", deletion="refuse")
+    call = store._wire.call
+
+    async def reactivate(
+        operation: str, request: Mapping[str, Any], decode: Callable[[bytes], Any], *, deadline: float
+    ) -> Any:  # noqa: ANN401 - what `decode` returns
+        reply = await call(operation, request, decode, deadline=deadline)
+        if operation == "Scan" and request["TableName"] == store.config.users_table:
+            await change(store, "users", {"id": user.id}, status="active")
+        return reply
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._wire, "call", reactivate)
+        await findings_of(store, apply=True)
+
+    assert await store.users.get(user.id, consistent=True) == user
+
+
 async def test_a_consumer_that_stops_ends_the_sweep(store: WikibotStore, sent: list[str]) -> None:
     """Nothing is read behind the page that the consumer has taken."""
     await an_owner(store)

@@ -256,7 +256,7 @@ def _may_claim(tables: Tables, user: Item, claim_id: str) -> bool:
 async def _check_user(tables: Tables, item: Item) -> list[_Suspect]:
     claims, user_id = claims_of(tables.users, item), _key(tables.users, item)[0]
     if (wikis := deletion_of(item)) is not None:
-        finish = partial(delete_user, tables, user_id, wikis=wikis)
+        finish = partial(delete_user, tables, user_id, wikis=wikis, resume=True)
         return [_Suspect(fault=Fault.USER_DELETING, table=tables.users, key=(user_id,), mend=finish)]
     suspects = []
     for claim_id in claims:

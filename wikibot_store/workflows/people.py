@@ -22,8 +22,11 @@ _DELETION = "deletion"  # what is to become of the wikis of a user that is being
 _DELETING = string(UserStatus.DELETING.value)
 
 
-async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis) -> None:
-    """Mark the user, so that no wiki is created any more; delete the wikis; delete the user with all claims at once."""
+async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, resume: bool = False) -> None:
+    """Mark the user, so that no wiki is created any more; delete the wikis; delete the user with all claims at once.
+
+    Who only wants to `resume` leaves a user alone who is not marked, or not any more.
+    """
     attempt = 0
     while True:
         attempt += 1
@@ -31,6 +34,8 @@ async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis) -> Non
         if item is None:
             return
         try:
+            if resume and deletion_of(item) != wikis:
+                return
             if deletion_of(item) != wikis:
                 await _mark(tables, item, wikis)
             elif wikis == "refuse" or not await _delete_wikis(tables, user_id):
