@@ -45,10 +45,10 @@ from wikibot_store._items import (
     string,
 )
 from wikibot_store._wire import (
+    Contention,
     ExhaustedError,
     Refusal,
     Wire,
-    contention_delay,
     library_error,
 )
 from wikibot_store.errors import (
@@ -374,9 +374,8 @@ class Table(Generic[M]):
         key = self.key_values(model)
         deadline = self.wire.deadline()
         seen = await self.get_item(key, deadline)
-        attempt = 0
+        contention = Contention()
         while True:
-            attempt += 1
             condition = self.absent if seen is None else self.unchanged(seen, WRITE_ID)
             request = {"TableName": self.name, "Item": item, **conditional(condition)}
             try:
@@ -387,7 +386,7 @@ class Table(Generic[M]):
                 if failed.maybe_applied:
                     raise WriteOutcomeUnknownError(self.name, self.key(key), "PutItem") from failed
                 seen = failed.item
-                await asyncio.sleep(contention_delay(attempt))
+                await contention.pause()
             else:
                 return model
 
@@ -486,14 +485,13 @@ class VersionedTable(Table[V]):
         current = await self.get(*key, consistent=True)
         if current is None:
             raise NotFoundError(self.name, self.key(key))
-        attempt = 0
+        contention = Contention()
         while True:
-            attempt += 1
             try:
                 return await self._update(key, update, current.version, deadline)
             except ConflictError as conflict:
                 current = conflict.current
-                await asyncio.sleep(contention_delay(attempt))
+                await contention.pause()
 
     async def _update(self, key: KeyValues, update: Update, expected: int, deadline: float) -> V:
         now = datetime.now(UTC)

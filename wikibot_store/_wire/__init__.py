@@ -2,16 +2,16 @@
 
 from wikibot_store._wire._client import CancellationReason, ExhaustedError, Refusal, Wire, open_wire
 from wikibot_store._wire._failures import UNKNOWN_OPERATION, client_errors, library_error
-from wikibot_store._wire._retry import contention_delay
+from wikibot_store._wire._retry import Contention
 
 __all__ = [
     "UNKNOWN_OPERATION",
     "CancellationReason",
+    "Contention",
     "ExhaustedError",
     "Refusal",
     "Wire",
     "client_errors",
-    "contention_delay",
     "library_error",
     "open_wire",
 ]

@@ -1,8 +1,9 @@
-"""What may be sent again, when, and how often: AWS's standard retry mode, as plain decisions.
+"""What may be sent again, when, and how often: AWS's standard retry mode, as plain decisions; and giving way to others.
 
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 """
 
+import asyncio
 import random
 from collections.abc import Mapping
 from datetime import UTC
@@ -119,6 +120,18 @@ def contention_delay(attempt: int) -> float:
     Shorter than after a failure: every loss means that somebody got on.
     """
     return _jitter(_BASE_YIELD, attempt, _MAX_YIELD)
+
+
+class Contention:
+    """The losses of one call against other writers, and its pauses in between."""
+
+    def __init__(self) -> None:
+        self._losses = 0
+
+    async def pause(self) -> None:
+        """Wait after one more loss, longer than after the one before."""
+        self._losses += 1
+        await asyncio.sleep(contention_delay(self._losses))
 
 
 def _jitter(base: float, attempt: int, most: float) -> float:

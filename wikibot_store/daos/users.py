@@ -5,7 +5,6 @@ is the thing claimed and which holds the `user_id` of its owner. Claims are writ
 user. They lack the index's key attributes, so they never show up in it.
 """
 
-import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -19,7 +18,7 @@ from wikibot_store._items import Item, string, time
 from wikibot_store._table import ConditionFailedError, Table
 from wikibot_store._tables import Claim, Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
-from wikibot_store._wire import contention_delay
+from wikibot_store._wire import Contention
 from wikibot_store.errors import AlreadyExistsError, CorruptItemError, LastIdentityError, NotFoundError
 from wikibot_store.keys import check_id, oauth_claim, username_claim
 from wikibot_store.models import User, UserStatus, check_choice
@@ -244,9 +243,8 @@ class UserDao:
         claim_id = None if username is None else username_claim(username)
         deadline = self._wire.deadline()
         foreign: str | None = None  # the old name, if the claim on it is somebody else's, as a restore may leave it
-        attempt = 0
+        contention = Contention()
         while True:
-            attempt += 1
             user = await self.require(user_id, consistent=True)
             if user.username == username:
                 return user
@@ -265,7 +263,7 @@ class UserDao:
                 if claim_id is not None and refused.failed("username"):
                     raise AlreadyExistsError(self._table.name, self._table.key(key), "username") from refused
                 foreign = None if refused.failed("user") else old
-                await asyncio.sleep(contention_delay(attempt))
+                await contention.pause()
             else:
                 return renamed
 
@@ -296,9 +294,8 @@ class UserDao:
         key, identity = (check_id("user_id", user_id),), Identity(provider, sub)
         claim_id = oauth_claim(provider, sub)
         deadline = self._wire.deadline()
-        attempt = 0
+        contention = Contention()
         while True:
-            attempt += 1
             user, others = await self._with_identities(key, deadline)
             if identity in {_first_identity(user), *others}:
                 return user
@@ -313,7 +310,7 @@ class UserDao:
             except TransactionRefusedError as refused:
                 if refused.failed("oauth"):
                     raise AlreadyExistsError(self._table.name, self._table.key(key), "oauth") from refused
-                await asyncio.sleep(contention_delay(attempt))
+                await contention.pause()
             else:
                 return linked
 
@@ -335,9 +332,8 @@ class UserDao:
         claim_id = oauth_claim(provider, sub)
         deadline = self._wire.deadline()
         foreign = False  # whether the claim is somebody else's, as a restore may leave it
-        attempt = 0
+        contention = Contention()
         while True:
-            attempt += 1
             user, others = await self._with_identities(key, deadline)
             kept = [kept for kept in [_first_identity(user), *others] if kept != identity]
             if len(kept) > len(others):
@@ -359,7 +355,7 @@ class UserDao:
                 await transaction.commit(self._table, key, deadline=deadline)
             except TransactionRefusedError as refused:
                 foreign = not refused.failed("user")
-                await asyncio.sleep(contention_delay(attempt))
+                await contention.pause()
             else:
                 return unlinked
 

@@ -4,7 +4,6 @@ An invitation is an item among the wiki's grants, under `invite#` and the SHA-25
 id and the secret, so that it leads to the item; from what the tables hold nobody can make a token.
 """
 
-import asyncio
 import hashlib
 import re
 import secrets
@@ -14,7 +13,7 @@ from datetime import UTC, datetime
 from wikibot_store._table import batch_get
 from wikibot_store._tables import Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
-from wikibot_store._wire import contention_delay
+from wikibot_store._wire import Contention
 from wikibot_store.errors import InvalidInviteError, NotActiveError, NotFoundError, WriteOutcomeUnknownError
 from wikibot_store.keys import INVITE, WikiKey
 from wikibot_store.models import Acl, Role, User, UserStatus, Wiki, WikiStatus
@@ -33,9 +32,8 @@ async def invite(
     """Put an invitation on condition that the wiki is active; return it with its token."""
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     deadline = tables.wire.deadline()
-    attempt = 0
+    contention = Contention()
     while True:
-        attempt += 1
         wiki = require_active(tables, key, await read_move(tables, key, deadline=deadline))
         invitation = Acl(
             wiki_id=key.wiki_id,
@@ -53,7 +51,7 @@ async def invite(
         try:
             await transaction.commit(tables.acls, tables.acls.key_values(invitation), deadline=deadline)
         except TransactionRefusedError:  # the secret is new: it is the wiki that has changed
-            await asyncio.sleep(contention_delay(attempt))
+            await contention.pause()
         else:
             return invitation, f"{_encode(key.wiki_id)}.{secret}"
 
@@ -65,9 +63,8 @@ async def accept_invite(tables: Tables, token: str, user_id: str) -> Acl:
     wiki_key = (key.owner_id, key.wiki_slug)
     invite_key, acl_key = (key.wiki_id, grantee_id), (key.wiki_id, user_id)
     deadline = tables.wire.deadline()
-    attempt = 0
+    contention = Contention()
     while True:
-        attempt += 1
         found = await batch_get(
             tables.wire,
             {tables.wikis: [wiki_key], tables.acls: [invite_key, acl_key], tables.users: [(user_id,)]},
@@ -97,7 +94,7 @@ async def accept_invite(tables: Tables, token: str, user_id: str) -> Acl:
                 raise WriteOutcomeUnknownError(
                     tables.acls.name, tables.acls.key(acl_key), "TransactWriteItems"
                 ) from refused
-            await asyncio.sleep(contention_delay(attempt))
+            await contention.pause()
         else:
             return granted
 

@@ -1,6 +1,5 @@
 """The life of a wiki across the tables: made within its owner's quota, deleted with its grants."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -9,7 +8,7 @@ from wikibot_store._items import Item, number, string
 from wikibot_store._table import ConditionFailedError, KeyValues, check_whole
 from wikibot_store._tables import Move, Tables
 from wikibot_store._transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
-from wikibot_store._wire import contention_delay
+from wikibot_store._wire import Contention
 from wikibot_store.errors import AlreadyExistsError, NotActiveError, NotFoundError, QuotaExceededError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import User, UserStatus, Wiki, WikiStatus
@@ -97,9 +96,8 @@ async def read_move(tables: Tables, key: WikiKey, *, deadline: float | None = No
 
 async def _mark_deleting(tables: Tables, key: KeyValues, seen: Move | None) -> Move | None:
     """Set the status, also of the other end of a move; return the state as it was before, None if there is no wiki."""
-    attempt = 0
+    contention = Contention()
     while True:
-        attempt += 1
         wiki = await read_move(tables, WikiKey(*key))
         if wiki is not None and seen is not None and (wiki.uid, wiki.status) != (seen.uid, seen.status):
             return None
@@ -112,7 +110,7 @@ async def _mark_deleting(tables: Tables, key: KeyValues, seen: Move | None) -> M
             else:
                 await _give_up(tables, wiki)
         except (ConditionFailedError, TransactionRefusedError):
-            await asyncio.sleep(contention_delay(attempt))
+            await contention.pause()
         else:
             return wiki
 

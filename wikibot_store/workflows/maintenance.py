@@ -19,7 +19,7 @@ from wikibot_store._items import WRITE_ID, Item, number, string
 from wikibot_store._table import ConditionFailedError, KeyValues, Table
 from wikibot_store._tables import Claim, Move, Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
-from wikibot_store._wire import contention_delay
+from wikibot_store._wire import Contention
 from wikibot_store.daos.users import claims_of, own_or_free
 from wikibot_store.errors import CorruptItemError, InvalidKeyError, NotFoundError, WikibotStoreError
 from wikibot_store.keys import CLAIM, WikiKey, is_invite
@@ -283,9 +283,8 @@ def _without_claim(tables: Tables, user: Item, claim_id: str, claim: Item | None
 
 async def reconcile_wiki_count(tables: Tables, user_id: str) -> int:
     """Set a user's count to the number of wikis that are there; return it."""
-    attempt = 0
+    contention = Contention()
     while True:
-        attempt += 1
         item = await tables.users.get_item((user_id,))
         if item is None:
             raise NotFoundError(tables.users.name, tables.users.key((user_id,)))
@@ -297,7 +296,7 @@ async def reconcile_wiki_count(tables: Tables, user_id: str) -> int:
         try:
             await tables.users.patch((user_id,), Update(set={"wiki_count": number(wikis)}), unchanged)
         except ConditionFailedError:
-            await asyncio.sleep(contention_delay(attempt))
+            await contention.pause()
         else:
             return wikis
 

@@ -14,7 +14,6 @@ of them. While it moves nothing is granted, so that the copies are complete; a r
 where the wiki goes, so that a call after a crash, or a second call at the same time, goes on from there.
 """
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -25,7 +24,7 @@ from wikibot_store._expressions import Update, equals
 from wikibot_store._items import WRITE_ID, Item, string
 from wikibot_store._tables import Move, Tables
 from wikibot_store._transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
-from wikibot_store._wire import contention_delay
+from wikibot_store._wire import Contention
 from wikibot_store.errors import AlreadyExistsError, NotActiveError, NotFoundError
 from wikibot_store.keys import WikiKey, is_invite
 from wikibot_store.models import Wiki, WikiStatus
@@ -55,9 +54,8 @@ class _OvertakenError(Exception):
 
 async def move_wiki(tables: Tables, source: WikiKey, target: WikiKey, *, limit: int | None = None) -> Wiki:
     """Move a wiki from key to key, or go on with such a move where an earlier call stopped."""
-    attempt = 0
+    contention = Contention()
     while True:
-        attempt += 1
         # In this order: where the source has gone the target is seen to have come from it.
         wiki, arrival = await read_move(tables, source), await read_move(tables, target)
         if wiki is None and arrival is not None and arrival.moved_from == source.wiki_id:
@@ -69,7 +67,7 @@ async def move_wiki(tables: Tables, source: WikiKey, target: WikiKey, *, limit: 
             await _go_on(tables, wiki, arrival, target, limit=limit)
             return await _arrived(tables, target)
         except _OvertakenError:
-            await asyncio.sleep(contention_delay(attempt))
+            await contention.pause()
 
 
 async def finish_move(tables: Tables, wiki: Move, target: WikiKey) -> None:
@@ -191,9 +189,8 @@ async def _switch(tables: Tables, wiki: Move, target: WikiKey) -> None:
     left = {"status": _DELETING, "moved_to": string(target.wiki_id)}
     if target.owner_id == wiki.owner_id:
         left["uncounted"] = {"BOOL": True}
-    attempt = 0
+    contention = Contention()
     while True:
-        attempt += 1
         item = await tables.wikis.get_item(wiki.key)
         if item is None or not moving.items() <= item.items():
             raise _OvertakenError
@@ -209,7 +206,7 @@ async def _switch(tables: Tables, wiki: Move, target: WikiKey) -> None:
         except TransactionRefusedError as refused:
             if refused.failed("target"):
                 raise _OvertakenError from refused
-            await asyncio.sleep(contention_delay(attempt))
+            await contention.pause()
         else:
             return
 

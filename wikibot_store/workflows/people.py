@@ -1,6 +1,5 @@
 """The end of a user: nothing that the user owned or claimed is left."""
 
-import asyncio
 from typing import Literal, get_args
 
 from wikibot_store._expressions import Update, absent_or
@@ -8,7 +7,7 @@ from wikibot_store._items import WRITE_ID, Item, number, string
 from wikibot_store._table import ConditionFailedError
 from wikibot_store._tables import Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
-from wikibot_store._wire import contention_delay
+from wikibot_store._wire import Contention
 from wikibot_store.daos.users import claims_of, own_or_free
 from wikibot_store.errors import UserOwnsWikisError
 from wikibot_store.keys import WikiKey
@@ -27,9 +26,8 @@ async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, resume
 
     Who only wants to `resume` leaves a user alone who is not marked, or not any more.
     """
-    attempt = 0
+    contention = Contention()
     while True:
-        attempt += 1
         item = await tables.users.get_item((user_id,))
         if item is None:
             return
@@ -42,7 +40,7 @@ async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, resume
                 await _delete_with_claims(tables, item)
                 return
         except (ConditionFailedError, TransactionRefusedError):
-            await asyncio.sleep(contention_delay(attempt))
+            await contention.pause()
 
 
 def deletion_of(item: Item) -> OwnedWikis | None:

@@ -1,6 +1,5 @@
 """Grants of wikis that exist, and the people behind them."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -9,7 +8,7 @@ from wikibot_store._items import WRITE_ID, string, time
 from wikibot_store._table import batch_get
 from wikibot_store._tables import Move, Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
-from wikibot_store._wire import contention_delay
+from wikibot_store._wire import Contention
 from wikibot_store.daos.acls import AclDao
 from wikibot_store.errors import NotActiveError, NotFoundError, ProtectedOwnerError
 from wikibot_store.keys import WikiKey
@@ -24,9 +23,8 @@ async def grant(
     protect_owner(tables, key, grantee_id)
     acl_key, wiki_key = (key.wiki_id, grantee_id), (key.owner_id, key.wiki_slug)
     deadline = tables.wire.deadline()
-    attempt = 0
+    contention = Contention()
     while True:
-        attempt += 1
         found = await batch_get(
             tables.wire, {tables.wikis: [wiki_key], tables.acls: [acl_key]}, consistent=True, deadline=deadline
         )
@@ -50,7 +48,7 @@ async def grant(
         try:
             await transaction.commit(tables.acls, acl_key, deadline=deadline)
         except TransactionRefusedError:  # the wiki or the grant has changed since
-            await asyncio.sleep(contention_delay(attempt))
+            await contention.pause()
         else:
             return wanted
 
@@ -59,9 +57,9 @@ async def revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
     """Delete the grant, whatever the state of the wiki, at all ends of a move at once; return whether there was one."""
     protect_owner(tables, key, grantee_id)
     deadline = tables.wire.deadline()
-    attempt, was_there = 0, False
+    contention = Contention()
+    was_there = False
     while True:
-        attempt += 1
         ends = await _ends(tables, key, deadline)
         grants = [await tables.acls.get_item((end.wiki_id, grantee_id), deadline) for end in ends]
         found = any(grant is not None for grant in grants)
@@ -79,7 +77,7 @@ async def revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
             await transaction.commit(tables.acls, (key.wiki_id, grantee_id), deadline=deadline)
         except TransactionRefusedError as refused:
             was_there |= found and refused.maybe_applied
-            await asyncio.sleep(contention_delay(attempt))
+            await contention.pause()
         else:
             return found or was_there
 
