@@ -1,11 +1,12 @@
 """Every error as an HTTP answer: the one place where that is decided.
 
-The body is a problem as in RFC 9457. What it says comes from this table and from messages that hold no stored value;
-table names, keys and DynamoDB's own words go to the log.
+The body is a problem as in RFC 9457; a person whose browser was sent here gets a page with a way back. What it says comes
+from this table and from messages that hold no stored value; table names, keys and DynamoDB's own words go to the log.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from html import escape
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from wikibot_store import (
     AlreadyExistsError,
@@ -43,6 +44,21 @@ _log = logging.getLogger(__name__)
 _INTERNAL = (HTTPStatus.INTERNAL_SERVER_ERROR, "This is our fault, and it is in our log.")
 _BUSY = (HTTPStatus.SERVICE_UNAVAILABLE, "The store cannot answer now: try again in a moment.")
 _RETRY_AFTER_SECONDS = "5"
+_PAGE = """<!doctype html>
+<html lang="en">
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <title>{title}</title>
+  <link rel="stylesheet" href="/static/app.css">
+  <main class="lobby">
+    <section class="card">
+      <h1>{title}</h1>
+      <p class="quiet">{detail}</p>
+      <a class="button" href="/">Back to the wikis</a>
+    </section>
+  </main>
+</html>
+"""
 
 ANSWERS: dict[type[WikibotStoreError], tuple[HTTPStatus, str]] = {
     InvalidKeyError: (HTTPStatus.UNPROCESSABLE_ENTITY, "{error}"),
@@ -78,7 +94,7 @@ def handle_errors(app: Starlette, *, bad_input: type[Exception] = RequestValidat
     `bad_input` is what pydantic's refusals arrive as: FastAPI wraps them. TypeError and ValueError outside the
     library's tree stay what they are, bugs: the handlers have checked the input.
     """
-    handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[JSONResponse]]] = {
+    handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
         WikibotStoreError: _answer_store_error,
         HTTPException: _answer_http_error,
         bad_input: _answer_bad_input,
@@ -87,12 +103,12 @@ def handle_errors(app: Starlette, *, bad_input: type[Exception] = RequestValidat
         app.add_exception_handler(kind, answer)
 
 
-async def _answer_store_error(_request: Request, error: WikibotStoreError) -> JSONResponse:
+async def _answer_store_error(request: Request, error: WikibotStoreError) -> Response:
     status, detail = ANSWERS[type(error)]
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("answered with %d", status, exc_info=error)
     busy = status is HTTPStatus.SERVICE_UNAVAILABLE
-    return problem(status, detail.format(error=error), {"Retry-After": _RETRY_AFTER_SECONDS} if busy else None)
+    return _told(request, status, detail.format(error=error), {"Retry-After": _RETRY_AFTER_SECONDS} if busy else None)
 
 
 async def _answer_bad_input(_request: Request, error: RequestValidationError | ValidationError) -> JSONResponse:
@@ -100,8 +116,14 @@ async def _answer_bad_input(_request: Request, error: RequestValidationError | V
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(faults))
 
 
-async def _answer_http_error(_request: Request, error: HTTPException) -> JSONResponse:
-    return problem(HTTPStatus(error.status_code), error.detail, error.headers)
+async def _answer_http_error(request: Request, error: HTTPException) -> Response:
+    return _told(request, HTTPStatus(error.status_code), error.detail, error.headers)
+
+
+def _told(request: Request, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None) -> Response:
+    if "text/html" not in request.headers.get("accept", ""):  # what a browser sends that goes somewhere, and no script
+        return problem(status, detail, headers)
+    return HTMLResponse(_PAGE.format(title=escape(status.phrase), detail=escape(detail)), status, headers)
 
 
 def problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

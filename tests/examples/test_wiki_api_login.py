@@ -89,6 +89,15 @@ async def test_made_up_callback_is_refused(http: httpx.AsyncClient, query: str) 
     assert answer.status_code == HTTPStatus.BAD_REQUEST
 
 
+async def test_refused_visitor_gets_a_page_with_a_way_back(http: httpx.AsyncClient) -> None:
+    """Who was sent here by a link reads what is wrong, as text, and can go on from there."""
+    answer = await http.get("/login/callback", headers={"Accept": "text/html,*/*;q=0.8"})
+
+    assert answer.status_code == HTTPStatus.BAD_REQUEST
+    assert "This login was not begun here: begin again." in answer.text
+    assert '<a class="button" href="/">' in answer.text
+
+
 @pytest.mark.parametrize("form", [{}, {"name": " "}])
 async def test_provider_wants_a_name(http: httpx.AsyncClient, form: dict[str, str]) -> None:
     """The provider vouches for nobody without a name."""

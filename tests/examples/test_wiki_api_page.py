@@ -137,6 +137,61 @@ async def test_refusals_are_told(browser: Browser, api_url: str, name: str) -> N
 
 
 @in_browser
+async def test_deeds_are_told(browser: Browser, api_url: str, name: str, other: str) -> None:
+    """What was done is said where a screen reader hears it: a wiki made, a role given, changed and taken."""
+    async with visiting(browser, api_url, other), visiting(browser, api_url, name) as page:
+        told = page.locator("#done")
+        await create_wiki(page, "Field notes")
+        await expect(told).to_have_text("Field notes was created.")
+
+        await share(page, "Field notes", other, "viewer")
+        await expect(told).to_have_text(f"{other} is viewer now.")
+        await page.get_by_label(f"Role of {other}").select_option("editor")
+        await expect(told).to_have_text(f"{other} is editor now.")
+        await page.get_by_role("button", name=f"Revoke {other}").click()
+        await expect(told).to_have_text(f"{other} has no role any more.")
+
+
+@in_browser
+async def test_wikis_may_have_names_of_any_script(browser: Browser, api_url: str, name: str) -> None:
+    """Accents are left out of a slug, and a name without Latin letters gets one of its own each time."""
+    async with visiting(browser, api_url, name) as page:
+        for wiki in ("Café Zürich", "日本語", "한국어"):
+            await create_wiki(page, wiki)
+
+        rows = page.locator("#mine .row")
+        await expect(rows).to_have_count(3)
+        await expect(rows.filter(has_text="Café Zürich").locator(".detail")).to_have_text("cafe-zurich")
+
+
+@in_browser
+async def test_misfits_are_told_at_the_field(browser: Browser, api_url: str, name: str) -> None:
+    """A blank name and what cannot be a username are refused before anything is sent."""
+    async with visiting(browser, api_url, name) as page:
+        await create_wiki(page, "Field notes")
+        await page.get_by_role("button", name="Members of Field notes").click()
+
+        for label, text, button in (("New wiki", "   ", "Create"), ("Share with", "Nobody Here", "Grant")):
+            field = page.get_by_label(label)
+            await field.fill(text)
+            await page.get_by_role("button", name=button).click()
+            await expect(field).to_be_focused()
+            assert await field.evaluate("field => field.validity.patternMismatch")
+
+
+@in_browser
+async def test_page_fits_a_narrow_screen(browser: Browser, api_url: str, name: str, other: str) -> None:
+    """At the width of a small telephone, or of a page that is enlarged a lot, nothing is cut off at the side."""
+    async with visiting(browser, api_url, other), visiting(browser, api_url, name) as page:
+        await page.set_viewport_size({"width": 320, "height": 640})
+        await create_wiki(page, "A name that takes more than the width of a small telephone")
+        await share(page, "A name that", other, "editor")
+
+        await expect(page.locator("#members .row")).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+@in_browser
 async def test_names_are_shown_as_text(browser: Browser, api_url: str, name: str) -> None:
     """What people write is never run as part of the page."""
     async with visiting(browser, api_url, name) as page:

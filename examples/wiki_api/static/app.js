@@ -230,6 +230,12 @@ function report(work) {
 
 function say(text) {
   $("#message").textContent = text;
+  tell("");
+}
+
+// Says what was done to those who do not see the list change.
+function tell(text = "") {
+  $("#done").textContent = text;
 }
 
 function onSubmit(selector, act) {
@@ -237,7 +243,10 @@ function onSubmit(selector, act) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     say("");
-    report(act(new FormData(form)).then(() => form.reset()));
+    report(act(new FormData(form)).then((done) => {
+      form.reset();
+      tell(done);
+    }));
   });
 }
 
@@ -246,7 +255,7 @@ function onRow(list, selector, kind, act) {
     const control = event.target.closest(selector);
     if (control === null) return;
     say("");
-    report(act(control.closest(".row"), control));
+    report(act(control.closest(".row"), control).then(tell));
   });
 }
 
@@ -263,31 +272,40 @@ onRow(members, ".role", "change", async (row, select) => {
   } finally {
     await members.reload();
   }
+  return `${nameOf(row.item.user)} is ${select.value} now.`;
 });
 
 onRow(members, ".revoke", "click", async (row) => {
   await send("DELETE", `${pathOf(chosen)}/members/${encodeURIComponent(row.item.user_id)}`);
   await members.reload();
   $("#members-title").focus();
+  return `${nameOf(row.item.user)} has no role any more.`;
 });
 
 onSubmit("#grant", async (form) => {
   const user = await (await send("GET", `/api/users/${encodeURIComponent(form.get("username").trim())}`)).json();
   await send("PUT", `${pathOf(chosen)}/members/${encodeURIComponent(user.id)}`, { body: { role: form.get("role") } });
   await members.reload();
+  return `${nameOf(user)} is ${form.get("role")} now.`;
 });
+
+// What a name is called in addresses: "Café notes" is cafe-notes; a name without a Latin letter gets one made up.
+function slugOf(name) {
+  const letters = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  return letters.replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "") || `wiki-${Date.now().toString(36)}`;
+}
 
 onSubmit("#create", async (form) => {
   const name = form.get("name").trim();
-  const slug = name.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "");
-  const wiki = { owner_id: me.id, wiki_slug: encodeURIComponent(slug || "wiki") };
+  const wiki = { owner_id: me.id, wiki_slug: slugOf(name) };
   const body = { display_name: name, is_public: form.get("public") !== null };
   try {
     await send("PUT", pathOf(wiki), { body, headers: { "If-None-Match": "*" } });
   } catch (problem) {
-    throw problem.status === 412 ? new Problem(`You have a wiki named ${slug} already.`) : problem;
+    throw problem.status === 412 ? new Problem(`You have a wiki named ${wiki.wiki_slug} already.`) : problem;
   }
   await mine.reload();
+  return `${name} was created.`;
 });
 
 // ---- start
@@ -302,6 +320,7 @@ function show(part) {
 async function start() {
   me = await (await send("GET", "/api/me")).json();
   $("#me").textContent = nameOf(me);
+  $("#handle").textContent = me.username ?? "no username: nobody can share with you";
   show("home");
   mine.url = "/api/wikis";
   shared.url = "/api/shared";
