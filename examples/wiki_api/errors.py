@@ -1,7 +1,8 @@
 """Every error as an HTTP answer: the one place where that is decided.
 
-The body is a problem as in RFC 9457; a person whose browser was sent here gets a page with a way back. What it says comes
-from this table and from messages that hold no stored value; table names, keys and DynamoDB's own words go to the log.
+The body is a problem as in RFC 9457; a person whose browser was sent here gets a page with a way back. What it says
+comes from this table and from messages that hold no stored value; table names, keys and DynamoDB's own words go to the
+log.
 """
 
 import logging
