@@ -1,4 +1,13 @@
-"""Async, typed data access for wikibot.io on DynamoDB."""
+"""Async, typed data access for wikibot.io on DynamoDB.
+
+Begin with `WikibotStore.open()`, or with `wikibot_store.local.local_store()` where there are no tables yet:
+
+    async with WikibotStore.open(StoreConfig.from_env()) as store:
+        user, is_new = await store.users.get_or_create_by_oauth("github", "4711")
+
+`store.users`, `store.wikis` and `store.acls` are the tables' DAOs; what crosses tables (`authorize`, `create_wiki`,
+`grant`, `rename_wiki`, …) is a method of the store. `wikibot_store.errors` draws the tree of errors.
+"""
 
 from wikibot_store.config import InsecureEndpointWarning, StoreConfig
 from wikibot_store.daos.users import Identity

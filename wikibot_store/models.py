@@ -149,16 +149,34 @@ class Acl(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user may do in a wiki: `role` None is nothing. Wiki and user are as they were found, None if missing."""
+    """What a user may do in a wiki: `role` None is nothing.
+
+    `wiki` and `user` are as they were found, None if missing, whatever the role: what to show comes from `wiki_for`.
+    """
 
     role: Role | None
     wiki: Wiki | None
     user: User | None
 
     def allows(self, role: Role | str) -> bool:
-        """Tell whether the access is at least that of `role`: an owner is an editor too, an editor a viewer."""
+        """Tell whether the access is at least that of `role`: an owner is an editor too, an editor a viewer.
+
+        Raises:
+            ValueError: There is no such role.
+
+        """
         ranks = list(Role)
-        return self.role is not None and ranks.index(self.role) <= ranks.index(Role(role))
+        asked = ranks.index(check_choice("role", Role, role))
+        return self.role is not None and ranks.index(self.role) <= asked
+
+    def wiki_for(self, role: Role | str) -> Wiki | None:
+        """Return the wiki if the access is at least that of `role`, else None.
+
+        Raises:
+            ValueError: There is no such role.
+
+        """
+        return self.wiki if self.allows(role) else None
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):

@@ -149,3 +149,22 @@ def test_a_role_includes_the_lower_ones(role: Role | None, allowed: set[str]) ->
     access = Access(role=role, wiki=None, user=None)
 
     assert {candidate.value for candidate in Role if access.allows(candidate)} == allowed
+
+
+async def test_wiki_is_given_to_whom_it_is_open(store: WikibotStore) -> None:
+    """A viewer is given the wiki to view and not to edit."""
+    wiki = await store.wikis.create("ada", "notes", display_name="Notes", repo_path="/srv/notes", is_public=True)
+
+    access = await store.authorize(None, "ada", "notes")
+
+    assert access.wiki_for("viewer") == wiki
+    assert access.wiki_for(Role.EDITOR) is None
+
+
+@pytest.mark.parametrize("role", [Role.OWNER, None])
+def test_a_role_that_there_is_not_is_refused(role: Role | None) -> None:
+    """A misspelt role is told at once, also where nothing is allowed."""
+    access = Access(role=role, wiki=None, user=None)
+
+    with pytest.raises(ValueError, match="role must be one of owner, editor, viewer"):
+        access.allows("edtor")

@@ -297,6 +297,7 @@ async def across_tables(store: WikibotStore, expires_at: datetime) -> None:
     assert_type(access.wiki, Wiki | None)
     assert_type(access.user, User | None)
     assert_type(access.allows("editor"), bool)
+    assert_type(access.wiki_for(Role.EDITOR), Wiki | None)
     wiki = await store.create_wiki("u-1", "notes", display_name="Notes", repo_path="/srv/notes", limit=3)
     assert_type(wiki, Wiki)
     granted = await store.grant("u-1", "notes", "u-2", Role.VIEWER, granted_by="u-1", expires_at=expires_at)

@@ -58,7 +58,7 @@ _plain_http = pytest.mark.filterwarnings("ignore::wikibot_store.InsecureEndpoint
 
 async def test_no_credentials() -> None:
     """A session without credentials cannot be used."""
-    with pytest.raises(ConfigurationError, match="Unable to locate credentials") as caught:
+    with pytest.raises(ConfigurationError, match=r"Unable to locate credentials; set AWS_PROFILE, or") as caught:
         await _open(StoreConfig(region="us-east-1"), aioboto3.Session())
 
     assert isinstance(caught.value.__cause__, NoCredentialsError)
@@ -68,7 +68,7 @@ async def test_no_region() -> None:
     """A session without a region cannot be used if the config names none either."""
     session = aioboto3.Session(aws_access_key_id="a", aws_secret_access_key="b")
 
-    with pytest.raises(ConfigurationError, match="You must specify a region") as caught:
+    with pytest.raises(ConfigurationError, match=r"You must specify a region\.; set AWS_REGION, or") as caught:
         await _open(StoreConfig(), session)
 
     assert isinstance(caught.value.__cause__, NoRegionError)

@@ -20,6 +20,8 @@ from botocore.exceptions import (
     ClientError,
     CredentialRetrievalError,
     HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
     SSLError,
 )
 from multidict import istr
@@ -51,6 +53,11 @@ _log = logging.getLogger("wikibot_store")
 _CHECKSUM = istr("x-amz-crc32")
 # msgspec raises UnicodeDecodeError for text that is not UTF-8, and RecursionError for what is nested too deeply.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_ADVICE: dict[type[Exception], str] = {
+    NoCredentialsError: "; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (any will do for an engine "
+    "of your own), or give open() a session",
+    NoRegionError: "; set AWS_REGION, or give open() a StoreConfig(region=…)",
+}
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 
 
@@ -470,7 +477,8 @@ async def open_wire(config: StoreConfig, session: aioboto3.Session | None) -> As
             await transport.connect(settings.endpoint_url)
             signer = Signer(settings.endpoint_url, settings.region)
         except (BotoCoreError, OSError, ValueError) as error:
-            raise ConfigurationError(f"the AWS session cannot be used: {error}") from error
+            advice = _ADVICE.get(type(error), "")
+            raise ConfigurationError(f"the AWS session cannot be used: {error}{advice}") from error
         if is_exposed(settings.endpoint_url):
             warnings.warn(
                 f"{settings.endpoint_url} is plain HTTP over a network, where items can be read and changed: "
