@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ENDPOINT ?=
+PORT ?= 8080
 SECONDS ?= 120
 BIN := $(VENV)/bin
 DYNAMODB_LOCAL := .cache/dynamodb-local
@@ -15,8 +16,8 @@ help:  ## Show the targets
 demo: $(VENV)/.demo  ## Play a day of the service on the embedded engine, or on ENDPOINT=http://…
 	$(BIN)/wikibot-store demo $(if $(ENDPOINT),--endpoint-url $(ENDPOINT))
 
-serve: $(VENV)/.demo  ## Run the example web API and its page, http://127.0.0.1:8080
-	$(BIN)/python -m examples.wiki_api
+serve: $(VENV)/.demo  ## Run the example web API and its page, http://127.0.0.1:8080, or PORT=…
+	$(BIN)/python -m examples.wiki_api --port $(PORT)
 
 screenshot: $(VENV)/.dev  ## Take the README's picture of the example's page again
 	$(BIN)/python -m tests.examples.screenshot
