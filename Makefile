@@ -38,6 +38,7 @@ wheels: $(VENV)/.dev  ## Install wheel and sdist on every Python there is, or on
 docs: $(VENV)/.docs  ## Draw the architecture and build the documentation, build/site/index.html
 	$(BIN)/python scripts/draw_architecture.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build
+	@echo "Open build/site/index.html; with search: $(BIN)/python -m http.server --directory build/site --bind 127.0.0.1 8081"
 
 bench: $(VENV)/.bench  ## Compare with other libraries against a server of canned answers
 	$(BIN)/python -m benchmarks $(ARGS)
