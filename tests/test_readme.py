@@ -13,14 +13,14 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 def test_example_prints_what_it_says() -> None:
-    """The example creates, is refused a duplicate, grants and lists."""
+    """The example creates, is refused a duplicate, grants, authorizes and lists."""
     (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - the project's own code
 
     refusal, listing = run.stdout.splitlines()
     assert refusal.startswith("already exists (wiki_slug is taken)")
-    assert listing == "True ['notes'] None"
+    assert listing == "True editor ['notes'] None"
 
 
 def test_access_pattern_table_names_every_method() -> None:
