@@ -202,6 +202,11 @@ PATTERNS = [
         "wikis.iter_by_owner", lambda store: collect(store.wikis.iter_by_owner("ada")), ["Query"], variant="in one page"
     ),
     AccessPattern(
+        "wikis.list_public_by_owner",
+        lambda store: store.wikis.list_public_by_owner("ada", limit=1),
+        ["Query", "Query"],
+    ),
+    AccessPattern(
         "wikis.update",
         lambda store: store.wikis.update("ada", "notes", is_public=True),
         ["GetItem (consistent)", "UpdateItem"],
