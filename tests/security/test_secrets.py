@@ -186,7 +186,7 @@ async def test_no_access_pattern_emits_a_secret() -> None:
                 await replace(store, await read_all(store), TELLING_WORLD)
                 with everything_logged() as emitted:
                     await emitted.run(pattern.call(store))
-                assert emitted.leaks() == {}, pattern
+                assert emitted.leaks() == {}, str(pattern)
 
 
 async def test_nothing_secret_is_emitted() -> None:
