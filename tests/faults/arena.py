@@ -3,29 +3,26 @@
 import asyncio
 import json
 import re
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from aiobotocore.config import AioConfig
 
-from tests.faults.cases import LONG_AGO, NOTHING, Case
-from tests.faults.invariants import Item, Stored, read_all
+from tests.access_patterns import AccessPattern
+from tests.faults.clients import CLIENTS
+from tests.faults.invariants import Stored, read_all
+from tests.integration.samples import STORED_TIME
+from tests.world import NOTHING, replace
 from wikibot_store import StoreConfig, WikibotStore, WikiKey
 from wikibot_store._wire import _retry
 from wikibot_store.local import local_session
 from wikibot_store.provision import create_tables
-from wikibot_store.schema import TABLES
 from wikibot_store.testing import FaultProxy
 
-if TYPE_CHECKING:
-    pass
-
 _ATTEMPTS = 3
-_BATCH_WRITE = 25
 _PATIENT = 60
 _HASTY = 0.15
 SLOW = 3.0
@@ -63,7 +60,7 @@ def comparable(stored: Stored) -> list[str]:
 def _masked(value: object) -> str:
     """Return JSON in which what is new each time, times and random ids, is the same each time."""
     text = json.dumps(value, sort_keys=True)
-    text = _TIME.sub(lambda time: time[0] if time[0] == LONG_AGO else "now", text)
+    text = _TIME.sub(lambda time: time[0] if time[0] == STORED_TIME else "now", text)
     return _SECRET.sub(".secret", _RANDOM.sub("random", text))
 
 
@@ -110,32 +107,12 @@ class Arena:
 
     async def write(self, wanted: Stored) -> None:
         """Have nothing stored but `wanted`."""
-        changes = list(self._changes(wanted))
-        client = await self.direct.client()
-        for start in range(0, len(changes), _BATCH_WRITE):
-            requests: Any = defaultdict(list)
-            for table, request in changes[start : start + _BATCH_WRITE]:
-                requests[table].append(request)
-            await client.batch_write_item(RequestItems=dict(requests))
+        await replace(self.direct, self._stored, wanted)
         self._stored = wanted
 
-    def _changes(self, wanted: Stored) -> Iterator[tuple[str, Item]]:
-        """Return the writes that make what is wanted of what is stored."""
-        for schema in TABLES:
-            there, to_be = (
-                {tuple([item[name]["S"] for name in schema.key]): item for item in getattr(stored, schema.name)}
-                for stored in (self._stored, wanted)
-            )
-            table = self.direct.config.table_name(schema.name)
-            for key in there.keys() - to_be.keys():
-                yield table, {"DeleteRequest": {"Key": {name: there[key][name] for name in schema.key}}}
-            for key, item in to_be.items():
-                if there.get(key) != item:
-                    yield table, {"PutRequest": {"Item": item}}
-
-    async def call(self, case: Case, *, hasty: bool = False) -> Outcome:
+    async def call(self, case: AccessPattern, *, hasty: bool = False) -> Outcome:
         """Make the call, and see what comes of it."""
-        side = self.clients if case.client else self.stores
+        side = self.clients if case in CLIENTS else self.stores
         try:
             async with asyncio.timeout(_PATIENT):
                 result = _masked(_plain(await case.call(side.hasty if hasty else side.patient)))

@@ -19,11 +19,13 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.access_patterns import PATTERNS, WRITERS, AccessPattern
 from tests.engines import engines
 from tests.faults.arena import SLOW, Arena, Outcome, arena, comparable
-from tests.faults.cases import CLIENTS, NOTHING, READS, WORLD, WRITES, Case
+from tests.faults.clients import CLIENTS
 from tests.faults.invariants import violations_among
 from tests.faults.table import RIGHT, TYPED, WRONG, Trial, rendered, update_document
+from tests.world import NOTHING, WORLD
 from wikibot_store import RequestFailedError, UnavailableError, WriteOutcomeUnknownError
 from wikibot_store.schema import ACLS, USERS
 from wikibot_store.testing import FaultProxy
@@ -82,6 +84,8 @@ KINDS = [
 ]
 STALE = "stale index"
 COLUMNS = [*[kind.name for kind in KINDS], STALE]
+CASES = [pattern for pattern in PATTERNS if pattern.requests]
+"""All that can meet a fault."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,12 @@ class Bench:
     """One case in an arena, with what it comes to without a fault."""
 
     arena: Arena
-    case: Case
+    case: AccessPattern
     expected: Outcome
     requests: list[str]
 
     @classmethod
-    async def prepare(cls, arena: Arena, case: Case) -> "Bench":
+    async def prepare(cls, arena: Arena, case: AccessPattern) -> "Bench":
         """Make the call without a fault."""
         await arena.reset(WORLD)
         expected = await arena.call(case)
@@ -151,7 +155,7 @@ class Bench:
         verdict = WRONG if why is not None else TYPED if outcome.failed else RIGHT
         return Trial(
             case=str(self.case),
-            client=self.case.client,
+            client=self.case in CLIENTS,
             kind=kind,
             verdict=verdict,
             why=f"{self.arena.engine}: {why}" if why else "",
@@ -168,14 +172,14 @@ class Bench:
     async def _wrong_result(self, kind: str, outcome: Outcome) -> str | None:
         if outcome.result == self.expected.result:
             return None
-        if kind == STALE and self.case in READS:
+        if kind == STALE and self.case.method not in WRITERS:
             await self.arena.reset(NOTHING)
             if outcome.result == (await self.arena.call(self.case)).result:
                 return None  # an index may not know yet
         return f"returned {outcome.result} instead of {self.expected.result}"
 
     def _is_typed(self, error: Exception) -> bool:
-        if not self.case.client:
+        if self.case not in CLIENTS:
             return isinstance(error, UnavailableError | RequestFailedError | WriteOutcomeUnknownError)
         # There is nobody else: a condition that fails says something false.
         return isinstance(error, BotoCoreError | ClientError) and _CONDITION_FAILED not in str(error)
@@ -203,7 +207,7 @@ class Bench:
         return None if again.state == self.expected.state else f"after another call, stored is {again.state}"
 
 
-async def play(engine: str, url: str, plan: Mapping[Case, Collection[str]], *, whole: bool) -> list[Trial]:
+async def play(engine: str, url: str, plan: Mapping[AccessPattern, Collection[str]], *, whole: bool) -> list[Trial]:
     """Return what calls came to on an engine, each under its kinds of faults."""
     async with arena(engine, url) as here:
         benches = [(await Bench.prepare(here, case), kinds) for case, kinds in plan.items()]
@@ -215,7 +219,7 @@ def play_whole(name: str) -> list[Trial]:
     (engine,) = [engine for engine in engines() if engine.name == name]
     clients = CLIENTS if name == "dynamodb-local" else []
     with engine.start() as url:
-        return asyncio.run(play(name, url or "", dict.fromkeys([*WRITES, *READS, *clients], COLUMNS), whole=True))
+        return asyncio.run(play(name, url or "", dict.fromkeys([*CASES, *clients], COLUMNS), whole=True))
 
 
 def main() -> int:

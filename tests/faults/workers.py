@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, TypeVar
 
+from tests.access_patterns import PATTERNS, WRITERS, AccessPattern
 from tests.faults.journal import ALONE, RACE, Journal, Key, Values
 from wikibot_store import (
+    NotFoundError,
     QuotaExceededError,
     RequestFailedError,
     Role,
@@ -402,6 +404,16 @@ def _read(read: Callable[[Worker], Awaitable[Any]]) -> Callable[[Worker], Awaita
     return work
 
 
+def _read_elsewhere(pattern: AccessPattern) -> Callable[[Worker], Awaitable[None]]:
+    """Return a piece of work that calls a method as its entry does: on the small world, which is not there."""
+
+    async def work(worker: Worker) -> None:
+        with suppress(NotFoundError):
+            await pattern.call(worker.store)
+
+    return work
+
+
 async def look_for_faults(worker: Worker) -> None:
     """Let a sweep look at its first page, and mend nothing."""
     pages = worker.store.sweep()
@@ -412,6 +424,11 @@ async def look_for_faults(worker: Worker) -> None:
 
 
 WORK: dict[str, Callable[[Worker], Awaitable[None]]] = {
+    **{
+        pattern.method: _read_elsewhere(pattern)
+        for pattern in PATTERNS
+        if pattern.requests and pattern.method not in WRITERS
+    },
     "users.create": create_user,
     "users.get": read_own_user,
     "users.require": _read(lambda worker: worker.store.users.require(worker.user_id)),
@@ -459,4 +476,4 @@ WORK: dict[str, Callable[[Worker], Awaitable[None]]] = {
     "delete_wiki": delete_wiki,
     "sweep": look_for_faults,
 }
-"""A piece of work for every public method that sends something."""
+"""A piece of work for every public method that sends something; one that reads needs none of its own."""

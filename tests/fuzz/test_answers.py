@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.access_patterns import BACKEND, AccessPattern
 from tests.fuzz.bad_answers import ITEMS, answers_to, attributes
 from tests.fuzz.stores import REFUSED, fuzzed, store_on
-from tests.infra.access_patterns import CALLS
 from wikibot_store import CorruptItemError, Wiki, WikibotStore, WikibotStoreError
 from wikibot_store._wire._http import Answer
 
@@ -21,8 +21,8 @@ _MIB = 1024 * 1024
 
 @settings(fuzzed, max_examples=25)
 @given(data=st.data())
-@pytest.mark.parametrize("name", [name for name in CALLS if name != "client"])
-async def test_bad_answers(name: str, data: st.DataObject) -> None:
+@pytest.mark.parametrize("pattern", [pattern for pattern in BACKEND if pattern.requests], ids=str)
+async def test_bad_answers(pattern: AccessPattern, data: st.DataObject) -> None:
     """Any call takes any answers, and ends with a result or an error of the library's own tree."""
     stops: list[BaseException] = []
 
@@ -35,7 +35,7 @@ async def test_bad_answers(name: str, data: st.DataObject) -> None:
 
     async with store_on(answer) as store:
         try:
-            await CALLS[name](store)
+            await pattern.call(store)
         except WikibotStoreError as error:
             str(error)
     if stops:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.access_patterns import PATTERNS, call_all
 from tests.engines import dynamodb_local, missing_for_dynamodb_local
-from tests.infra.access_patterns import call_all
 from tests.infra.program import Resource, run_program
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store.local import local_session
@@ -74,9 +74,9 @@ async def test_store_works_on_the_programs_tables(endpoint: str) -> None:
     async with WikibotStore.open(config, session=local_session()) as store:
         for schema in TABLES:
             await (await store.client()).create_table(**as_create_table(plan.table(schema.name)))
-        found = await call_all(store)
+        found = await call_all(store, PATTERNS)
 
     assert found["users.get_by_oauth"].id == "ada"
-    assert [wiki.wiki_slug for wiki in found["wikis.list_by_owner"]] == ["notes"]
-    assert [acl.wiki_id for acl in found["acls.list_by_grantee"]] == ["ada:notes"]
+    assert [wiki.wiki_slug for wiki in found["wikis.list_by_owner"]] == ["journal"]
+    assert [acl.wiki_id for acl in found["acls.list_by_grantee"]] == ["ada:journal", "ada:notes"]
     assert found["wikis.delete"]

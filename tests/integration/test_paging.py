@@ -222,7 +222,11 @@ async def listings(store: WikibotStore) -> dict[str, Listing]:
     await put_all(
         store,
         "wikis",
-        [a_wiki_item(owner_id=owner_id, wiki_slug=slug) for owner_id in (one, other) for slug in ("ab-0", "ab-1")],
+        [
+            a_wiki_item(owner_id=owner_id, wiki_slug=slug, is_public=True)
+            for owner_id in (one, other)
+            for slug in ("ab-0", "ab-1")
+        ],
     )
     await put_all(
         store,
@@ -236,6 +240,7 @@ async def listings(store: WikibotStore) -> dict[str, Listing]:
         "prefix": _by_owner(store, one, prefix="a"),
         "another prefix": _by_owner(store, one, prefix="ab"),
         "prefix, descending": _by_owner(store, one, prefix="ab", descending=True),
+        "public": lambda limit, cursor: store.wikis.list_public_by_owner(one, limit=limit, cursor=cursor),
         "grants of a wiki": _by_wiki(store, wiki_ids[0]),
         "grants of another wiki": _by_wiki(store, wiki_ids[1]),
         "grants of a user": _by_grantee(store, one),

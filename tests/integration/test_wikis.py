@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.samples import a_wiki, collect, eventually, fresh, stored
+from tests.integration.samples import a_wiki, a_wiki_item, collect, eventually, fresh, put_all, stored
 from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, Wiki, WikibotStore, WikiKey, WikiStatus
 
 MEASURED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -149,6 +149,21 @@ async def test_iter_by_owner_stops_with_its_consumer(
             break
 
     assert sent == ["Query"]
+
+
+async def test_list_public_by_owner(store: WikibotStore) -> None:
+    """Public wikis that are live fill page after page; private, leaving and arriving ones are left out."""
+    owner_id = fresh()
+    states = {"a": "active", "b": "deleting", "c": None, "d": "arriving", "e": "moving", "f": "moved"}
+    wikis = [a_wiki_item(owner_id=owner_id, wiki_slug=slug, is_public=True, status=states[slug]) for slug in states]
+    await put_all(store, "wikis", [*wikis, a_wiki_item(owner_id=owner_id, wiki_slug="aa", is_public=False)])
+
+    async def pages() -> list[list[str]]:
+        first = await store.wikis.list_public_by_owner(owner_id, limit=2)
+        second = await store.wikis.list_public_by_owner(owner_id, limit=2, cursor=first.cursor)
+        return [[wiki.wiki_slug for wiki in page] for page in (first, second)]
+
+    await eventually(pages, [["a", "c"], ["e"]])
 
 
 CHANGES = {"display_name": "New", "repo_path": "/srv/new", "mcp_token_hash": "new", "is_public": True}

@@ -12,7 +12,8 @@ import aioboto3
 import msgspec
 import pytest
 
-from tests.infra.access_patterns import CALLS
+from tests.access_patterns import BACKEND
+from tests.faults.invariants import Stored, read_all
 from tests.wire.scripted_server import (
     Exchange,
     Step,
@@ -24,12 +25,12 @@ from tests.wire.scripted_server import (
     reply,
     scripted_server,
 )
+from tests.world import WORLD, replace
 from wikibot_store import ConflictError, CorruptItemError, StoreConfig, WikibotStore, WikibotStoreError, hash_token
 from wikibot_store._items import string
 from wikibot_store._wire import _retry
 from wikibot_store.local import local_engine
 from wikibot_store.provision import create_tables
-from wikibot_store.schema import TABLES
 
 TOKEN = "wk-telltale-token"
 SECRETS = {
@@ -167,8 +168,29 @@ TELLING: dict[str, Call] = {
 }
 
 
+TELLING_WORLD = Stored(
+    [item | {"email": string(EMAIL)} for item in WORLD.users],
+    [item | {"mcp_token_hash": string(hash_token(TOKEN))} for item in WORLD.wikis],
+    WORLD.acls,
+)
+"""The small world, with secrets in it."""
+
+
+async def test_no_access_pattern_emits_a_secret() -> None:
+    """The whole API, called as it should be and on secrets, shows none of them, whatever is logged."""
+    with local_engine() as url:
+        async with WikibotStore.open(telling_config(url), session=telling_session()) as store:
+            await create_tables(store)
+            for pattern in BACKEND:
+                # By the ordinary client, which logs what it signs: before anything is looked at.
+                await replace(store, await read_all(store), TELLING_WORLD)
+                with everything_logged() as emitted:
+                    await emitted.run(pattern.call(store))
+                assert emitted.leaks() == {}, str(pattern)
+
+
 async def test_nothing_secret_is_emitted() -> None:
-    """The whole API, called with and on secrets, shows none of them, whatever is logged."""
+    """Calls with secrets, and what goes wrong in them, show none of them, whatever is logged."""
     with local_engine() as url:
         async with WikibotStore.open(telling_config(url), session=telling_session()) as store:
             # The ordinary client logs what it signs: that is botocore's, and not on the way of any access pattern.
@@ -178,8 +200,6 @@ async def test_nothing_secret_is_emitted() -> None:
             await store._wire.call("PutItem", put, msgspec.json.decode, deadline=store._wire.deadline())
             with everything_logged() as emitted:
                 for call in TELLING.values():
-                    await emitted.run(call(store))
-                for call in CALLS.values():
                     await emitted.run(call(store))
                 emitted.show(store)
                 emitted.show(store.config)
@@ -196,11 +216,14 @@ async def test_what_somebody_finds_who_reads_everything() -> None:
     with local_engine() as url:
         async with WikibotStore.open(telling_config(url), session=telling_session()) as store:
             await create_tables(store)
-            for call in (*TELLING.values(), *CALLS.values()):
+            for call in TELLING.values():
                 await Emitted().run(call(store))
-            client = await store.client()
-            for table in TABLES:
-                found.show((await client.scan(TableName=store.config.table_name(table.name)))["Items"])
+            found.show(there := await read_all(store))
+            for pattern in BACKEND:
+                if pattern.writes:
+                    await replace(store, there, TELLING_WORLD)
+                    await Emitted().run(pattern.call(store))
+                    found.show(there := await read_all(store))
 
     assert found.leaks().keys() == {"email", "OAuth subject", "hash of the MCP token"}
 

@@ -170,6 +170,7 @@ async def listings(store: WikibotStore) -> None:
     assert_type(store.wikis.iter_by_owner("u-1", prefix="a", page_size=10), AsyncGenerator[Wiki, None])
     async for streamed in store.wikis.iter_by_owner("u-1"):
         assert_type(streamed, Wiki)
+    assert_type(await store.wikis.list_public_by_owner("u-1", limit=10, cursor=None), Page[Wiki])
     assert_type(await store.acls.list_by_wiki("u-1:notes", limit=10, cursor=page.cursor), Page[Acl])
     assert_type(await store.acls.list_by_grantee("u-2", limit=10, cursor=None), Page[Acl])
     async for acl in store.acls.iter_by_wiki("u-1:notes"):

@@ -1,6 +1,7 @@
 """Access patterns of the wikis table."""
 
 from collections.abc import AsyncGenerator, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -114,6 +115,20 @@ class WikiDao:
         """
         listing = _by_owner(owner_id, prefix, descending=False)
         return self._table.stream(listing, page_size=check_limit("page_size", page_size))
+
+    async def list_public_by_owner(self, owner_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[Wiki]:
+        """Return a page of an owner's public wikis in the order of slugs, only live ones: what a profile shows.
+
+        Requests: one Query; more where few are public. What the filter leaves out is read, and paid for, too.
+
+        Raises:
+            InvalidCursorError: The cursor is not of this listing.
+
+        """
+        public = equals("is_public", self._table.codec.value("is_public", True))
+        every = _by_owner(owner_id, None, descending=False)
+        listing = replace(every, name="wikis.public_by_owner", where=public & is_live())
+        return await self._table.page(listing, limit=limit, cursor=cursor)
 
     async def update(
         self,
