@@ -1,11 +1,15 @@
 """What the store expects of aiohttp below its session: whole answers, connections in step, nothing smuggled in."""
 
+import asyncio
+import socket
+
 import aioboto3
 import pytest
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import (
+    Exchange,
     ScriptedServer,
     Step,
     dynamodb,
@@ -64,6 +68,41 @@ async def test_a_connection_that_has_served_its_time(answer: Step, server: Scrip
 
     assert second.wiki_slug == "second"
     assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "unasked", [dynamodb(200, {"Item": wiki_item(wiki_slug="stale")}), http(408, b"too slow")], ids=["late", "408"]
+)
+async def test_what_nobody_asked_for(unasked: bytes, server: ScriptedServer, store: WikibotStore) -> None:
+    """What arrives on a connection that waits for its next request is not taken for that request's answer."""
+    first_is_read, unasked_is_sent = asyncio.Event(), asyncio.Event()
+
+    async def say_more(exchange: Exchange) -> None:
+        await first_is_read.wait()
+        await exchange.send(unasked)
+        unasked_is_sent.set()
+
+    server.play(in_turn(sent(_ANSWER), say_more), reply({"Item": wiki_item(wiki_slug="second")}))
+
+    await store.wikis.require("u-1", "first")
+    first_is_read.set()
+    await unasked_is_sent.wait()
+    await _all_is_read()
+    second = await store.wikis.require("u-1", "second")
+
+    assert second.wiki_slug == "second"
+    assert server.connections == 2
+
+
+async def _all_is_read() -> None:
+    """Let this event loop read what was sent to its sockets before."""
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+    with theirs:
+        theirs.send(b".")
+        await reader.readexactly(1)
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_an_answer_without_a_body(server: ScriptedServer, store: WikibotStore) -> None:
