@@ -151,7 +151,7 @@ class Transport(AIOHTTPSession):
         """Return aiohttp's error as botocore's, kept apart by whether the request can have been sent."""
         url = self._endpoint_url
         match error:
-            case aiohttp.ClientSSLError():
+            case aiohttp.ClientConnectorCertificateError():
                 return SSLError(endpoint_url=url, error=error)
             case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
                 return ProxyConnectionError(proxy_url=mask_proxy_url(self._proxy_url or ""), error=error)
