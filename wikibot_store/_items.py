@@ -75,13 +75,13 @@ def _aware(moment: datetime) -> datetime:
 
 
 def string(value: str) -> Item:
-    """Return a string attribute."""
-    return {"S": value}
+    """Return a string attribute, also of a subclass of str, of which JSON knows nothing."""
+    return {"S": str.__str__(value)}
 
 
 def number(value: int) -> Item:
-    """Return a number attribute."""
-    return {"N": str(value)}
+    """Return a number attribute, also of a subclass of int, which may be written otherwise."""
+    return {"N": int.__repr__(value)}
 
 
 def time(value: datetime) -> Item:
