@@ -126,6 +126,24 @@ async def test_delete_takes_wikis_along(store: WikibotStore) -> None:
         assert await collect(store.acls.iter_by_wiki(wiki.key.wiki_id)) == []
 
 
+async def test_the_longest_texts_leave_room_for_the_end(store: WikibotStore) -> None:
+    """However much text people enter, their wikis can be touched, moved and deleted, and so can they."""
+    longest = "x" * 65_536
+    user = await store.users.create(
+        oauth_provider=fresh(), oauth_provider_sub=fresh(), email=longest, display_name=longest, avatar_url=longest
+    )
+    await store.users.update(user.id, tier=longest)
+    await store.create_wiki(user.id, "notes", display_name=longest, repo_path=longest, mcp_token_hash=longest)
+
+    assert await store.wikis.touch(user.id, "notes")
+    moved = await store.rename_wiki(user.id, "notes", "other")
+    await store.delete_user(user.id, wikis="delete")
+
+    assert moved.display_name == longest
+    assert await store.users.get(user.id, consistent=True) is None
+    assert await store.wikis.get(user.id, "other", consistent=True) is None
+
+
 async def test_delete_of_nobody_does_nothing(store: WikibotStore, sent: list[str]) -> None:
     """There is nothing to do for a user that is not there."""
     await store.delete_user(fresh())

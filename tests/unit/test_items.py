@@ -429,6 +429,8 @@ def test_a_model_with_a_value_of_another_type_is_refused(table: str, attribute: 
         ("users", "version", -(10**38), "at most 38 digits"),
         ("wikis", "display_name", "half \ud83d of it", "half a surrogate pair"),
         ("users", "email", "\udfff", "half a surrogate pair"),
+        ("wikis", "display_name", "x" * 65_537, "at most 65536 bytes"),
+        ("users", "avatar_url", "é" * 32_769, "at most 65536 bytes"),
     ],
 )
 def test_a_value_that_dynamodb_cannot_hold_is_refused(table: str, attribute: str, value: object, rule: str) -> None:

@@ -127,14 +127,15 @@ async def test_what_is_not_http(server: ScriptedServer, store: WikibotStore) -> 
 
 
 async def test_a_request_larger_than_the_buffers(server: ScriptedServer, store: WikibotStore) -> None:
-    """A request that does not fit into the socket's buffers is sent whole."""
+    """A request that does not fit into the buffers on its way is sent whole."""
     server.play(reply({}))
-    display_name = "x" * 390_000
+    profile = {name: name[0] * 65_536 for name in ("email", "display_name", "avatar_url")}
 
-    await store.wikis.create("u-1", "notes", display_name=display_name, repo_path="/srv/notes.git")
+    await store.users.create(id="u-1", oauth_provider="github", oauth_provider_sub="4711", **profile)
 
     (request,) = server.requests
-    assert request.json["Item"]["display_name"] == {"S": display_name}
+    item = request.json["TransactItems"][0]["Put"]["Item"]
+    assert {name: item[name]["S"] for name in profile} == profile
 
 
 @pytest.mark.parametrize("token", ["a\r\nX-Amz-Target: b", "a\nb", "a\rb"])

@@ -147,4 +147,4 @@ def check_expiry(expires_at: datetime | None) -> datetime | None:
     """Return the time as it will be read: DynamoDB's TTL knows whole seconds."""
     if expires_at is None:
         return None
-    return check_time("expires_at", expires_at).astimezone(UTC).replace(microsecond=0)
+    return check_time("expires_at", expires_at).replace(microsecond=0)
