@@ -15,6 +15,7 @@ from wikibot_store import (
     InvalidKeyError,
     NotActiveError,
     NotFoundError,
+    Role,
     User,
     UserOwnsWikisError,
     UserStatus,
@@ -142,6 +143,19 @@ async def test_the_longest_texts_leave_room_for_the_end(store: WikibotStore) -> 
     assert moved.display_name == longest
     assert await store.users.get(user.id, consistent=True) is None
     assert await store.wikis.get(user.id, "other", consistent=True) is None
+
+
+async def test_an_id_that_is_given_again(store: WikibotStore) -> None:
+    """Grants go by the id: whoever is created with that of a deleted user has them, until they are swept."""
+    owner, bob = await a_user(store), await a_user(store)
+    await store.create_wiki(owner.id, "notes", display_name="Notes", repo_path="/srv/notes")
+    await store.grant(owner.id, "notes", bob.id, "editor", granted_by=owner.id)
+
+    await store.delete_user(bob.id)
+    assert (await store.authorize(bob.id, owner.id, "notes")).role is None
+
+    await store.users.create(id=bob.id, oauth_provider=fresh(), oauth_provider_sub=fresh())
+    assert (await store.authorize(bob.id, owner.id, "notes")).role is Role.EDITOR
 
 
 async def test_delete_of_nobody_does_nothing(store: WikibotStore, sent: list[str]) -> None:
