@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from copy import copy
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -75,9 +76,16 @@ class Coalescer(Generic[K, V]):
                 if future.done():  # its reader was cancelled
                     continue
                 if isinstance(result, Exception):
-                    future.set_exception(result)
+                    future.set_exception(_own(result))
                 else:
                     future.set_result(result)
+
+
+def _own(error: Exception) -> Exception:
+    """Return a copy of the error: a reader's traceback, and what it notes on the error, are nobody else's business."""
+    own = copy(error).with_traceback(error.__traceback__)
+    own.__cause__ = error.__cause__
+    return own
 
 
 def _give_up(batch: dict[K, list[asyncio.Future[V | None]]], _task: asyncio.Task[None]) -> None:

@@ -23,6 +23,9 @@ Item = dict[str, Any]
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 _TOO_LARGE: Final = 10**38
+# DynamoDB takes items of up to 400 KB. A model has up to four long texts, and an item needs room for what is written to
+# it later: one that is filled to the brim could not even be marked as being deleted.
+_MOST_TEXT: Final = 65_536
 
 WRITE_ID: Final = "write_id"
 """The attribute with the random id of the write that last touched the item."""
@@ -53,18 +56,18 @@ def epoch(moment: datetime) -> int:
 
 
 def check_time(field: str, moment: datetime) -> datetime:
-    """Return `moment` if it is an aware datetime.
+    """Return `moment` in UTC if it is an aware datetime.
 
     Raises:
         TypeError: It is no datetime.
-        ValueError: It is naive.
+        ValueError: It is naive, or in UTC not between the years 1 and 9999.
 
     """
     if not isinstance(moment, datetime):
         raise TypeError(f"{field} must be datetime, not {type(moment).__name__}")
     try:
-        return _aware(moment)
-    except ValueError as error:
+        return _aware(moment).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"{field}: {error}") from error
 
 
@@ -75,13 +78,13 @@ def _aware(moment: datetime) -> datetime:
 
 
 def string(value: str) -> Item:
-    """Return a string attribute."""
-    return {"S": value}
+    """Return a string attribute, also of a subclass of str, of which JSON knows nothing."""
+    return {"S": str.__str__(value)}
 
 
 def number(value: int) -> Item:
-    """Return a number attribute."""
-    return {"N": str(value)}
+    """Return a number attribute, also of a subclass of int, which may be written otherwise."""
+    return {"N": int.__repr__(value)}
 
 
 def time(value: datetime) -> Item:
@@ -91,9 +94,11 @@ def time(value: datetime) -> Item:
 
 def _text(value: str) -> Item:
     try:
-        value.encode()
+        size = len(value.encode())
     except UnicodeEncodeError:
         raise ValueError("must not hold half a surrogate pair") from None  # the original one shows the text
+    if size > _MOST_TEXT:
+        raise ValueError(f"must have at most {_MOST_TEXT} bytes in UTF-8")
     return string(value)
 
 

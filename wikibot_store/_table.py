@@ -281,8 +281,9 @@ class Table(Generic[M]):
         start = None if cursor is None else listing.position(self._sort_key_in(cursor, listing))
         deadline = self.wire.deadline()
         items: list[M] = []
+        size = limit + 1
         while True:
-            reply = await self._query(listing, start, limit + 1, consistent=consistent, deadline=deadline)
+            reply = await self._query(listing, start, size, consistent=consistent, deadline=deadline)
             items += map(self.codec.from_wire, reply.items)
             start = reply.last_key
             if len(items) > limit:
@@ -290,6 +291,8 @@ class Table(Generic[M]):
                 return Page(items[:limit], _cursor.encode(listing.identity, sort_key, self.wire.config.cursor_secrets))
             if start is None:
                 return Page(items)
+            if listing.where is not None:  # which has left items out: look at more of them each time
+                size = min(2 * size, _MAX_LIMIT)
 
     async def stream(self, listing: Listing, *, page_size: int) -> AsyncGenerator[M, None]:
         """Query page after page, each only when the consumer has used up the one before."""

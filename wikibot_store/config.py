@@ -32,8 +32,10 @@ class StoreConfig:
     (AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_DYNAMODB, …), as it does for credentials, proxies and CA bundle in any case.
     AWS_REGION is read by `from_env` only.
 
-    `deadline` bounds one call, all attempts and waits between them included; `read_timeout` bounds the silence within
-    one attempt. `coalesce_reads` turns point reads that are issued in one turn of the event loop into one BatchGetItem.
+    `deadline` bounds one request of DynamoDB, all attempts and waits between them included; a method that sends several
+    in turn may take several. `read_timeout` bounds one attempt, from its connection to the last byte of its answer, and
+    `connect_timeout` the making of a connection. `coalesce_reads` turns point reads that are issued in one turn of the
+    event loop into one BatchGetItem.
     With a `cursor_secret`, cursors cannot be forged; every process that serves the same listing needs the same secret.
     It may be a tuple of them: the first one makes cursors, each one opens them. To replace a secret, put the new one
     behind the old one everywhere, then before it, and drop the old one when no cursor of it is in use.

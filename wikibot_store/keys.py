@@ -4,6 +4,7 @@ import re
 from typing import Self
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from wikibot_store.errors import InvalidKeyError
 
@@ -32,28 +33,28 @@ def check_id(field: str, value: str) -> str:
     """
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise InvalidKeyError(field, "must be 1 to 256 characters without whitespace, control characters or '#'")
-    return value
+    return _plain(value)
 
 
 def check_slug(field: str, value: str) -> str:
     """Return `value` if it is a DNS label (RFC 1035): a-z, 0-9 and inner hyphens, 1 to 63 characters."""
     if not isinstance(value, str) or not _SLUG.fullmatch(value):
         raise InvalidKeyError(field, "must be 1 to 63 of a-z, 0-9 and '-', with no hyphen at either end")
-    return value
+    return _plain(value)
 
 
 def check_username(value: str) -> str:
     """Return `value` if it is a DNS label of 3 to 30 characters."""
     if not isinstance(value, str) or len(value) not in _USERNAME_LENGTH or not _SLUG.fullmatch(value):
         raise InvalidKeyError("username", "must be 3 to 30 of a-z, 0-9 and '-', with no hyphen at either end")
-    return value
+    return _plain(value)
 
 
 def check_prefix(field: str, value: str) -> str:
     """Return `value` if some slug can start with it."""
     if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", value):
         raise InvalidKeyError(field, "must be 1 to 63 of a-z, 0-9 and '-', starting with a letter or digit")
-    return value
+    return _plain(value)
 
 
 def is_invite(grantee_id: str) -> bool:
@@ -64,7 +65,7 @@ def is_invite(grantee_id: str) -> bool:
 def check_grantee(value: str) -> str:
     """Return `value` if it is a user id or an invitation's grantee id."""
     if isinstance(value, str) and is_invite(value):
-        return value
+        return _plain(value)
     return check_id("grantee_id", value)
 
 
@@ -81,6 +82,11 @@ def username_claim(username: str) -> str:
     return f"{CLAIM}username#{check_username(username)}"
 
 
+def _plain(value: str) -> str:
+    """Return the text as a str: put into another text, a member of an enum shows its name instead of its value."""
+    return str.__str__(value)
+
+
 class WikiKey(msgspec.Struct, frozen=True, gc=False, order=True):
     """The primary key of a wiki; validated when it is made.
 
@@ -93,8 +99,8 @@ class WikiKey(msgspec.Struct, frozen=True, gc=False, order=True):
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a key."""
-        check_id("owner_id", self.owner_id)
-        check_slug("wiki_slug", self.wiki_slug)
+        force_setattr(self, "owner_id", check_id("owner_id", self.owner_id))
+        force_setattr(self, "wiki_slug", check_slug("wiki_slug", self.wiki_slug))
         if len(self.wiki_id.encode()) > _MAX_SORT_KEY:  # the index by-grantee sorts by it
             raise InvalidKeyError("owner_id", "must be shorter: with wiki_slug it exceeds 1,024 bytes")
 

@@ -151,7 +151,8 @@ class WikibotStore:
         """Delete a user with all claims, so that identities and username are free; nothing happens if there is none.
 
         With `wikis="delete"` the user's wikis are deleted first. What was granted to the user in other wikis opens
-        nothing any more, and `sweep` removes it. A call after a crash goes on where the last one stopped.
+        nothing any more, and `sweep` removes it; until then it would open to whoever is created with the same id, so do
+        not give an id twice. A call after a crash goes on where the last one stopped.
 
         Requests: GetItem (consistent), Query, UpdateItem, GetItem (consistent), TransactWriteItems; delete_wiki per
         wiki.

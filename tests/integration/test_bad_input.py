@@ -5,7 +5,7 @@ Every call goes to a store that cannot reach anything: a request would end in Un
 
 import math
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ Call = Callable[[WikibotStore, Any], Awaitable[object]]
 """Passes one value to one argument of one method; everything else is in order."""
 
 MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
+BEYOND = datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))  # in UTC after the year 9999
 NAIVE = datetime(2026, 1, 2)  # noqa: DTZ001 - what the tests are about
 BOOK = "\N{OPEN BOOK}"  # four bytes in UTF-8
 WIKI_ID = "owner:wiki"
@@ -260,14 +261,18 @@ async def _set_status(store: WikibotStore, value: Any) -> object:  # noqa: ANN40
     return await store.users.update("ada", status=value)
 
 
+_TEXTS = ("users.create email", "users.update display_name", "wikis.create repo_path", "wikis.update mcp_token_hash")
 BAD_VALUES: dict[str, tuple[str, Call, Any]] = {
+    **{f"{name} too long": (*VALUE_CALLS[name], "é" * 32_769) for name in _TEXTS},
     "acls.create unknown role": ("role", lambda store, value: _grant(store, role=value), "admin"),
     "acls.create role in capitals": ("role", lambda store, value: _grant(store, role=value), "OWNER"),
     "acls.create no role": ("role", lambda store, value: _grant(store, role=value), None),
     "acls.create naive expiry": (*VALUE_CALLS["acls.create expires_at"], NAIVE),
+    "acls.create expiry out of reach": (*VALUE_CALLS["acls.create expires_at"], BEYOND),
     "users.update unknown status": ("status", _set_status, "gone"),
     "users.update no status": ("status", _set_status, None),
     "wikis.record_usage naive time": (*VALUE_CALLS["wikis.record_usage measured_at"], NAIVE),
+    "wikis.record_usage time out of reach": (*VALUE_CALLS["wikis.record_usage measured_at"], BEYOND),
     "wikis.record_usage negative": (*VALUE_CALLS["wikis.record_usage page_count"], -1),
     "wikis.record_usage huge": (*VALUE_CALLS["wikis.record_usage disk_usage_bytes"], 2**63),
     "wikis.touch negative": ("min_interval", _touch, -1),

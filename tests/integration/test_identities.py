@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from enum import Enum
 
 import aioboto3
 import pytest
@@ -56,6 +57,22 @@ async def test_every_identity_finds_the_user(store: WikibotStore) -> None:
         assert await store.users.get_by_oauth(*identity, consistent=True) == linked
         await eventually(lambda identity=identity: store.users.get_by_oauth(*identity), linked)  # type: ignore[misc]
         assert await store.users.get_or_create_by_oauth(*identity) == (linked, False)
+
+
+async def test_an_identity_of_an_enums_members_is_that_of_their_values(store: WikibotStore) -> None:
+    """A provider that is a member of an enum cannot be claimed a second time by its value."""
+
+    class Provider(str, Enum):  # noqa: UP042 - older than StrEnum, and shown as `Provider.GITHUB` in another text
+        """The providers of a service."""
+
+        GITHUB = "github"
+
+    sub = fresh()
+    user, _ = await store.users.get_or_create_by_oauth(Provider.GITHUB, sub)
+
+    assert await store.users.get_by_oauth("github", sub, consistent=True) == user
+    with pytest.raises(AlreadyExistsError):
+        await store.users.create(oauth_provider="github", oauth_provider_sub=sub)
 
 
 async def test_linking_again_writes_nothing(store: WikibotStore, sent: list[str]) -> None:

@@ -201,6 +201,22 @@ async def test_page_beyond_a_megabyte(store: WikibotStore, sent: list[str]) -> N
     assert (await store.wikis.list_by_owner(owner_id, limit=6, consistent=True)).cursor is None
 
 
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_page_behind_much_that_is_left_out(limit: int, store: WikibotStore, sent: list[str]) -> None:
+    """A small page behind many expired grants does not take a request for every few of them."""
+    wiki_id = f"{fresh()}:notes"
+    expired = [an_acl_item(wiki_id=wiki_id, grantee_id=f"a-{n:03}", expires_at=LONG_AGO) for n in range(120)]
+    live = [an_acl_item(wiki_id=wiki_id, grantee_id=f"b-{n}") for n in range(5)]
+    await put_all(store, "acls", [*expired, *live])
+    sent.clear()
+
+    page = await store.acls.list_by_wiki(wiki_id, limit=limit, consistent=True)
+
+    assert [acl.grantee_id for acl in page] == [f"b-{n}" for n in range(limit)]
+    assert len(sent) <= 7
+    assert (await store.acls.list_by_wiki(wiki_id, limit=5 - limit, cursor=page.cursor, consistent=True)).cursor is None
+
+
 async def test_cursor_survives_the_wiki_it_stands_at(store: WikibotStore) -> None:
     """A listing goes on behind a wiki that was deleted since, and shows what was created since."""
     owner_id = fresh()

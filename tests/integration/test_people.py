@@ -15,6 +15,7 @@ from wikibot_store import (
     InvalidKeyError,
     NotActiveError,
     NotFoundError,
+    Role,
     User,
     UserOwnsWikisError,
     UserStatus,
@@ -124,6 +125,37 @@ async def test_delete_takes_wikis_along(store: WikibotStore) -> None:
     assert await wikis_of(store, user.id) == []
     for wiki in wikis:
         assert await collect(store.acls.iter_by_wiki(wiki.key.wiki_id)) == []
+
+
+async def test_the_longest_texts_leave_room_for_the_end(store: WikibotStore) -> None:
+    """However much text people enter, their wikis can be touched, moved and deleted, and so can they."""
+    longest = "x" * 65_536
+    user = await store.users.create(
+        oauth_provider=fresh(), oauth_provider_sub=fresh(), email=longest, display_name=longest, avatar_url=longest
+    )
+    await store.users.update(user.id, tier=longest)
+    await store.create_wiki(user.id, "notes", display_name=longest, repo_path=longest, mcp_token_hash=longest)
+
+    assert await store.wikis.touch(user.id, "notes")
+    moved = await store.rename_wiki(user.id, "notes", "other")
+    await store.delete_user(user.id, wikis="delete")
+
+    assert moved.display_name == longest
+    assert await store.users.get(user.id, consistent=True) is None
+    assert await store.wikis.get(user.id, "other", consistent=True) is None
+
+
+async def test_an_id_that_is_given_again(store: WikibotStore) -> None:
+    """Grants go by the id: whoever is created with that of a deleted user has them, until they are swept."""
+    owner, bob = await a_user(store), await a_user(store)
+    await store.create_wiki(owner.id, "notes", display_name="Notes", repo_path="/srv/notes")
+    await store.grant(owner.id, "notes", bob.id, "editor", granted_by=owner.id)
+
+    await store.delete_user(bob.id)
+    assert (await store.authorize(bob.id, owner.id, "notes")).role is None
+
+    await store.users.create(id=bob.id, oauth_provider=fresh(), oauth_provider_sub=fresh())
+    assert (await store.authorize(bob.id, owner.id, "notes")).role is Role.EDITOR
 
 
 async def test_delete_of_nobody_does_nothing(store: WikibotStore, sent: list[str]) -> None:

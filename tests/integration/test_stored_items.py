@@ -291,6 +291,20 @@ async def test_broken_login_time_is_named(store: WikibotStore) -> None:
     assert await stored(store, "users", id=item["id"]["S"]) == item
 
 
+@pytest.mark.parametrize("write", ["update of a version", "record_login"])
+async def test_broken_user_is_written_to(store: WikibotStore, write: str) -> None:
+    """A write that reads nothing first reaches an item that does not decode; the error is of what it returns."""
+    user_id = fresh()
+    await put(store, "users", a_user_item(id=user_id, wiki_count="many"))
+
+    with pytest.raises(CorruptItemError):
+        await USER_WRITES[write](store, user_id)
+
+    item = await stored(store, "users", id=user_id)
+    assert item is not None
+    assert {"update of a version": "email", "record_login": "last_login_at"}[write] in item
+
+
 async def test_broken_claim_is_named(store: WikibotStore) -> None:
     """A claim that does not say whose it is, is a corrupt item of the users table."""
     username = fresh()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from enum import Enum
 from typing import Any, NamedTuple
 
 import msgspec
@@ -428,6 +429,8 @@ def test_a_model_with_a_value_of_another_type_is_refused(table: str, attribute: 
         ("users", "version", -(10**38), "at most 38 digits"),
         ("wikis", "display_name", "half \ud83d of it", "half a surrogate pair"),
         ("users", "email", "\udfff", "half a surrogate pair"),
+        ("wikis", "display_name", "x" * 65_537, "at most 65536 bytes"),
+        ("users", "avatar_url", "é" * 32_769, "at most 65536 bytes"),
     ],
 )
 def test_a_value_that_dynamodb_cannot_hold_is_refused(table: str, attribute: str, value: object, rule: str) -> None:
@@ -453,6 +456,27 @@ def test_a_clock_of_a_test_is_a_clock() -> None:
         """A datetime as it comes from a clock that a test has stopped."""
 
     assert CODECS["users"].value("created_at", Frozen.combine(NOW.date(), NOW.timetz())) == time(NOW)
+
+
+def test_texts_and_numbers_of_another_class() -> None:
+    """A subclass of str or int, such as escaped HTML or a member of an enum, is stored as the text or number it is."""
+
+    class Markup(str):
+        """A text as it comes from a template engine."""
+
+        __slots__ = ()
+
+    class Pages(int, Enum):
+        """Numbers as members of an enum."""
+
+        FEW = 3
+
+    texts, numbers = (
+        CODECS["wikis"].value("display_name", Markup("<b>")),
+        CODECS["wikis"].value("page_count", Pages.FEW),
+    )
+
+    assert msgspec.json.encode([texts, numbers]) == b'[{"S":"<b>"},{"N":"3"}]'
 
 
 @pytest.mark.parametrize(

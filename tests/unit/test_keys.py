@@ -1,6 +1,7 @@
 """Ids, slugs, usernames, prefixes, and the keys that are made of two values."""
 
 from collections.abc import Callable
+from enum import Enum
 from functools import partial
 
 import pytest
@@ -8,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wikibot_store import InvalidKeyError, WikiKey
-from wikibot_store.keys import check_id, check_prefix, check_slug, check_username, oauth_claim, username_claim
+from wikibot_store.keys import (
+    check_grantee,
+    check_id,
+    check_prefix,
+    check_slug,
+    check_username,
+    oauth_claim,
+    username_claim,
+)
 
 NO_STRINGS = [None, 5, 1.5, b"abc", ["abc"]]
 GOOD_IDS = ["u", "0", "a" * 256, "é" * 256, "did:plc:abc", "A/b?c=d&e", "a-", "名前"]
@@ -82,6 +91,27 @@ prefix_field = partial(check_prefix, "prefix")
 def test_what_keeps_the_rule_is_returned(check: Callable[[str], str], value: str) -> None:
     """A check hands back the very value that it accepts."""
     assert check(value) == value
+
+
+class Name(str, Enum):  # noqa: UP042 - older than StrEnum, and shown as `Name.ADA` in another text
+    """Texts as members of an enum."""
+
+    ADA = "ada"
+
+
+@pytest.mark.parametrize("check", [owner_field, slug_field, check_username, prefix_field, check_grantee])
+def test_a_member_of_an_enum_is_its_value(check: Callable[[str], str]) -> None:
+    """What a check hands back is the text alone, however it is put into another one."""
+    assert type(check(Name.ADA)) is str
+    assert f"{check(Name.ADA)}" == "ada"
+
+
+def test_keys_of_an_enums_members() -> None:
+    """A key that is composed of an enum's members is the one that is composed of their values."""
+    assert oauth_claim(Name.ADA, Name.ADA) == oauth_claim("ada", "ada")
+    assert username_claim(Name.ADA) == username_claim("ada")
+    assert WikiKey(Name.ADA, Name.ADA) == WikiKey("ada", "ada")
+    assert WikiKey(Name.ADA, Name.ADA).wiki_id == "ada:ada"
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,21 @@ async def test_a_failed_batch_fails_all_its_readers(server: ScriptedServer, stor
     assert [type(result) for result in results] == [RequestFailedError, RequestFailedError]
 
 
+async def test_every_reader_has_an_error_of_its_own(server: ScriptedServer, store: WikibotStore) -> None:
+    """What one reader's traceback shows, or its handler notes on the error, does not get into another's log."""
+    server.play(refuse("AccessDeniedException", "not yours"))
+
+    reads = [store.wikis.get("u-1", slug) for slug in ("a", "b")]
+    one, other = await asyncio.gather(*reads, return_exceptions=True)
+    assert isinstance(one, RequestFailedError)
+    assert isinstance(other, RequestFailedError)
+    one.add_note("said to the first reader")
+
+    assert str(one) == str(other)
+    assert one.__cause__ is other.__cause__ is not None
+    assert not hasattr(other, "__notes__")
+
+
 async def test_a_reader_that_is_cancelled_takes_nobody_with_it(server: ScriptedServer, store: WikibotStore) -> None:
     """The others of a shared request still get their items."""
     gate = asyncio.Event()

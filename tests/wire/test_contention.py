@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.wire.items import wiki_item
+from tests.wire.scripted_server import in_turn
 from tests.wire.stage import GRANTEE, Stage, username_of
 from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, Role, Wiki
 
@@ -106,3 +108,19 @@ async def test_a_recorded_login_that_a_later_one_overtakes(stage: Stage, home: W
     user = await stage.store.users.record_login(home.owner_id)
 
     assert await stage.direct.users.get(home.owner_id, consistent=True) == user
+
+
+async def test_a_count_of_several_pages_that_a_rename_overtakes(stage: Stage, home: Wiki) -> None:
+    """A wiki that is renamed from a later page of the owner's wikis to an earlier one, while they are read, counts."""
+    direct, forward = stage.direct, stage.engine.forward
+    client = await direct.client()
+    for slug in ("a", "b", "c", "z"):
+        item = wiki_item(slug) | {"owner_id": {"S": home.owner_id}, "uid": {"S": slug}, "rest": {"S": "x" * 300_000}}
+        await client.put_item(TableName=direct.config.wikis_table, Item=item)
+    rename = in_turn(lambda _: direct.rename_wiki(home.owner_id, "z", "aa"), forward)
+    stage.server.play(forward, forward, rename)  # the user, a page, the next page
+    stage.server.default = forward
+
+    assert await stage.store.reconcile_wiki_count(home.owner_id) == 5
+
+    assert stage.server.operations[:3] == ["GetItem", "Query", "Query"]

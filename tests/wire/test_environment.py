@@ -51,6 +51,8 @@ from wikibot_store import (
     WriteOutcomeUnknownError,
 )
 
+# RFC 8446, section 6: an alert record of TLS 1.2 with 2 bytes, fatal, internal_error.
+_INTERNAL_ERROR = bytes.fromhex("15 0303 0002 02 50")
 _plain_http = pytest.mark.filterwarnings("ignore::wikibot_store.InsecureEndpointWarning")
 
 # ---- what cannot be opened
@@ -474,6 +476,26 @@ async def test_https(secure: ScriptedServer, session: aioboto3.Session) -> None:
 
     async with WikibotStore.open(StoreConfig(endpoint_url=secure.url), session=session) as store:
         assert await store.wikis.get("u-1", "notes") is not None
+
+
+async def test_https_that_is_broken_off(session: aioboto3.Session) -> None:
+    """A server that is in trouble during the handshake is asked again, like one that cannot be reached."""
+    connections: list[asyncio.StreamReader] = []
+
+    async def give_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(reader)
+        await reader.read(1)
+        writer.write(_INTERNAL_ERROR)
+        writer.close()
+
+    async with await asyncio.start_server(give_up, "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with WikibotStore.open(StoreConfig(endpoint_url=url), session=session) as store:
+            with pytest.raises(UnavailableError) as caught:
+                await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+
+    assert isinstance(caught.value.__cause__, EndpointConnectionError)
+    assert caught.value.attempts == len(connections) == 5
 
 
 async def test_https_from_an_unknown_authority(secure: ScriptedServer, session: aioboto3.Session) -> None:

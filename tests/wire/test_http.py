@@ -1,11 +1,15 @@
 """What the store expects of aiohttp below its session: whole answers, connections in step, nothing smuggled in."""
 
+import asyncio
+import socket
+
 import aioboto3
 import pytest
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import (
+    Exchange,
     ScriptedServer,
     Step,
     dynamodb,
@@ -66,6 +70,41 @@ async def test_a_connection_that_has_served_its_time(answer: Step, server: Scrip
     assert server.connections == 2
 
 
+@pytest.mark.parametrize(
+    "unasked", [dynamodb(200, {"Item": wiki_item(wiki_slug="stale")}), http(408, b"too slow")], ids=["late", "408"]
+)
+async def test_what_nobody_asked_for(unasked: bytes, server: ScriptedServer, store: WikibotStore) -> None:
+    """What arrives on a connection that waits for its next request is not taken for that request's answer."""
+    first_is_read, unasked_is_sent = asyncio.Event(), asyncio.Event()
+
+    async def say_more(exchange: Exchange) -> None:
+        await first_is_read.wait()
+        await exchange.send(unasked)
+        unasked_is_sent.set()
+
+    server.play(in_turn(sent(_ANSWER), say_more), reply({"Item": wiki_item(wiki_slug="second")}))
+
+    await store.wikis.require("u-1", "first")
+    first_is_read.set()
+    await unasked_is_sent.wait()
+    await _all_is_read()
+    second = await store.wikis.require("u-1", "second")
+
+    assert second.wiki_slug == "second"
+    assert server.connections == 2
+
+
+async def _all_is_read() -> None:
+    """Let this event loop read what was sent to its sockets before."""
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+    with theirs:
+        theirs.send(b".")
+        await reader.readexactly(1)
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_an_answer_without_a_body(server: ScriptedServer, store: WikibotStore) -> None:
     """An empty answer is none of DynamoDB's, and the request is sent again on the same connection."""
     server.play(sent(http(200, b"")), sent(http(204, b"")), sent(_ANSWER))
@@ -88,14 +127,15 @@ async def test_what_is_not_http(server: ScriptedServer, store: WikibotStore) -> 
 
 
 async def test_a_request_larger_than_the_buffers(server: ScriptedServer, store: WikibotStore) -> None:
-    """A request that does not fit into the socket's buffers is sent whole."""
+    """A request that does not fit into the buffers on its way is sent whole."""
     server.play(reply({}))
-    display_name = "x" * 390_000
+    profile = {name: name[0] * 65_536 for name in ("email", "display_name", "avatar_url")}
 
-    await store.wikis.create("u-1", "notes", display_name=display_name, repo_path="/srv/notes.git")
+    await store.users.create(id="u-1", oauth_provider="github", oauth_provider_sub="4711", **profile)
 
     (request,) = server.requests
-    assert request.json["Item"]["display_name"] == {"S": display_name}
+    item = request.json["TransactItems"][0]["Put"]["Item"]
+    assert {name: item[name]["S"] for name in profile} == profile
 
 
 @pytest.mark.parametrize("token", ["a\r\nX-Amz-Target: b", "a\nb", "a\rb"])

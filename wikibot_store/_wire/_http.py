@@ -110,7 +110,7 @@ class Transport(AIOHTTPSession):
         connection = None
         try:
             async with asyncio.timeout(seconds):
-                connection = await self._connector.connect(self._destination, [], self._timeout)
+                connection = await self._connection()
                 try:
                     answer = await self._exchange(connection.protocol, headers, body)
                 except BaseException:
@@ -120,6 +120,18 @@ class Transport(AIOHTTPSession):
                 return answer
         except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError) as error:
             raise self._translate(error, connected=connection is not None) from error
+
+    async def _connection(self) -> Any:  # noqa: ANN401 - aiohttp has no type hints for it
+        """Return a connection on which nothing has been said since its last request was answered.
+
+        A server may say something unasked, such as 408 before it hangs up. It would pass for the next request's answer,
+        and every later one for that of a request before it.
+        """
+        while True:
+            connection = await self._connector.connect(self._destination, [], self._timeout)
+            if not connection.protocol.should_close:
+                return connection
+            connection.close()
 
     async def _exchange(self, protocol: Any, headers: dict[str, str], body: bytes) -> Answer:  # noqa: ANN401 - aiohttp exports no type for it
         """Send one request and read the whole answer on a connection that nobody else uses."""
@@ -139,7 +151,7 @@ class Transport(AIOHTTPSession):
         """Return aiohttp's error as botocore's, kept apart by whether the request can have been sent."""
         url = self._endpoint_url
         match error:
-            case aiohttp.ClientSSLError():
+            case aiohttp.ClientConnectorCertificateError():
                 return SSLError(endpoint_url=url, error=error)
             case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
                 return ProxyConnectionError(proxy_url=mask_proxy_url(self._proxy_url or ""), error=error)

@@ -23,7 +23,10 @@ class AclDao:
     async def create(
         self, wiki_id: str, grantee_id: str, role: Role | str, *, granted_by: str, expires_at: datetime | None = None
     ) -> Acl:
-        """Grant `role`, or replace what was granted before. `expires_at` is cut to whole seconds.
+        """Put this one item, in place of what was granted before. `expires_at` is cut to whole seconds.
+
+        For tools: whether there is such a wiki is not looked at, nor whether it is moving or being deleted, and the
+        grant is for every wiki of this key. `store.grant` gives one that is for this wiki alone.
 
         Requests: GetItem (consistent), PutItem; again for as long as other writers are faster.
 
@@ -52,7 +55,10 @@ class AclDao:
         return None if acl is None or acl.is_expired(datetime.now(UTC)) else acl
 
     async def delete(self, wiki_id: str, grantee_id: str) -> bool:
-        """Revoke; return whether there was an item.
+        """Delete this one item; return whether there was one.
+
+        For tools: a wiki that is moving has a copy of each grant under its other key, which only `store.revoke` deletes
+        too.
 
         Requests: GetItem (consistent), then DeleteItem if there is something to delete.
 
@@ -147,4 +153,4 @@ def check_expiry(expires_at: datetime | None) -> datetime | None:
     """Return the time as it will be read: DynamoDB's TTL knows whole seconds."""
     if expires_at is None:
         return None
-    return check_time("expires_at", expires_at).astimezone(UTC).replace(microsecond=0)
+    return check_time("expires_at", expires_at).replace(microsecond=0)

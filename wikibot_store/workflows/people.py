@@ -64,9 +64,17 @@ async def _mark(tables: Tables, item: Item, wikis: OwnedWikis) -> None:
 
 
 async def count_wikis(tables: Tables, user_id: str) -> int:
-    """Count the wikis of an owner; one that is being renamed has two items and counts once."""
-    pages = [wikis async for wikis in tables.wikis.partition(user_id)]
-    return len({str(wiki.get("uid", wiki["wiki_slug"])) for wikis in pages for wiki in wikis})
+    """Count the wikis of an owner; one that is being renamed has two items and counts once.
+
+    Several pages are read until two passes agree: a wiki that is renamed between two of them may be on none.
+    """
+    seen: set[str] | None = None
+    while True:
+        pages = [wikis async for wikis in tables.wikis.partition(user_id)]
+        wikis = {str(wiki.get("uid", wiki["wiki_slug"])) for page in pages for wiki in page}
+        if len(pages) == 1 or wikis == seen:
+            return len(wikis)
+        seen = wikis
 
 
 async def _delete_wikis(tables: Tables, user_id: str) -> bool:
