@@ -97,8 +97,15 @@ _UPDATED_WIKI = _encode(wire(wiki("OWNER", "SLUG", UPDATED_VERSION)))
 
 
 def answer(operation: str, request: bytes) -> bytes:
-    """Return the body of DynamoDB's answer."""
+    """Return the body of DynamoDB's answer, with the capacity consumed if that is asked for."""
     members = json.loads(request)
+    body = _answer(operation, members)
+    if members.get("ReturnConsumedCapacity") in (None, "NONE"):
+        return body
+    return b"{%b%b%b" % (_consumed(members), b"" if body == b"{}" else b",", body[1:])
+
+
+def _answer(operation: str, members: dict[str, Any]) -> bytes:
     match operation:
         case "GetItem":
             return b'{"Item":%b}' % _item(members["Key"])
@@ -112,6 +119,13 @@ def answer(operation: str, request: bytes) -> bytes:
             return _page(members)
         case _:
             raise ValueError(f"there is no canned answer to {operation}")
+
+
+def _consumed(members: dict[str, Any]) -> bytes:
+    """Return the capacity that a request consumed: of a batch by table, otherwise of the one table."""
+    tables = members.get("RequestItems", [members.get("TableName")])
+    capacity = [{"TableName": table, "CapacityUnits": 1.0} for table in tables]
+    return b'"ConsumedCapacity":' + _encode(capacity if "RequestItems" in members else capacity[0])
 
 
 def _item(key: dict[str, Any]) -> bytes:

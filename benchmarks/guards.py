@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import asdict
 
+from benchmarks import telemetry
 from benchmarks.contenders import wikibot_store
 from benchmarks.processes import pin, run
 from benchmarks.worker import Figures, Job, Outcome, describe, measure, medians
@@ -18,7 +19,7 @@ _TURNS = 10
 
 
 async def guard(job: Job, outcome: Outcome) -> None:
-    """Compare a store as it comes with one that does not coalesce; then pages and readers of growing number."""
+    """Compare a store as it comes with one that does not coalesce; then pages, readers and telemetry."""
     async with (
         wikibot_store.connect(job.endpoint) as together,
         wikibot_store.connect_apart(job.endpoint) as apart,
@@ -32,6 +33,7 @@ async def guard(job: Job, outcome: Outcome) -> None:
             work = in_flight(readers)
             outcome.figures[work.name] = await measure(work, together, job.seconds)
             outcome.figures[f"{work.name}, apart"] = await measure(work, apart, job.seconds)
+    outcome.figures |= await telemetry.compare(job.endpoint, job.seconds)
 
 
 async def _lone_reads(

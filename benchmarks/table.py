@@ -16,7 +16,7 @@ _START = {
     "stall_ms": "stall ms",
     "memory_mib": "MiB",
 }
-_GUARDS = {"cpu_us": "CPU µs", "cpu_us_per_wiki": "per wiki", "per_second": "per s"}
+_GUARDS = {"cpu_us": "CPU µs", "cpu_us_per_wiki": "per wiki", "to_unmetered": "x no telemetry", "per_second": "per s"}
 _WORKS = {"cpu_us": "CPU µs", "to_floor": "x floor", "to_store": "x store", "per_second": "per s"}
 
 

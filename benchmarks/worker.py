@@ -85,10 +85,11 @@ async def measure(work: works.Work, client: Client, seconds: float) -> Figures:
     await work.run(client, warm_up)
     calls = max(work.together, int(warm_up * seconds / _PARTS / (time.perf_counter() - started)))
     gc.collect()
-    return medians([await _timed(work.run(client, calls), calls) for _ in range(_PARTS)])
+    return medians([await timed(work.run(client, calls), calls) for _ in range(_PARTS)])
 
 
-async def _timed(doing: Awaitable[None], calls: int) -> Figures:
+async def timed(doing: Awaitable[None], calls: int) -> Figures:
+    """Wait for what makes so many calls; return what one of them costs."""
     cpu, wall = time.process_time(), time.perf_counter()
     await doing
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
@@ -104,7 +105,7 @@ async def measure_stream(client: Client, wikis: int) -> Figures:
     """Read all wikis of an owner; return what one of them costs, and by how much the process grew."""
     gc.collect()
     before = peak_memory()
-    figures = await _timed(works.stream(client, wikis), wikis)
+    figures = await timed(works.stream(client, wikis), wikis)
     return figures | {"growth_mib": peak_memory() - before}
 
 

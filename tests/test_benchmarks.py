@@ -84,6 +84,18 @@ def test_the_guards_are_measured(smoke: Smoke) -> None:
     )
 
 
+def test_telemetry_is_measured(smoke: Smoke) -> None:
+    """Every kind of telemetry has its ratio to a store that knows of none, which is 1 to itself."""
+    (setting,) = smoke.results["settings"]
+
+    kinds = ("no telemetry", "telemetry off", "collect()", "instrument()")
+    for work in ("point read", "conditional create"):
+        ratios = {kind: setting["guards"][f"{work}, {kind}"]["to_unmetered"] for kind in kinds}
+        assert ratios.pop("no telemetry") == 1
+        assert all(ratio > 0 for ratio in ratios.values())
+    assert "x no telemetry" in smoke.text
+
+
 def test_the_table_names_everything(smoke: Smoke) -> None:
     """Contenders with what they return, works, and the setting."""
     for contender in CONTENDERS:
@@ -252,6 +264,26 @@ def test_pages_make_up_the_listing(limit: int | None, sizes: list[int]) -> None:
     assert [page["Count"] for page in pages] == sizes
     items = [item for page in pages for item in page["Items"]]
     assert items == [wire(wiki(owner(250), slug(number))) for number in range(250)]
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "expected"),
+    [
+        ("PutItem", {"TableName": "wikis"}, {"TableName": "wikis", "CapacityUnits": 1.0}),
+        ("GetItem", {"TableName": "users", "Key": {"id": {"S": "ada"}}}, {"TableName": "users", "CapacityUnits": 1.0}),
+        (
+            "BatchGetItem",
+            {"RequestItems": {"users": {"Keys": [{"id": {"S": "ada"}}]}}},
+            [{"TableName": "users", "CapacityUnits": 1.0}],
+        ),
+    ],
+)
+def test_capacity_is_told_if_asked_for(operation: str, request_: dict[str, Any], expected: object) -> None:
+    """A store that meters has more to decode, as with DynamoDB; the rest of the answer is the same."""
+    asked = json.loads(answer(operation, json.dumps(request_ | {"ReturnConsumedCapacity": "TOTAL"}).encode()))
+
+    assert asked.pop("ConsumedCapacity") == expected
+    assert asked == json.loads(answer(operation, json.dumps(request_).encode()))
 
 
 def test_an_unknown_operation_has_no_answer() -> None:

@@ -22,6 +22,7 @@ from wikibot_store.provision import create_tables
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "docker-compose.yml"
+HEAD = COMPOSE.read_text().partition("services:")[0]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text())["services"]
 _SECONDS = 60
 
@@ -30,6 +31,12 @@ def health_url(service: str) -> str:
     """Return the URL that a service's healthcheck asks for."""
     url: str = SERVICES[service]["healthcheck"]["test"][-1]
     return url
+
+
+def container_url(service: str) -> str:
+    """Return the URL of an engine for other services."""
+    (port,) = SERVICES[service]["ports"]
+    return f"http://{service}:{port.rpartition(':')[2]}"
 
 
 @pytest.fixture(scope="module")
@@ -56,25 +63,43 @@ def test_images_are_the_pinned_ones() -> None:
 
     assert SERVICES["moto"]["image"] == f"motoserver/moto:{moto}"
     assert re.fullmatch(r"amazon/dynamodb-local:\d+\.\d+\.\d+", SERVICES["dynamodb-local"]["image"])
+    assert re.fullmatch(r"aaronshaf/dynamodb-admin:\d+\.\d+\.\d+", SERVICES["browser"]["image"])
 
 
 def test_only_moto_starts_by_default() -> None:
-    """DynamoDB Local waits to be asked for by its profile."""
+    """The others wait to be asked for by their profiles."""
     assert {name: service.get("profiles") for name, service in SERVICES.items()} == {
         "moto": None,
         "dynamodb-local": ["dynamodb-local"],
+        "browser": ["browser"],
     }
 
 
-@pytest.mark.parametrize(("service", "port"), [("moto", 5000), ("dynamodb-local", 8000)])
+@pytest.mark.parametrize(("service", "port"), [("moto", 5000), ("dynamodb-local", 8000), ("browser", 8001)])
 def test_port_is_on_loopback_and_documented(service: str, port: int) -> None:
-    """A service is published on 127.0.0.1 alone, checked on its own port, and README names its URL."""
+    """A service is published on 127.0.0.1 alone, checked on its own port, and the file's head names its URL."""
     url = f"http://127.0.0.1:{port}"
 
     assert SERVICES[service]["ports"] == [f"127.0.0.1:{port}:{port}"]
     assert health_url(service).startswith(f"{url}/")
-    assert url in (ROOT / "README.md").read_text()
-    assert url in COMPOSE.read_text().partition("services:")[0]
+    assert url in HEAD
+
+
+@pytest.mark.parametrize("port", [5000, 8000])
+def test_readme_names_the_engines(port: int) -> None:
+    """README says where the engines are."""
+    assert f"http://127.0.0.1:{port}" in (ROOT / "README.md").read_text()
+
+
+def test_the_browser_sees_what_the_store_sees() -> None:
+    """It goes to moto unless told otherwise, with the region and keys that the file's head gives to the store."""
+    environment = dict(SERVICES["browser"]["environment"])
+    endpoint = environment.pop("DYNAMO_ENDPOINT")
+
+    assert endpoint == f"${{DYNAMO_ENDPOINT:-{container_url('moto')}}}"
+    assert container_url("dynamodb-local") in HEAD
+    assert all(f"{name}={value}" in HEAD for name, value in environment.items())
+    assert environment.keys() == {"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
 def test_moto_listens_on_the_published_port() -> None:
@@ -110,7 +135,7 @@ def test_compose_accepts_the_file() -> None:
         pytest.skip("neither `docker compose` nor docker-compose is installed")
 
     run = subprocess.run(  # noqa: S603 - the tool that the file is for
-        [*command, "--file", str(COMPOSE), "--profile", "dynamodb-local", "config", "--quiet"],
+        [*command, "--file", str(COMPOSE), "--profile", "dynamodb-local", "--profile", "browser", "config", "--quiet"],
         capture_output=True,
         text=True,
         timeout=_SECONDS,

@@ -2,7 +2,7 @@
 
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import aioboto3
 from aiohttp import web
 from anyio import to_thread
-from anyio.from_thread import start_blocking_portal
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from botocore.credentials import Credentials
+from werkzeug.exceptions import HTTPException
 from werkzeug.test import create_environ, run_wsgi_app
 
 from wikibot_store.config import StoreConfig
@@ -21,6 +22,9 @@ from wikibot_store.store import WikibotStore
 REGION = "us-east-1"
 CREDENTIALS = Credentials("local", "local")
 """Made up, as local engines want them: some keep the tables of different credentials apart, none checks a signature."""
+
+_engines: dict[str, tuple[BlockingPortal, str]] = {}
+"""The engines of this process by their URLs: the thread that each works in, and its account."""
 
 
 def local_session() -> aioboto3.Session:
@@ -74,9 +78,38 @@ def local_engine(port: int = 0) -> Iterator[str]:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
         with start_blocking_portal() as portal, portal.wrap_async_context_manager(_served(moto, account, listener)):
+            _engines[url] = portal, account
             yield url
     finally:
+        _engines.pop(url, None)
         get_backend("dynamodb").pop(account, None)
+
+
+def create_inside(url: str, requests: Iterable[dict[str, Any]]) -> bool:
+    """Create tables in an engine of this process without asking it over HTTP; False if no engine here has that URL.
+
+    Most of what CreateTable costs is moto's work on the request and the answer; `requests` are of its shape.
+
+    Raises:
+        RuntimeError: The engine refused; the message is its answer.
+
+    """
+    if url not in _engines:
+        return False
+    portal, account = _engines[url]
+    try:
+        portal.call(_create, account, requests)
+    except HTTPException as error:
+        raise RuntimeError(f"CreateTable was refused with {error}") from error
+    return True
+
+
+def _create(account: str, requests: Iterable[dict[str, Any]]) -> None:
+    from moto.dynamodb.models.table import Table  # noqa: PLC0415 - as above
+
+    for request in requests:
+        # What moto has for CloudFormation: its properties of a table are the members of CreateTable.
+        Table.create_from_cloudformation_json(request["TableName"], {"Properties": request}, account, REGION)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -37,11 +38,13 @@ async def store(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WikibotStore]:
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
-async def test_blocks_run_one_after_the_other(page: Path, store: WikibotStore) -> None:
+async def test_blocks_run_one_after_the_other(page: Path, store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each block of a page runs as it stands, with what the blocks before it have defined."""
-    namespace: dict[str, Any] = {"__name__": page.stem, "store": store}
+    module = ModuleType(page.stem)
+    monkeypatch.setitem(sys.modules, page.stem, module)  # where frameworks look for the names in annotations
+    vars(module)["store"] = store
     for block in python(page):
-        await _run(page, block, namespace)
+        await _run(page, block, vars(module))
 
 
 async def _run(page: Path, block: Block, namespace: dict[str, Any]) -> None:

@@ -4,16 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.engines import moto
 from wikibot_store import StoreConfig, WikibotStore
-from wikibot_store.local import local_engine, local_session
+from wikibot_store.local import create_inside, local_engine, local_session
 from wikibot_store.testing._tables import create_bare_tables
 from wikibot_store.verify import verify_tables
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    """Run an engine."""
-    with local_engine() as url:
+@pytest.fixture(scope="module", params=[local_engine, moto], ids=["in this process", "in another"])
+def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run an engine; one in another process takes a second to start."""
+    with request.param() as url:
         yield url
 
 
@@ -35,5 +36,12 @@ def test_what_the_engine_refuses_is_an_error(endpoint: str) -> None:
     config = StoreConfig(users_table="once-users", wikis_table="once-wikis", acls_table="once-acls")
     create_bare_tables(config, endpoint)
 
-    with pytest.raises(RuntimeError, match=r"^CreateTable was refused with HTTP 400: .*ResourceInUseException"):
+    with pytest.raises(RuntimeError, match=r"^CreateTable was refused with .*400.*Table already exists: once-users"):
         create_bare_tables(config, endpoint)
+
+
+def test_an_engine_is_of_this_process_while_it_runs() -> None:
+    """Afterwards its URL may be somebody else's."""
+    with local_engine() as url:
+        assert create_inside(url, [])
+    assert not create_inside(url, [])

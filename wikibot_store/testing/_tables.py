@@ -3,13 +3,14 @@
 import time
 from http import HTTPStatus
 from http.client import HTTPConnection
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from wikibot_store._wire._signer import Signer
 from wikibot_store.config import StoreConfig
-from wikibot_store.local import CREDENTIALS, REGION
+from wikibot_store.local import CREDENTIALS, REGION, create_inside
 from wikibot_store.schema import TABLES, create_table_request
 
 _SECONDS = 60
@@ -18,18 +19,27 @@ _SECONDS = 60
 def create_bare_tables(config: StoreConfig, endpoint_url: str) -> None:
     """Create the tables that `config` names on a local engine: keys and indexes, no backups, tags or TTL.
 
-    Requests: CreateTable per table. Local engines have a table ACTIVE when they answer.
+    Requests: none to an engine of this process, else CreateTable per table. Local engines have a table ACTIVE when they
+    answer.
 
     Raises:
         RuntimeError: The engine refused; the message is its answer.
 
     """
+    requests = [
+        create_table_request(schema, config.table_name(schema.name), optional_indexes=config.grantee_index)
+        for schema in TABLES
+    ]
+    if not create_inside(endpoint_url, requests):
+        _ask(endpoint_url, requests)
+
+
+def _ask(endpoint_url: str, requests: list[dict[str, Any]]) -> None:
+    """Send the requests, without an event loop."""
     signer = Signer(endpoint_url, REGION)
     connection = HTTPConnection(urlsplit(endpoint_url).netloc, timeout=_SECONDS)
     try:
-        for schema in TABLES:
-            name = config.table_name(schema.name)
-            request = create_table_request(schema, name, optional_indexes=config.grantee_index)
+        for request in requests:
             body = msgspec.json.encode(request)
             connection.request("POST", "/", body, signer.headers("CreateTable", body, CREDENTIALS, now=time.time()))
             answer = connection.getresponse()

@@ -1,0 +1,120 @@
+"""What telemetry costs a call: off, collected for a handler, and handed to OpenTelemetry.
+
+The reference is a store whose wire has never heard of telemetry. All stores are of one process and work in turns, so
+that whatever else the machine does meets all of them.
+"""
+
+import gc
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import cycle, islice
+from typing import Any, TypeVar
+
+import msgspec
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+
+from benchmarks.contenders import Endpoint
+from benchmarks.contenders.wikibot_store import StoreClient
+from benchmarks.worker import Figures, medians, timed
+from benchmarks.works import BY_NAME, Work
+from wikibot_store import StoreConfig, Wiki, WikibotStore
+from wikibot_store._wire._client import _WRITES, Wire, _Progress
+from wikibot_store.telemetry import instrument
+from wikibot_store.usage import collect
+
+T = TypeVar("T")
+
+_WORKS = ("point read", "conditional create")
+_CALLS = 100
+_TURNS_PER_SECOND = 500
+
+
+class _UnmeteredWire(Wire):
+    """The wire without observer, without collecting, and without looking whether there is any."""
+
+    async def call(
+        self, operation: str, request: Mapping[str, Any], decode: Callable[[bytes], T], *, deadline: float
+    ) -> T:
+        if self._closed:
+            raise RuntimeError("the store is closed")
+        progress = _Progress(operation=operation, writes=operation in _WRITES)
+        return await self._send(progress, msgspec.json.encode(request), decode, deadline)
+
+
+class _CollectingClient(StoreClient):
+    """Collects what each single call costs: the most that `collect` can be used."""
+
+    async def get(self, owner_id: str, slug: str) -> Wiki | None:
+        with collect():
+            return await super().get(owner_id, slug)
+
+    async def create(self, owner_id: str, slug: str) -> None:
+        with collect():
+            await super().create(owner_id, slug)
+
+
+class _Discarding(SpanExporter):
+    """Takes spans and keeps none."""
+
+    def export(self, spans: object) -> SpanExportResult:  # noqa: ARG002 - OpenTelemetry's signature
+        return SpanExportResult.SUCCESS
+
+
+def _unmetered(store: WikibotStore) -> StoreClient:
+    store._wire.__class__ = _UnmeteredWire
+    return StoreClient(store)
+
+
+def _instrumented(store: WikibotStore) -> StoreClient:
+    tracers = TracerProvider()
+    tracers.add_span_processor(SimpleSpanProcessor(_Discarding()))
+    instrument(store, tracer_provider=tracers, meter_provider=MeterProvider([InMemoryMetricReader()]))
+    return StoreClient(store)
+
+
+_STORES: dict[str, Callable[[WikibotStore], StoreClient]] = {
+    "no telemetry": _unmetered,
+    "telemetry off": StoreClient,
+    "collect()": _CollectingClient,
+    "instrument()": _instrumented,
+}
+_REFERENCE = next(iter(_STORES))
+
+
+async def compare(endpoint: Endpoint, seconds: float) -> dict[str, Figures]:
+    """Return by work and store what a call costs; `to_unmetered` is the ratio to the reference of the same turn."""
+    figures: dict[str, Figures] = {}
+    async with _opened(endpoint) as clients:
+        for work in map(BY_NAME.__getitem__, _WORKS):
+            turns = await _take_turns(work, clients, seconds)
+            figures |= {f"{work.name}, {name}": medians([turn[name] for turn in turns]) for name in clients}
+    return figures
+
+
+@asynccontextmanager
+async def _opened(endpoint: Endpoint) -> AsyncIterator[dict[str, StoreClient]]:
+    """Open the stores; each point read is a request of its own."""
+    config = StoreConfig(endpoint_url=endpoint.url, max_pool_connections=endpoint.connections, coalesce_reads=False)
+    async with AsyncExitStack() as stack:
+        yield {
+            name: prepare(await stack.enter_async_context(WikibotStore.open(config)))
+            for name, prepare in _STORES.items()
+        }
+
+
+async def _take_turns(work: Work, clients: dict[str, StoreClient], seconds: float) -> list[dict[str, Figures]]:
+    """Let the clients work one after the other, each turn another one first."""
+    for client in clients.values():
+        await work.run(client, _CALLS)
+    gc.collect()
+    turns = []
+    for number in range(max(1, round(seconds * _TURNS_PER_SECOND))):
+        first = number % len(clients)
+        order = islice(cycle(clients), first, first + len(clients))
+        turn = {name: await timed(work.run(clients[name], _CALLS), _CALLS) for name in order}
+        reference = turn[_REFERENCE]["cpu_us"]
+        turns.append({name: each | {"to_unmetered": each["cpu_us"] / reference} for name, each in turn.items()})
+    return turns
