@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar, get_args
 
 import msgspec
 
+from wikibot_store._checks import check_aware
 from wikibot_store.errors import CorruptItemError
 from wikibot_store.models import EPOCH
 from wikibot_store.schema import TableSchema
@@ -38,7 +39,7 @@ def timestamp(moment: datetime) -> str:
 
     """
     if moment.tzinfo is not UTC:
-        moment = _aware(moment).astimezone(UTC)
+        moment = check_aware(moment).astimezone(UTC)
     return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
 
 
@@ -49,29 +50,7 @@ def epoch(moment: datetime) -> int:
         ValueError: The datetime is naive.
 
     """
-    return (_aware(moment) - _EPOCH) // timedelta(seconds=1)
-
-
-def check_time(field: str, moment: datetime) -> datetime:
-    """Return `moment` if it is an aware datetime.
-
-    Raises:
-        TypeError: It is no datetime.
-        ValueError: It is naive.
-
-    """
-    if not isinstance(moment, datetime):
-        raise TypeError(f"{field} must be datetime, not {type(moment).__name__}")
-    try:
-        return _aware(moment)
-    except ValueError as error:
-        raise ValueError(f"{field}: {error}") from error
-
-
-def _aware(moment: datetime) -> datetime:
-    if moment.utcoffset() is None:
-        raise ValueError("the datetime is naive: give it a time zone, such as datetime.now(UTC)")
-    return moment
+    return (check_aware(moment) - _EPOCH) // timedelta(seconds=1)
 
 
 def string(value: str) -> Item:

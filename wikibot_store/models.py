@@ -15,22 +15,6 @@ EPOCH = "epoch"
 """Marks a datetime that is stored as whole epoch seconds, the only form that DynamoDB's TTL reads."""
 
 
-E = TypeVar("E", bound=StrEnum)
-
-
-def check_choice(field: str, choices: type[E], value: E | str) -> E:
-    """Return the member that `value` names.
-
-    Raises:
-        ValueError: There is none.
-
-    """
-    try:
-        return choices(value)
-    except ValueError as error:
-        raise ValueError(f"{field} must be one of {', '.join(choices)}") from error
-
-
 class Role(StrEnum):
     """What a grant allows."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 import aioboto3
 
+from wikibot_store._checks import check_choice
 from wikibot_store._tables import Tables
 from wikibot_store._wire import Wire, open_wire
 from wikibot_store.config import StoreConfig
@@ -15,7 +16,7 @@ from wikibot_store.daos.acls import check_expiry
 from wikibot_store.daos.wikis import new_wiki
 from wikibot_store.errors import ConfigurationError
 from wikibot_store.keys import WikiKey, check_grantee, check_id
-from wikibot_store.models import Access, Acl, Page, Role, User, Wiki, check_choice
+from wikibot_store.models import Access, Acl, Page, Role, User, Wiki
 from wikibot_store.usage import Stats
 from wikibot_store.verify import verify_tables
 from wikibot_store.workflows import access, invitations, lifecycle, maintenance, moves, people, sharing

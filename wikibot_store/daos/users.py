@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from wikibot_store._checks import check_choice
 from wikibot_store._expressions import Condition, Update, absent_or, equals
 from wikibot_store._items import Item, string, time
 from wikibot_store._table import ConditionFailedError, Table
@@ -21,7 +22,7 @@ from wikibot_store._transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
 from wikibot_store.errors import AlreadyExistsError, CorruptItemError, LastIdentityError, NotFoundError
 from wikibot_store.keys import check_id, oauth_claim, username_claim
-from wikibot_store.models import User, UserStatus, check_choice
+from wikibot_store.models import User, UserStatus
 from wikibot_store.schema import OAUTH_INDEX
 
 # The identities of a user's item but the first: space-separated `provider#sub`. The model does not show them.

@@ -6,9 +6,11 @@ from uuid import uuid4
 
 from msgspec import UNSET, UnsetType
 
+from wikibot_store._checks import check_limit, check_time
 from wikibot_store._expressions import Condition, Update, absent_or, equals
-from wikibot_store._items import check_time, time
-from wikibot_store._table import ConditionFailedError, Listing, check_limit
+from wikibot_store._items import time
+from wikibot_store._listing import Listing
+from wikibot_store._table import ConditionFailedError
 from wikibot_store._tables import Tables, is_live
 from wikibot_store.errors import NotFoundError
 from wikibot_store.keys import WikiKey, check_id, check_prefix, check_slug

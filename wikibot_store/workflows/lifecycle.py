@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from wikibot_store._checks import check_whole
 from wikibot_store._expressions import Condition, Update, absent_or, compare, equals, not_exists
 from wikibot_store._items import Item, number, string
-from wikibot_store._table import ConditionFailedError, KeyValues, check_whole
+from wikibot_store._reads import KeyValues
+from wikibot_store._table import ConditionFailedError
 from wikibot_store._tables import Move, Tables
 from wikibot_store._transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention

@@ -16,7 +16,8 @@ import msgspec
 
 from wikibot_store._expressions import Condition, Update, compare
 from wikibot_store._items import WRITE_ID, Item, number, string
-from wikibot_store._table import ConditionFailedError, KeyValues, Table
+from wikibot_store._reads import KeyValues
+from wikibot_store._table import ConditionFailedError, Table
 from wikibot_store._tables import Claim, Move, Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
