@@ -1,7 +1,6 @@
 """Async, typed data access for wikibot.io on DynamoDB."""
 
 from wikibot_store.config import InsecureEndpointWarning, StoreConfig
-from wikibot_store.daos.users import Identity
 from wikibot_store.errors import (
     AlreadyExistsError,
     ConfigurationError,
@@ -24,7 +23,7 @@ from wikibot_store.errors import (
     WriteOutcomeUnknownError,
 )
 from wikibot_store.keys import WikiKey
-from wikibot_store.models import Access, Acl, Page, Role, User, UserStatus, Wiki, WikiStatus
+from wikibot_store.models import Access, Acl, Identity, Page, Role, User, UserStatus, Wiki, WikiStatus
 from wikibot_store.store import WikibotStore
 from wikibot_store.tokens import hash_token, token_matches
 from wikibot_store.usage import Stats, Usage, collect

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -21,6 +21,13 @@ class Role(StrEnum):
     OWNER = "owner"
     EDITOR = "editor"
     VIEWER = "viewer"
+
+
+class Identity(NamedTuple):
+    """What a person can log in with: a provider and the provider's name for the person."""
+
+    provider: str
+    sub: str
 
 
 class UserStatus(StrEnum):

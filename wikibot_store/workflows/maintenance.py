@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
+from wikibot_store._claims import claims_of, own_or_free
 from wikibot_store._expressions import Condition, Update, compare
 from wikibot_store._items import WRITE_ID, Item, number, string
 from wikibot_store._reads import KeyValues
@@ -21,7 +22,6 @@ from wikibot_store._table import ConditionFailedError, Table
 from wikibot_store._tables import Claim, Move, Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
-from wikibot_store.daos.users import claims_of, own_or_free
 from wikibot_store.errors import CorruptItemError, InvalidKeyError, NotFoundError, WikibotStoreError
 from wikibot_store.keys import CLAIM, WikiKey, is_invite
 from wikibot_store.models import WikiStatus

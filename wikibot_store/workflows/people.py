@@ -2,13 +2,13 @@
 
 from typing import Literal, get_args
 
+from wikibot_store._claims import claims_of, own_or_free
 from wikibot_store._expressions import Update, absent_or
 from wikibot_store._items import WRITE_ID, Item, number, string
 from wikibot_store._table import ConditionFailedError
 from wikibot_store._tables import Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
-from wikibot_store.daos.users import claims_of, own_or_free
 from wikibot_store.errors import UserOwnsWikisError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import UserStatus
