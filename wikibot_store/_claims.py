@@ -46,7 +46,7 @@ def claims_of(users: Table[User], item: Item) -> list[str]:
         InvalidKeyError: What it names cannot be claimed.
 
     """
-    user = users.codec.from_item(item, users.name)
+    user = users.decode(item)
     identities = [oauth_claim(*identity) for identity in identities_of(users, user, item)]
     return identities if user.username is None else [*identities, username_claim(user.username)]
 

@@ -121,6 +121,15 @@ class ReadableTable(Generic[M]):
         """BatchGetItem of at most 100 keys."""
         return (await batch_get(self.wire, {self: keys}, consistent=consistent))[self]
 
+    def decode(self, item: Item) -> M:
+        """Return the model of an item as it is stored.
+
+        Raises:
+            CorruptItemError: It does not decode.
+
+        """
+        return self.codec.from_item(item, self.name)
+
     def decode_items(self, items: msgspec.Raw) -> dict[KeyValues, M]:
         """Return a list of items, as DynamoDB wrote it, by key."""
         found = map(self.codec.from_wire, self._decode_list(items))

@@ -161,7 +161,7 @@ class Table(ReadableTable[M]):
             )
         except ConditionFailedError as failed:
             if failed.item is not None and failed.was(write_id):
-                return self.codec.from_item(failed.item, self.name)
+                return self.decode(failed.item)
             raise
         return self.codec.from_wire(reply.attributes)
 

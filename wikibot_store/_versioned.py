@@ -78,7 +78,7 @@ class VersionedTable(Table[V]):
         try:
             return await self.patch(key, versioned, condition, deadline=deadline)
         except ConditionFailedError as failed:
-            current = None if failed.item is None else self.codec.from_item(failed.item, self.name)
+            current = None if failed.item is None else self.decode(failed.item)
             if failed.maybe_applied:
                 # One version further: either this update, touched since by a writer that leaves version and
                 # updated_at alone, or somebody else's. Anything else may hide this update behind later ones.

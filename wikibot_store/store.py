@@ -120,8 +120,8 @@ class WikibotStore:
         Readers find the wiki under the old slug or under the new one at every moment. Grants are refused while it
         moves, which takes a request per 49 grants. A call after a crash goes on where the last one stopped.
 
-        Requests: GetItem of both keys (consistent), GetItem, TransactWriteItems; Query, TransactWriteItems per 49
-        grants; GetItem, TransactWriteItems; then as the end of delete_wiki; GetItem.
+        Requests: GetItem of both keys (consistent), TransactWriteItems; Query, TransactWriteItems per 49 grants;
+        GetItem, TransactWriteItems; then as the end of delete_wiki; GetItem.
 
         Raises:
             NotFoundError: There is no such wiki.

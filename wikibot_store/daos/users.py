@@ -339,14 +339,14 @@ class UserDao:
                 await contention.pause()
             else:
                 changed = {name: value for name, value in {**item, **update.set}.items() if name not in update.remove}
-                return self._table.codec.from_item(changed, self._table.name)
+                return self._table.decode(changed)
 
     async def _read(self, key: tuple[str], deadline: float) -> tuple[User, Item]:
         """Read a user consistently, also as it is stored: the model does not show its further identities."""
         item = await self._table.get_item(key, deadline)
         if item is None:
             raise NotFoundError(self._table.name, self._table.key(key))
-        return self._table.codec.from_item(item, self._table.name), item
+        return self._table.decode(item), item
 
     def _next_version(self, user: User, attributes: dict[str, str | None]) -> Update:
         values = {name: string(value) for name, value in attributes.items() if value is not None}
@@ -370,4 +370,4 @@ class UserDao:
         except ConditionFailedError as failed:
             if failed.item is None:
                 raise NotFoundError(self._table.name, self._table.key(key)) from failed
-            return self._table.codec.from_item(failed.item, self._table.name)
+            return self._table.decode(failed.item)

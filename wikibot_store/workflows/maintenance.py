@@ -194,19 +194,19 @@ async def _check_wiki_or_tell(tables: Tables, item: Item) -> _Suspect | None:
 
 
 async def _check_wiki(tables: Tables, item: Item) -> _Suspect | None:
-    table, state = tables.wikis, tables.moves.codec.from_item(item, tables.wikis.name)
+    table, state = tables.wikis, tables.moves.decode(item)
     key = WikiKey(*state.key)
     if state.status is WikiStatus.MOVING:
         if state.moving_to is None:
             raise CorruptItemError(table.name, table.key(state.key), "it is moving, and `moving_to` is missing")
-        finish = partial(finish_move, tables, state, WikiKey.parse(state.moving_to))
+        finish = partial(finish_move, tables, item, WikiKey.parse(state.moving_to))
         return _Suspect(fault=Fault.WIKI_MOVING, table=table, key=state.key, mend=finish)
     delete = partial(delete_wiki, tables, key, seen=state)
     if state.status is WikiStatus.DELETING:
         return _Suspect(fault=Fault.WIKI_DELETING, table=table, key=state.key, mend=delete)
     if state.status is WikiStatus.ARRIVING and not await _is_awaited(tables, state):
         return _Suspect(fault=Fault.WIKI_MOVING, table=table, key=state.key, mend=delete)
-    table.codec.from_item(item, table.name)  # all of it
+    table.decode(item)  # all of it
     return None
 
 
@@ -236,7 +236,7 @@ async def _check_user_or_claim(tables: Tables, item: Item) -> list[_Suspect]:
 
 
 async def _check_claim(tables: Tables, item: Item) -> list[_Suspect]:
-    claim = tables.claims.codec.from_item(item, tables.claims.name)
+    claim = tables.claims.decode(item)
     user = await tables.users.get_item((claim.user_id,))
     if user is not None and _may_claim(tables, user, claim.id):
         return []
@@ -323,7 +323,7 @@ def _check_acl(tables: Tables, grant: Item, wikis: _Found, users: _Found) -> _Su
     if wiki is None:
         return _without_wiki(tables, grant, wiki_key, tables.wikis.absent)
     try:
-        tables.acls.codec.from_item(grant, tables.acls.name)
+        tables.acls.decode(grant)
     except CorruptItemError as error:
         return _corrupt(tables.acls, grant, error)
     uid = grant.get("wiki_uid")

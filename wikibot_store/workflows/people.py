@@ -52,7 +52,7 @@ def deletion_of(item: Item) -> OwnedWikis | None:
 
 async def _mark(tables: Tables, item: Item, wikis: OwnedWikis) -> None:
     """Set the status, unless there are wikis that must not be deleted."""
-    user = tables.users.codec.from_item(item, tables.users.name)
+    user = tables.users.decode(item)
     condition = tables.users.unchanged(item, WRITE_ID)
     if wikis == "refuse":
         owned = max(user.wiki_count, await count_wikis(tables, user.id))
