@@ -27,7 +27,7 @@ from wikibot_store.models import Access, Acl, Identity, Page, Role, User, UserSt
 from wikibot_store.store import WikibotStore
 from wikibot_store.tokens import hash_token, token_matches
 from wikibot_store.usage import Stats, Usage, collect
-from wikibot_store.workflows.maintenance import Fault, Finding, SweepPage
+from wikibot_store.workflows.findings import Fault, Finding, SweepPage
 
 __all__ = [
     "Access",

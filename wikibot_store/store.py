@@ -20,7 +20,7 @@ from wikibot_store.models import Access, Acl, Page, Role, User, Wiki
 from wikibot_store.usage import Stats
 from wikibot_store.verify import verify_tables
 from wikibot_store.workflows import access, invitations, lifecycle, maintenance, moves, people, sharing
-from wikibot_store.workflows.maintenance import SweepPage
+from wikibot_store.workflows.findings import SweepPage
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -306,7 +306,7 @@ class WikibotStore:
             NotFoundError: There is no such user.
 
         """
-        return await maintenance.reconcile_wiki_count(self._tables, check_id("user_id", user_id))
+        return await people.reconcile_wiki_count(self._tables, check_id("user_id", user_id))
 
     @property
     def config(self) -> StoreConfig:

@@ -1,4 +1,4 @@
-"""The end of a user: nothing that the user owned or claimed is left."""
+"""Users and what is theirs: wikis are counted right, and nothing owned or claimed is left at the end."""
 
 from typing import Literal, get_args
 
@@ -9,7 +9,7 @@ from wikibot_store._table import ConditionFailedError
 from wikibot_store._tables import Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
-from wikibot_store.errors import UserOwnsWikisError
+from wikibot_store.errors import NotFoundError, UserOwnsWikisError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import UserStatus
 from wikibot_store.workflows.lifecycle import delete_wiki
@@ -67,6 +67,26 @@ async def count_wikis(tables: Tables, user_id: str) -> int:
     """Count the wikis of an owner; one that is being renamed has two items and counts once."""
     pages = [wikis async for wikis in tables.wikis.partition(user_id)]
     return len({str(wiki.get("uid", wiki["wiki_slug"])) for wikis in pages for wiki in wikis})
+
+
+async def reconcile_wiki_count(tables: Tables, user_id: str) -> int:
+    """Set a user's count to the number of wikis that are there; return it."""
+    contention = Contention()
+    while True:
+        item = await tables.users.get_item((user_id,))
+        if item is None:
+            raise NotFoundError(tables.users.name, tables.users.key((user_id,)))
+        wikis = await count_wikis(tables, user_id)
+        if item.get("wiki_count", number(0)) == number(wikis):
+            return wikis
+        # Whatever is counted in or out stamps the user: the count is right only if nothing was since it was read.
+        unchanged = tables.users.unchanged(item, WRITE_ID)
+        try:
+            await tables.users.patch((user_id,), Update(set={"wiki_count": number(wikis)}), unchanged)
+        except ConditionFailedError:
+            await contention.pause()
+        else:
+            return wikis
 
 
 async def _delete_wikis(tables: Tables, user_id: str) -> bool:
