@@ -33,10 +33,13 @@ class VersionedTable(Table[V]):
         super().__init__(wire, name, codec, identity=identity)
         self._writable = writable
 
-    async def update(self, key: KeyValues, changes: Mapping[str, Any], *, expected_version: int | None) -> V:
+    async def update(
+        self, key: KeyValues, changes: Mapping[str, Any], *, expected_version: int | None, same: Item | None = None
+    ) -> V:
         """UpdateItem on condition of the version. None removes an attribute, UNSET keeps it.
 
-        Without `expected_version` the item is read first, and again for as long as others are faster.
+        Without `expected_version` the item is read first, and again for as long as others are faster. One that has not
+        the `same` attributes is another item, and as good as none.
 
         Raises:
             NotFoundError: There is no such item.
@@ -57,28 +60,31 @@ class VersionedTable(Table[V]):
         )
         deadline = self.wire.deadline()
         if expected_version is not None:
-            return await self._update(key, update, expected_version, deadline)
+            return await self._update(key, update, expected_version, same or {}, deadline)
         current = await self.get(*key, consistent=True)
         if current is None:
             raise NotFoundError(self.name, self.key(key))
         contention = Contention()
         while True:
             try:
-                return await self._update(key, update, current.version, deadline)
+                return await self._update(key, update, current.version, same or {}, deadline)
             except ConflictError as conflict:
                 current = conflict.current
                 await contention.pause()
 
-    async def _update(self, key: KeyValues, update: Update, expected: int, deadline: float) -> V:
+    async def _update(self, key: KeyValues, update: Update, expected: int, same: Item, deadline: float) -> V:
         now = datetime.now(UTC)
         versioned = Update(set={**update.set, **self.next_version(expected, now)}, remove=update.remove)
         condition = self.version_is(expected)
+        for attribute, value in same.items():
+            condition &= equals(attribute, value)
         if self._writable is not None:
             condition &= self._writable
         try:
             return await self.patch(key, versioned, condition, deadline=deadline)
         except ConditionFailedError as failed:
-            current = None if failed.item is None else self.decode(failed.item)
+            item = failed.item
+            current = self.decode(item) if item is not None and same.items() <= item.items() else None
             if failed.maybe_applied:
                 # One version further: either this update, touched since by a writer that leaves version and
                 # updated_at alone, or somebody else's. Anything else may hide this update behind later ones.

@@ -72,12 +72,12 @@ class UserDao:
             created_at=now,
             updated_at=now,
         )
-        key = (user.id,)
-        transaction = Transaction(self._wire)
-        transaction.put("id", self._table, user, self._table.absent)
         claims = {"oauth": oauth_claim(oauth_provider, oauth_provider_sub)}
         if username is not None:
             claims["username"] = username_claim(username)
+        key = (user.id,)
+        transaction = Transaction(self._wire)
+        transaction.put("id", self._table, user, self._table.absent)
         for field, claim_id in claims.items():
             transaction.put(field, self._claims, Claim(id=claim_id, user_id=user.id), self._claims.absent)
         try:
@@ -179,11 +179,11 @@ class UserDao:
                     raise
 
     def _check_profile(self, profile: dict[str, str | None]) -> None:
+        if profile["username"] is not None:
+            username_claim(profile["username"])
         for attribute, value in profile.items():
             if value is not None:
                 self._table.codec.value(attribute, value)
-        if profile["username"] is not None:
-            username_claim(profile["username"])
 
     async def update(
         self,

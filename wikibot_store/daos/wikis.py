@@ -123,6 +123,7 @@ class WikiDao:
         wiki_slug: str,
         *,
         expected_version: int | None = None,
+        uid: str | None = None,
         display_name: str | UnsetType = UNSET,
         repo_path: str | UnsetType = UNSET,
         mcp_token_hash: str | UnsetType | None = UNSET,
@@ -130,10 +131,12 @@ class WikiDao:
     ) -> Wiki:
         """Change attributes; None removes one, leaving one out keeps it. The version grows by one.
 
+        A wiki that is made again under the slug of a deleted one begins with version 1: `uid` tells the two apart.
+
         Requests: UpdateItem on condition of the version; without `expected_version` a consistent GetItem before it.
 
         Raises:
-            NotFoundError: There is no such wiki.
+            NotFoundError: There is no such wiki, or only another one than that of `uid`.
             ConflictError: The wiki has another version than expected; `current` is it.
             NotActiveError: The wiki is being deleted, or has moved to another key.
             TypeError: Nothing is to be changed, or a value is of another type.
@@ -146,7 +149,9 @@ class WikiDao:
             "mcp_token_hash": mcp_token_hash,
             "is_public": is_public,
         }
-        return await self._table.update(_key(owner_id, wiki_slug), changes, expected_version=expected_version)
+        same = None if uid is None else {"uid": self._table.codec.value("uid", uid)}
+        key = _key(owner_id, wiki_slug)
+        return await self._table.update(key, changes, expected_version=expected_version, same=same)
 
     async def touch(self, owner_id: str, wiki_slug: str, *, min_interval: float = 300) -> bool:
         """Note that the wiki was accessed, at most once in `min_interval` seconds; return whether it was noted.
