@@ -107,55 +107,6 @@ _FORMS = {
 }
 
 
-class GetReply(msgspec.Struct, Generic[M], gc=False):
-    """What GetItem answers."""
-
-    item: M | None = msgspec.field(default=None, name="Item")
-
-
-class StoredReply(msgspec.Struct, gc=False):
-    """What GetItem answers, with the item as it is stored."""
-
-    item: Item | None = msgspec.field(default=None, name="Item")
-
-
-class Acknowledgement(msgspec.Struct, gc=False):
-    """What a write answers that was asked for nothing; whatever it holds is passed over."""
-
-
-class UpdateReply(msgspec.Struct, Generic[M], gc=False):
-    """What UpdateItem answers if it was asked for the item."""
-
-    attributes: M = msgspec.field(name="Attributes")
-
-
-class QueryReply(msgspec.Struct, Generic[M], gc=False):
-    """What Query answers."""
-
-    items: list[M] = msgspec.field(name="Items")
-    last_key: Item | None = msgspec.field(default=None, name="LastEvaluatedKey")
-
-
-class StoredPage(msgspec.Struct, gc=False):
-    """What Query answers, with the items as they are stored."""
-
-    items: list[Item] = msgspec.field(name="Items")
-    last_key: Item | None = msgspec.field(default=None, name="LastEvaluatedKey")
-
-
-class _Text(msgspec.Struct, gc=False):
-    """A string attribute."""
-
-    S: str
-
-
-class BatchReply(msgspec.Struct, gc=False):
-    """What BatchGetItem answers; each table's items are left to its own codec."""
-
-    responses: dict[str, msgspec.Raw] = msgspec.field(name="Responses")
-    unprocessed: dict[str, Any] = msgspec.field(default_factory=dict, name="UnprocessedKeys")
-
-
 class ItemCodec(Generic[M]):
     """Encodes and decodes the items of one model in one table."""
 
@@ -175,7 +126,6 @@ class ItemCodec(Generic[M]):
             attribute = msgspec.defstruct(f"{form.tag}_{info.name}", [(form.tag, form.parse_as)], frozen=True, gc=False)
             fields.append((info.name, attribute, msgspec.NODEFAULT if required else attribute(info.default)))
         self._wire: type[Any] = msgspec.defstruct(f"Wire{model.__name__}", fields, frozen=True, gc=False, kw_only=True)
-        self._wire_key: type[Any] = msgspec.defstruct(f"Key{model.__name__}", [(name, _Text) for name in schema.key])
         arguments = ", ".join(f"{name}=wire.{name}.{form.tag}" for name, form in self._forms.items())
         # One expression without a loop: about half the time of getattr calls or of building a dict. Its text is made
         # of the model's own field names only.
@@ -195,18 +145,6 @@ class ItemCodec(Generic[M]):
             except msgspec.ValidationError:
                 self._name_corrupt_item(body, table)
                 raise
-
-        return read
-
-    def stored_reader(self) -> Callable[[bytes], StoredPage]:
-        """Return the function that decodes a page of items as they are stored; each has at least its primary key."""
-        decode = msgspec.json.Decoder(StoredPage).decode
-        keys = list[self._wire_key]  # type: ignore[name-defined]  # made at runtime
-
-        def read(body: bytes) -> StoredPage:
-            reply = decode(body)
-            msgspec.convert(reply.items, keys)
-            return reply
 
         return read
 

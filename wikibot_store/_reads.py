@@ -9,8 +9,9 @@ import msgspec
 from wikibot_store._checks import check_limit
 from wikibot_store._coalescer import Coalescer
 from wikibot_store._expressions import Condition, equals, query
-from wikibot_store._items import BatchReply, GetReply, Item, ItemCodec, QueryReply, StoredPage, StoredReply, string
+from wikibot_store._items import Item, ItemCodec, string
 from wikibot_store._listing import Listing
+from wikibot_store._replies import BatchReply, GetReply, QueryReply, StoredPage, StoredReply, stored_page_reader
 from wikibot_store._wire import ExhaustedError, Refusal, Wire, library_error
 from wikibot_store.errors import CorruptItemError, ThrottledError
 from wikibot_store.models import Page
@@ -38,7 +39,7 @@ class ReadableTable(Generic[M]):
         self._decode_get = codec.reader(GetReply, name)
         self._decode_query = codec.reader(QueryReply, name)
         self._decode_list = codec.reader(list, name)
-        self._decode_stored_page = codec.stored_reader()
+        self._decode_stored_page = stored_page_reader(codec.schema.key)
         self._eventual = self._coalescer(consistent=False)
         self._strong = self._coalescer(consistent=True)
 

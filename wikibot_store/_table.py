@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from wikibot_store._expressions import Condition, Update, conditional, equals, exists, not_exists
-from wikibot_store._items import WRITE_ID, Acknowledgement, Item, ItemCodec, UpdateReply, string
+from wikibot_store._items import WRITE_ID, Item, ItemCodec, string
 from wikibot_store._reads import KeyValues, ReadableTable
+from wikibot_store._replies import Acknowledgement, UpdateReply
 from wikibot_store._wire import Contention, ExhaustedError, Refusal, Wire
 from wikibot_store.errors import AlreadyExistsError, WriteOutcomeUnknownError
 
