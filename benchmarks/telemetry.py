@@ -21,7 +21,8 @@ from benchmarks.contenders.wikibot_store import StoreClient
 from benchmarks.worker import Figures, medians, timed
 from benchmarks.works import BY_NAME, Work
 from wikibot_store import StoreConfig, Wiki, WikibotStore
-from wikibot_store._wire._client import _WRITES, Wire, _Progress
+from wikibot_store._wire._answers import Progress
+from wikibot_store._wire._client import _WRITES, Wire
 from wikibot_store.telemetry import instrument
 from wikibot_store.usage import collect
 
@@ -40,7 +41,7 @@ class _UnmeteredWire(Wire):
     ) -> T:
         if self._closed:
             raise RuntimeError("the store is closed")
-        progress = _Progress(operation=operation, writes=operation in _WRITES)
+        progress = Progress(operation=operation, writes=operation in _WRITES)
         return await self._send(progress, msgspec.json.encode(request), decode, deadline)
 
 

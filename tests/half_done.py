@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.integration.samples import a_user, a_wiki_item, an_acl_item, an_item, fresh, put, stored
 from wikibot_store import User, Wiki, WikibotStore
-from wikibot_store.workflows.maintenance import Fault
+from wikibot_store.workflows.findings import Fault
 
 Key = dict[str, str]
 Arrange = Callable[[WikibotStore], Awaitable[Key]]

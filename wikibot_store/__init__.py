@@ -10,7 +10,6 @@ Begin with `WikibotStore.open()`, or with `wikibot_store.local.local_store()` wh
 """
 
 from wikibot_store.config import InsecureEndpointWarning, StoreConfig
-from wikibot_store.daos.users import Identity
 from wikibot_store.errors import (
     AlreadyExistsError,
     ConfigurationError,
@@ -33,11 +32,11 @@ from wikibot_store.errors import (
     WriteOutcomeUnknownError,
 )
 from wikibot_store.keys import WikiKey
-from wikibot_store.models import Access, Acl, Page, Role, User, UserStatus, Wiki, WikiStatus
+from wikibot_store.models import Access, Acl, Identity, Page, Role, User, UserStatus, Wiki, WikiStatus
 from wikibot_store.store import WikibotStore
 from wikibot_store.tokens import hash_token, token_matches
 from wikibot_store.usage import Stats, Usage, collect
-from wikibot_store.workflows.maintenance import Fault, Finding, SweepPage
+from wikibot_store.workflows.findings import Fault, Finding, SweepPage
 
 __all__ = [
     "Access",

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar, get_args
 
 import msgspec
 
+from wikibot_store._checks import check_aware
 from wikibot_store.errors import CorruptItemError
 from wikibot_store.models import EPOCH
 from wikibot_store.schema import TableSchema
@@ -41,7 +42,7 @@ def timestamp(moment: datetime) -> str:
 
     """
     if moment.tzinfo is not UTC:
-        moment = _aware(moment).astimezone(UTC)
+        moment = check_aware(moment).astimezone(UTC)
     return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
 
 
@@ -52,29 +53,7 @@ def epoch(moment: datetime) -> int:
         ValueError: The datetime is naive.
 
     """
-    return (_aware(moment) - _EPOCH) // timedelta(seconds=1)
-
-
-def check_time(field: str, moment: datetime) -> datetime:
-    """Return `moment` in UTC if it is an aware datetime.
-
-    Raises:
-        TypeError: It is no datetime.
-        ValueError: It is naive, or in UTC not between the years 1 and 9999.
-
-    """
-    if not isinstance(moment, datetime):
-        raise TypeError(f"{field} must be datetime, not {type(moment).__name__}")
-    try:
-        return _aware(moment).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"{field}: {error}") from error
-
-
-def _aware(moment: datetime) -> datetime:
-    if moment.utcoffset() is None:
-        raise ValueError("the datetime is naive: give it a time zone, such as datetime.now(UTC)")
-    return moment
+    return (check_aware(moment) - _EPOCH) // timedelta(seconds=1)
 
 
 def string(value: str) -> Item:
@@ -133,55 +112,6 @@ _FORMS = {
 }
 
 
-class GetReply(msgspec.Struct, Generic[M], gc=False):
-    """What GetItem answers."""
-
-    item: M | None = msgspec.field(default=None, name="Item")
-
-
-class StoredReply(msgspec.Struct, gc=False):
-    """What GetItem answers, with the item as it is stored."""
-
-    item: Item | None = msgspec.field(default=None, name="Item")
-
-
-class Acknowledgement(msgspec.Struct, gc=False):
-    """What a write answers that was asked for nothing; whatever it holds is passed over."""
-
-
-class UpdateReply(msgspec.Struct, Generic[M], gc=False):
-    """What UpdateItem answers if it was asked for the item."""
-
-    attributes: M = msgspec.field(name="Attributes")
-
-
-class QueryReply(msgspec.Struct, Generic[M], gc=False):
-    """What Query answers."""
-
-    items: list[M] = msgspec.field(name="Items")
-    last_key: Item | None = msgspec.field(default=None, name="LastEvaluatedKey")
-
-
-class StoredPage(msgspec.Struct, gc=False):
-    """What Query answers, with the items as they are stored."""
-
-    items: list[Item] = msgspec.field(name="Items")
-    last_key: Item | None = msgspec.field(default=None, name="LastEvaluatedKey")
-
-
-class _Text(msgspec.Struct, gc=False):
-    """A string attribute."""
-
-    S: str
-
-
-class BatchReply(msgspec.Struct, gc=False):
-    """What BatchGetItem answers; each table's items are left to its own codec."""
-
-    responses: dict[str, msgspec.Raw] = msgspec.field(name="Responses")
-    unprocessed: dict[str, Any] = msgspec.field(default_factory=dict, name="UnprocessedKeys")
-
-
 class ItemCodec(Generic[M]):
     """Encodes and decodes the items of one model in one table."""
 
@@ -201,7 +131,6 @@ class ItemCodec(Generic[M]):
             attribute = msgspec.defstruct(f"{form.tag}_{info.name}", [(form.tag, form.parse_as)], frozen=True, gc=False)
             fields.append((info.name, attribute, msgspec.NODEFAULT if required else attribute(info.default)))
         self._wire: type[Any] = msgspec.defstruct(f"Wire{model.__name__}", fields, frozen=True, gc=False, kw_only=True)
-        self._wire_key: type[Any] = msgspec.defstruct(f"Key{model.__name__}", [(name, _Text) for name in schema.key])
         arguments = ", ".join(f"{name}=wire.{name}.{form.tag}" for name, form in self._forms.items())
         # One expression without a loop: about half the time of getattr calls or of building a dict. Its text is made
         # of the model's own field names only.
@@ -221,18 +150,6 @@ class ItemCodec(Generic[M]):
             except msgspec.ValidationError:
                 self._name_corrupt_item(body, table)
                 raise
-
-        return read
-
-    def stored_reader(self) -> Callable[[bytes], StoredPage]:
-        """Return the function that decodes a page of items as they are stored; each has at least its primary key."""
-        decode = msgspec.json.Decoder(StoredPage).decode
-        keys = list[self._wire_key]  # type: ignore[name-defined]  # made at runtime
-
-        def read(body: bytes) -> StoredPage:
-            reply = decode(body)
-            msgspec.convert(reply.items, keys)
-            return reply
 
         return read
 

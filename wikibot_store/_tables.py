@@ -4,7 +4,8 @@ import msgspec
 
 from wikibot_store._expressions import Condition, not_exists, one_of
 from wikibot_store._items import ItemCodec, string
-from wikibot_store._table import Table, VersionedTable
+from wikibot_store._table import Table
+from wikibot_store._versioned import VersionedTable
 from wikibot_store._wire import Wire
 from wikibot_store.models import Acl, User, Wiki, WikiStatus
 from wikibot_store.schema import ACLS, USERS, WIKIS

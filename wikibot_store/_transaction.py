@@ -7,7 +7,8 @@ import msgspec
 
 from wikibot_store._expressions import Condition, Update, conditional
 from wikibot_store._items import WRITE_ID, Item, string
-from wikibot_store._table import KeyValues, Table, acknowledge, new_write_id
+from wikibot_store._reads import KeyValues
+from wikibot_store._table import Table, acknowledge, new_write_id
 from wikibot_store._wire import CancellationReason, ExhaustedError, Refusal, Wire, library_error
 
 M = TypeVar("M", bound=msgspec.Struct)

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from wikibot_store._checks import check_choice
 from wikibot_store.keys import WikiKey
 
 T = TypeVar("T")
@@ -15,28 +16,19 @@ EPOCH = "epoch"
 """Marks a datetime that is stored as whole epoch seconds, the only form that DynamoDB's TTL reads."""
 
 
-E = TypeVar("E", bound=StrEnum)
-
-
-def check_choice(field: str, choices: type[E], value: E | str) -> E:
-    """Return the member that `value` names.
-
-    Raises:
-        ValueError: There is none.
-
-    """
-    try:
-        return choices(value)
-    except ValueError as error:
-        raise ValueError(f"{field} must be one of {', '.join(choices)}") from error
-
-
 class Role(StrEnum):
     """What a grant allows."""
 
     OWNER = "owner"
     EDITOR = "editor"
     VIEWER = "viewer"
+
+
+class Identity(NamedTuple):
+    """What a person can log in with: a provider and the provider's name for the person."""
+
+    provider: str
+    sub: str
 
 
 class UserStatus(StrEnum):

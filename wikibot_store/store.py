@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 import aioboto3
 
+from wikibot_store._checks import check_choice
 from wikibot_store._tables import Tables
 from wikibot_store._wire import Wire, open_wire
 from wikibot_store.config import StoreConfig
@@ -15,11 +16,11 @@ from wikibot_store.daos.acls import check_expiry
 from wikibot_store.daos.wikis import new_wiki
 from wikibot_store.errors import ConfigurationError
 from wikibot_store.keys import WikiKey, check_grantee, check_id
-from wikibot_store.models import Access, Acl, Page, Role, User, Wiki, check_choice
+from wikibot_store.models import Access, Acl, Page, Role, User, Wiki
 from wikibot_store.usage import Stats
 from wikibot_store.verify import verify_tables
 from wikibot_store.workflows import access, invitations, lifecycle, maintenance, moves, people, sharing
-from wikibot_store.workflows.maintenance import SweepPage
+from wikibot_store.workflows.findings import SweepPage
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -119,8 +120,8 @@ class WikibotStore:
         Readers find the wiki under the old slug or under the new one at every moment. Grants are refused while it
         moves, which takes a request per 49 grants. A call after a crash goes on where the last one stopped.
 
-        Requests: GetItem of both keys (consistent), GetItem, TransactWriteItems; Query, TransactWriteItems per 49
-        grants; GetItem, TransactWriteItems; then as the end of delete_wiki; GetItem.
+        Requests: GetItem of both keys (consistent), TransactWriteItems; Query, TransactWriteItems per 49 grants;
+        GetItem, TransactWriteItems; then as the end of delete_wiki; GetItem.
 
         Raises:
             NotFoundError: There is no such wiki.
@@ -306,7 +307,7 @@ class WikibotStore:
             NotFoundError: There is no such user.
 
         """
-        return await maintenance.reconcile_wiki_count(self._tables, check_id("user_id", user_id))
+        return await people.reconcile_wiki_count(self._tables, check_id("user_id", user_id))
 
     @property
     def config(self) -> StoreConfig:

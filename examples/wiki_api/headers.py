@@ -8,7 +8,7 @@ from http import HTTPStatus
 from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 
-from wikibot_store import ConflictError, User, Wiki
+from wikibot_store import ConflictError, NotFoundError, User, Wiki
 
 
 def entity_tag(thing: User | Wiki) -> str:
@@ -24,7 +24,7 @@ def entity_tag(thing: User | Wiki) -> str:
 def pinned(if_match: str | None, current: User | Wiki) -> Iterator[int | None]:
     """Yield the version to expect while writing; None, any version, without If-Match.
 
-    A write that comes too late is then answered with 412 if If-Match asked for it, else with ConflictError's 409.
+    A write that comes too late is then answered with 412 if If-Match asked for it, else with the store's own error.
 
     Raises:
         HTTPException: 412, If-Match does not hold, now or when the write arrives.
@@ -37,7 +37,7 @@ def pinned(if_match: str | None, current: User | Wiki) -> Iterator[int | None]:
         raise precondition_failed()
     try:
         yield current.version
-    except ConflictError as late:
+    except (ConflictError, NotFoundError) as late:
         raise precondition_failed() from late
 
 

@@ -74,7 +74,9 @@ async def put_wiki(
     current = None if if_none_match else await _replaceable(store, user, wiki_slug)
     if current is not None:
         with pinned(if_match, current) as version:
-            wiki = await store.wikis.update(user.id, wiki_slug, expected_version=version, **new.model_dump())
+            wiki = await store.wikis.update(
+                user.id, wiki_slug, expected_version=version, uid=current.uid, **new.model_dump()
+            )
     elif if_match is not None:
         raise precondition_failed()
     else:
@@ -120,7 +122,10 @@ async def update_wiki(
 ) -> Wiki:
     """Change a wiki; what is left out stays as it is."""
     with pinned(if_match, wiki) as version:
-        changed = await store.wikis.update(wiki.owner_id, wiki.wiki_slug, expected_version=version, **changes)
+        # Of this incarnation, which the access was checked for, and of no later one under its slug.
+        changed = await store.wikis.update(
+            wiki.owner_id, wiki.wiki_slug, expected_version=version, uid=wiki.uid, **changes
+        )
     events.publish(user_topic(wiki.owner_id), "wikis")
     response.headers["ETag"] = entity_tag(changed)
     return changed

@@ -12,7 +12,7 @@ from tests.cli.runner import Run, on_store
 from tests.half_done import MENDABLE, UNMENDABLE, Arrange, make_faults
 from wikibot_store import UnavailableError, WikibotStore
 from wikibot_store.provision import create_tables
-from wikibot_store.workflows.maintenance import Fault, Finding, SweepPage
+from wikibot_store.workflows.findings import Fault, Finding, SweepPage
 
 CLAIM = MENDABLE["claim of nobody"][1]
 TAKEN = UNMENDABLE["moving to a key that is taken"][1]

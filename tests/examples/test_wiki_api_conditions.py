@@ -4,8 +4,12 @@ import asyncio
 from http import HTTPStatus
 
 import pytest
+from starlette.exceptions import HTTPException
 
+from examples.wiki_api.headers import entity_tag, pinned
 from tests.examples.serving import Person
+from tests.unit.samples import WIKI
+from wikibot_store import ConflictError, NotFoundError, WikibotStoreError
 
 NEW = {"display_name": "Notes", "is_public": False}
 
@@ -119,6 +123,15 @@ async def test_if_match_is_read_as_http_says(ada: Person, if_match: str, status:
     answer = await ada.send("PATCH", path, {"display_name": "A"}, headers={"If-Match": if_match.format(tag=tag)})
 
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize("late", [ConflictError("wikis", {}, None), NotFoundError("wikis", {})], ids=repr)
+async def test_what_was_overtaken_by_another_writer_is_412(late: WikibotStoreError) -> None:
+    """A tag that held when the request arrived, and holds no more when it is written, has the same answer."""
+    with pytest.raises(HTTPException) as refused, pinned(entity_tag(WIKI), WIKI):
+        raise late
+
+    assert refused.value.status_code == HTTPStatus.PRECONDITION_FAILED
 
 
 async def test_tag_of_an_earlier_wiki_does_not_match(ada: Person) -> None:

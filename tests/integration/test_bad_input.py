@@ -249,6 +249,7 @@ VALUE_CALLS: dict[str, tuple[str, Call]] = {
     **_user_field("display_name"),
     **_user_field("avatar_url"),
     **_wiki_field("mcp_token_hash"),
+    "wikis.update uid": ("uid", lambda store, value: store.wikis.update("owner", "wiki", uid=value, is_public=True)),
     "acls.create expires_at": ("expires_at", lambda store, value: _grant(store, expires_at=value)),
 }
 

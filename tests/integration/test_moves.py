@@ -30,7 +30,6 @@ from wikibot_store.provision import create_tables
 REQUESTS = [
     "GetItem (consistent)",
     "GetItem (consistent)",
-    "GetItem (consistent)",
     "TransactWriteItems (begin)",
     "Query (consistent)",
     "TransactWriteItems (ConditionCheck, ConditionCheck, Put)",

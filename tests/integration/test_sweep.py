@@ -28,7 +28,7 @@ from tests.integration.stops import is_stopped
 from wikibot_store import NotFoundError, WikibotStore
 from wikibot_store.provision import create_tables
 from wikibot_store.workflows import maintenance
-from wikibot_store.workflows.maintenance import Fault, Finding
+from wikibot_store.workflows.findings import Fault, Finding
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    monkeypatch.setattr(maintenance, "asyncio", SimpleNamespace(sleep=sleep, gather=asyncio.gather))
+    monkeypatch.setattr(maintenance, "asyncio", SimpleNamespace(sleep=sleep))
     return pauses
 
 

@@ -212,6 +212,22 @@ async def test_update_of_another_version_conflicts(store: WikibotStore) -> None:
     assert await store.wikis.get(*_key(wiki), consistent=True) == current
 
 
+@pytest.mark.parametrize("expected_version", [None, 1])
+async def test_update_of_an_incarnation(store: WikibotStore, expected_version: int | None) -> None:
+    """An update that names the incarnation changes the wiki, and not another one that has its key and version since."""
+    wiki = await a_wiki(store)
+    updated = await store.wikis.update(*_key(wiki), expected_version=expected_version, uid=wiki.uid, is_public=True)
+    assert (updated.uid, updated.is_public) == (wiki.uid, True)
+    await store.wikis.delete(*_key(wiki))
+    later = await store.wikis.create(*_key(wiki), display_name="Later", repo_path="/srv/later")
+    assert later.version == wiki.version
+
+    with pytest.raises(NotFoundError):
+        await store.wikis.update(*_key(wiki), expected_version=expected_version, uid=wiki.uid, is_public=True)
+
+    assert await store.wikis.get(*_key(wiki), consistent=True) == later
+
+
 async def _require(store: WikibotStore, owner_id: str, slug: str) -> Wiki:
     return await store.wikis.require(owner_id, slug)
 

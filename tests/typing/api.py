@@ -147,6 +147,7 @@ async def wikis(store: WikibotStore, measured_at: datetime) -> None:
     assert_type(await store.wikis.require("u-1", "notes", consistent=True), Wiki)
     assert_type(await store.wikis.get_many([WikiKey("u-1", "notes"), wiki.key]), dict[WikiKey, Wiki])
     assert_type(await store.wikis.update("u-1", "notes", mcp_token_hash=None, is_public=False), Wiki)
+    assert_type(await store.wikis.update("u-1", "notes", expected_version=3, uid=wiki.uid, is_public=True), Wiki)
     assert_type(await store.wikis.touch("u-1", "notes", min_interval=0.5), bool)
     noted = await store.wikis.record_usage(
         "u-1", "notes", uid=wiki.uid, page_count=3, disk_usage_bytes=4096, measured_at=measured_at

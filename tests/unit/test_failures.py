@@ -11,7 +11,7 @@ from wikibot_store import (
     WriteOutcomeUnknownError,
 )
 from wikibot_store._wire import CancellationReason, ExhaustedError, Refusal, client_errors, library_error
-from wikibot_store._wire._client import _ErrorBody, _Progress
+from wikibot_store._wire._answers import ErrorBody, Progress
 from wikibot_store._wire._failures import ADVICE
 
 KEY = {"owner_id": "u-1", "wiki_slug": "notes"}
@@ -19,13 +19,13 @@ KEY = {"owner_id": "u-1", "wiki_slug": "notes"}
 
 def refusal(code: str = "ValidationException", *, message: str | None = "no") -> Refusal:
     """Return a refusal as DynamoDB sends it."""
-    body = _ErrorBody(type=f"com.amazonaws.dynamodb.v20120810#{code}", message=message)
+    body = ErrorBody(type=f"com.amazonaws.dynamodb.v20120810#{code}", message=message)
     return Refusal("PutItem", 400, "r-1", body)
 
 
 def exhausted(*, throttled: bool = False, maybe_applied: bool = False) -> ExhaustedError:
     """Return the end of three attempts."""
-    progress = _Progress(operation="PutItem", writes=True, attempts=3, maybe_applied=maybe_applied)
+    progress = Progress(operation="PutItem", writes=True, attempts=3, maybe_applied=maybe_applied)
     return ExhaustedError(progress, "it was down", throttled=throttled)
 
 
@@ -134,13 +134,13 @@ def test_a_refusal_is_a_client_error() -> None:
 @pytest.mark.parametrize(
     ("body", "code", "message"),
     [
-        (_ErrorBody(type="com.amazon.coral.validate#ValidationException", message="m"), "ValidationException", "m"),
-        (_ErrorBody(type="ValidationException", message_capital="M"), "ValidationException", "M"),
-        (_ErrorBody(type="ValidationException"), "ValidationException", "no message"),
-        (_ErrorBody(message="m"), "HTTP 400", "m"),
+        (ErrorBody(type="com.amazon.coral.validate#ValidationException", message="m"), "ValidationException", "m"),
+        (ErrorBody(type="ValidationException", message_capital="M"), "ValidationException", "M"),
+        (ErrorBody(type="ValidationException"), "ValidationException", "no message"),
+        (ErrorBody(message="m"), "HTTP 400", "m"),
     ],
 )
-def test_the_words_of_a_refusal(body: _ErrorBody, code: str, message: str) -> None:
+def test_the_words_of_a_refusal(body: ErrorBody, code: str, message: str) -> None:
     """Code and message are taken from whichever member holds them."""
     failure = Refusal("PutItem", 400, None, body)
 
@@ -151,7 +151,7 @@ def test_the_words_of_a_refusal(body: _ErrorBody, code: str, message: str) -> No
 def test_a_refused_signature_does_not_quote_the_request() -> None:
     """Where the server shows what it would have signed, which holds the session token, the message ends before that."""
     words = "The signature does not match. The Canonical String for this request should have been\n'POST\ntoken'"
-    failure = Refusal("PutItem", 403, None, _ErrorBody(type="InvalidSignatureException", message=words))
+    failure = Refusal("PutItem", 403, None, ErrorBody(type="InvalidSignatureException", message=words))
 
     assert failure.message == "The signature does not match."
     assert "token" not in str(failure)
@@ -160,7 +160,7 @@ def test_a_refused_signature_does_not_quote_the_request() -> None:
 def test_a_refusal_carries_what_it_collided_with() -> None:
     """The item of a failed condition and the reasons of a cancelled transaction are there."""
     reasons = [CancellationReason(), CancellationReason(code="ConditionalCheckFailed", item={"id": {"S": "u-1"}})]
-    failure = Refusal("PutItem", 400, None, _ErrorBody(type="X", item={"id": {"S": "u-2"}}, reasons=reasons))
+    failure = Refusal("PutItem", 400, None, ErrorBody(type="X", item={"id": {"S": "u-2"}}, reasons=reasons))
 
     assert failure.item == {"id": {"S": "u-2"}}
     assert [(reason.code, reason.item) for reason in failure.reasons] == [

@@ -14,18 +14,15 @@ from hypothesis import strategies as st
 from tests.unit.samples import ACL, NOW, USER, WIKI
 from wikibot_store import Acl, CorruptItemError, Role, User, UserStatus, Wiki, WikiStatus
 from wikibot_store._items import (
-    BatchReply,
-    GetReply,
     Item,
     ItemCodec,
-    QueryReply,
-    UpdateReply,
     epoch,
     number,
     string,
     time,
     timestamp,
 )
+from wikibot_store._replies import BatchReply, GetReply, QueryReply, UpdateReply
 from wikibot_store.schema import ACLS, USERS, WIKIS
 
 CODECS: dict[str, ItemCodec[Any]] = {

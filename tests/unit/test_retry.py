@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wikibot_store._wire import _retry
-from wikibot_store._wire._client import _judge
+from wikibot_store._wire._answers import verdict_on
 from wikibot_store._wire._retry import (
     CONFLICTS,
     SIGNATURE_CODES,
@@ -125,7 +125,7 @@ def test_botocores_transient_exceptions(exception: type[Exception]) -> None:
     """Every trouble with the connection is met by sending again, but for a certificate that was refused."""
     failure = exception.__new__(exception)
 
-    assert (_judge(failure) is Verdict.FINAL) == isinstance(failure, botocore.exceptions.SSLError)
+    assert (verdict_on(failure) is Verdict.FINAL) == isinstance(failure, botocore.exceptions.SSLError)
 
 
 def legacy_responses() -> Iterator[tuple[int, str]]:

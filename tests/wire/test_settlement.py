@@ -380,6 +380,21 @@ async def test_an_update_whose_wiki_was_deleted_since(stage: Stage, home: Wiki) 
         await stage.store.wikis.update(home.owner_id, home.wiki_slug, expected_version=1, display_name="New")
 
 
+async def test_an_update_whose_wiki_was_created_anew_since(stage: Stage, home: Wiki) -> None:
+    """An incarnation that is gone does not tell of the update, though the one after it is as many versions further."""
+    key = home.owner_id, home.wiki_slug
+
+    async def replace() -> None:
+        await stage.direct.wikis.delete(*key)
+        await stage.direct.wikis.create(*key, display_name="Anew", repo_path="/srv/anew")
+        await stage.direct.wikis.update(*key, is_public=True)
+
+    stage.lose_answer(replace)
+
+    with pytest.raises(WriteOutcomeUnknownError):
+        await stage.store.wikis.update(*key, expected_version=1, uid=home.uid, display_name="New")
+
+
 async def test_an_unversioned_update_that_somebody_else_was_faster_with(stage: Stage, home: Wiki) -> None:
     """An update without a version that was not applied goes on from what is there now."""
     stage.lose_request(lambda: stage.direct.wikis.update(home.owner_id, home.wiki_slug, display_name="Theirs"))

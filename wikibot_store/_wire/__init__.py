@@ -1,7 +1,9 @@
 """The wire to DynamoDB: signed JSON over aiobotocore's HTTP session, retried, with errors as values."""
 
-from wikibot_store._wire._client import CancellationReason, ExhaustedError, Refusal, Wire, open_wire
+from wikibot_store._wire._answers import CancellationReason, ExhaustedError, Refusal
+from wikibot_store._wire._client import Wire
 from wikibot_store._wire._failures import UNKNOWN_OPERATION, client_errors, library_error
+from wikibot_store._wire._open import open_wire
 from wikibot_store._wire._retry import Contention
 
 __all__ = [

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from wikibot_store._wire._client import ExhaustedError, Refusal
+from wikibot_store._wire._answers import ExhaustedError, Refusal
 from wikibot_store.errors import (
     RequestFailedError,
     ThrottledError,

@@ -13,7 +13,7 @@ from wikibot_store.cli._output import console, note, print_json, print_table
 from wikibot_store.cli.tables import existing_tables
 from wikibot_store.schema import TABLES
 from wikibot_store.store import WikibotStore
-from wikibot_store.workflows.maintenance import Fault, Finding, SweepPage
+from wikibot_store.workflows.findings import Fault, Finding, SweepPage
 
 
 @app.command("sweep", epilog="Example: wikibot-store sweep --apply --max-rcu 50")

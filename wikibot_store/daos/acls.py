@@ -3,13 +3,14 @@
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
+from wikibot_store._checks import check_choice, check_limit, check_time
 from wikibot_store._expressions import Condition, absent_or, not_exists
-from wikibot_store._items import check_time, epoch, number
-from wikibot_store._table import Listing, check_limit
+from wikibot_store._items import epoch, number
+from wikibot_store._listing import Listing
 from wikibot_store._tables import Tables
 from wikibot_store.errors import IndexNotConfiguredError
 from wikibot_store.keys import INVITE, WikiKey, check_grantee, check_id
-from wikibot_store.models import Acl, Page, Role, check_choice
+from wikibot_store.models import Acl, Page, Role
 from wikibot_store.schema import GRANTEE_INDEX
 
 

@@ -1,40 +1,35 @@
-"""Access patterns of the users table: people, and the claims that keep identities and usernames unique.
+"""Access patterns of the users table: people, and the claims that keep identities and usernames unique."""
 
-A GSI cannot enforce uniqueness, so each OAuth identity and each username has a claim: an item of this table whose key
-is the thing claimed and which holds the `user_id` of its owner. Claims are written in the same transaction as their
-user. They lack the index's key attributes, so they never show up in it.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import uuid4
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
-from wikibot_store._expressions import Condition, Update, absent_or, equals
+from wikibot_store._checks import check_choice
+from wikibot_store._claims import IDENTITIES, identities_of, joined, own_or_free
+from wikibot_store._expressions import Update, absent_or, equals
 from wikibot_store._items import Item, string, time
-from wikibot_store._table import ConditionFailedError, Table
+from wikibot_store._table import ConditionFailedError
 from wikibot_store._tables import Claim, Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
-from wikibot_store.errors import AlreadyExistsError, CorruptItemError, LastIdentityError, NotFoundError
+from wikibot_store.errors import AlreadyExistsError, LastIdentityError, NotFoundError
 from wikibot_store.keys import check_id, oauth_claim, username_claim
-from wikibot_store.models import User, UserStatus, check_choice
+from wikibot_store.models import Identity, User, UserStatus
 from wikibot_store.schema import OAUTH_INDEX
 
-# The identities of a user's item but the first: space-separated `provider#sub`. The model does not show them.
-_IDENTITIES = "identities"
 _MAX_IDENTITIES = 20
 _LOGIN_ATTEMPTS = 3
 
 
-class Identity(NamedTuple):
-    """What a person can log in with: a provider and the provider's name for the person."""
+class _Change(NamedTuple):
+    """What becomes of a user: attributes to set, None to remove, and the claims that are taken and given up with it."""
 
-    provider: str
-    sub: str
+    attributes: dict[str, str | None]
+    taken: str | None = None
+    freed: str | None = None
 
 
 class UserDao:
@@ -65,36 +60,31 @@ class UserDao:
             InvalidKeyError: An id, provider, subject or username breaks its rule.
 
         """
-        return await self._insert(
-            _new_user(
-                id=uuid4().hex if id is None else id,
-                oauth_provider=oauth_provider,
-                oauth_provider_sub=oauth_provider_sub,
-                username=username,
-                email=email,
-                display_name=display_name,
-                avatar_url=avatar_url,
-            )
+        now = datetime.now(UTC)
+        user = User(
+            id=check_id("id", uuid4().hex if id is None else id),
+            oauth_provider=oauth_provider,
+            oauth_provider_sub=oauth_provider_sub,
+            username=username,
+            email=email,
+            display_name=display_name,
+            avatar_url=avatar_url,
+            created_at=now,
+            updated_at=now,
         )
-
-    async def _insert(self, user: User) -> User:
+        claims = {"oauth": oauth_claim(oauth_provider, oauth_provider_sub)}
+        if username is not None:
+            claims["username"] = username_claim(username)
         key = (user.id,)
+        transaction = Transaction(self._wire)
+        transaction.put("id", self._table, user, self._table.absent)
+        for field, claim_id in claims.items():
+            transaction.put(field, self._claims, Claim(id=claim_id, user_id=user.id), self._claims.absent)
         try:
-            await self._insertion(user).commit(self._table, key)
+            await transaction.commit(self._table, key)
         except TransactionRefusedError as refused:
             raise AlreadyExistsError(self._table.name, self._table.key(key), refused.first()) from refused
         return user
-
-    def _insertion(self, user: User) -> Transaction:
-        """Return the Puts of a user and its claims, named by what is taken where one is refused."""
-        claim_id = oauth_claim(user.oauth_provider, user.oauth_provider_sub)
-        transaction = Transaction(self._wire)
-        transaction.put("id", self._table, user, self._table.absent)
-        transaction.put("oauth", self._claims, Claim(id=claim_id, user_id=user.id), self._claims.absent)
-        if user.username is not None:
-            claim = Claim(id=username_claim(user.username), user_id=user.id)
-            transaction.put("username", self._claims, claim, self._claims.absent)
-        return transaction
 
     async def get(self, user_id: str, *, consistent: bool = False) -> User | None:
         """Return the user, or None.
@@ -173,16 +163,8 @@ class UserDao:
                 `sweep` removes.
 
         """
-        newcomer = _new_user(
-            id=uuid4().hex,
-            oauth_provider=provider,
-            oauth_provider_sub=sub,
-            username=username,
-            email=email,
-            display_name=display_name,
-            avatar_url=avatar_url,
-        )
-        self._insertion(newcomer)  # refuses a bad profile now and not only for a newcomer
+        profile = {"username": username, "email": email, "display_name": display_name, "avatar_url": avatar_url}
+        self._check_profile(profile)  # now, and not only for a newcomer
         attempt = 0
         while True:
             user = await self.get_by_oauth(provider, sub, consistent=attempt > 0)
@@ -190,11 +172,18 @@ class UserDao:
                 return user, False
             attempt += 1
             try:
-                return await self._insert(newcomer), True
+                return await self.create(oauth_provider=provider, oauth_provider_sub=sub, **profile), True
             except AlreadyExistsError as taken:
                 # Whoever has the identity has it since, or until just now.
                 if taken.field != "oauth" or attempt == _LOGIN_ATTEMPTS:
                     raise
+
+    def _check_profile(self, profile: dict[str, str | None]) -> None:
+        if profile["username"] is not None:
+            username_claim(profile["username"])
+        for attribute, value in profile.items():
+            if value is not None:
+                self._table.codec.value(attribute, value)
 
     async def update(
         self,
@@ -239,33 +228,15 @@ class UserDao:
             AlreadyExistsError: Somebody else has the name; `field` is "username".
 
         """
-        key = (check_id("user_id", user_id),)
-        claim_id = None if username is None else username_claim(username)
-        deadline = self._wire.deadline()
-        foreign: str | None = None  # the old name, if the claim on it is somebody else's, as a restore may leave it
-        contention = Contention()
-        while True:
-            user = await self.require(user_id, consistent=True)
+        taken = None if username is None else username_claim(username)
+
+        def rename(user: User, _: Item) -> _Change | None:
             if user.username == username:
-                return user
-            old = None if user.username == foreign else user.username
-            renamed = self._next(user, username=username)
-            name = {} if username is None else {"username": string(username)}
-            transaction = self._change(user, renamed, set_=name, remove=() if name else ("username",))
-            if claim_id is not None:
-                claim = Claim(id=claim_id, user_id=user.id)
-                transaction.put("username", self._claims, claim, own_or_free(user.id))
-            if old is not None:
-                transaction.delete("old", self._claims, (username_claim(old),), own_or_free(user.id))
-            try:
-                await transaction.commit(self._table, key, deadline=deadline)
-            except TransactionRefusedError as refused:
-                if claim_id is not None and refused.failed("username"):
-                    raise AlreadyExistsError(self._table.name, self._table.key(key), "username") from refused
-                foreign = None if refused.failed("user") else old
-                await contention.pause()
-            else:
-                return renamed
+                return None
+            freed = None if user.username is None else username_claim(user.username)
+            return _Change({"username": username}, taken, freed)
+
+        return await self._change(user_id, rename, claimed="username")
 
     async def get_identities(self, user_id: str) -> list[Identity]:
         """Return what the user can log in with, the one that the user's item names first.
@@ -276,8 +247,9 @@ class UserDao:
             NotFoundError: There is no such user.
 
         """
-        user, others = await self._with_identities((check_id("user_id", user_id),))
-        return [_first_identity(user), *others]
+        key = (check_id("user_id", user_id),)
+        user, item = await self._read(key, self._wire.deadline())
+        return identities_of(self._table, user, item)
 
     async def link_identity(self, user_id: str, provider: str, sub: str) -> User:
         """Let the user log in with one more OAuth identity, up to 20. The version grows by one.
@@ -291,28 +263,17 @@ class UserDao:
             ValueError: The user has 20 identities.
 
         """
-        key, identity = (check_id("user_id", user_id),), Identity(provider, sub)
-        claim_id = oauth_claim(provider, sub)
-        deadline = self._wire.deadline()
-        contention = Contention()
-        while True:
-            user, others = await self._with_identities(key, deadline)
-            if identity in {_first_identity(user), *others}:
-                return user
+        identity, taken = Identity(provider, sub), oauth_claim(provider, sub)
+
+        def link(user: User, item: Item) -> _Change | None:
+            first, *others = identities_of(self._table, user, item)
+            if identity in {first, *others}:
+                return None
             if len(others) >= _MAX_IDENTITIES - 1:
                 raise ValueError(f"a user has at most {_MAX_IDENTITIES} identities: unlink one first")
-            linked = self._next(user)
-            transaction = self._change(user, linked, set_={_IDENTITIES: _join([*others, identity])})
-            claim = Claim(id=claim_id, user_id=user.id)
-            transaction.put("oauth", self._claims, claim, own_or_free(user.id))
-            try:
-                await transaction.commit(self._table, key, deadline=deadline)
-            except TransactionRefusedError as refused:
-                if refused.failed("oauth"):
-                    raise AlreadyExistsError(self._table.name, self._table.key(key), "oauth") from refused
-                await contention.pause()
-            else:
-                return linked
+            return _Change({IDENTITIES: joined([*others, identity])}, taken)
+
+        return await self._change(user_id, link, claimed="oauth")
 
     async def unlink_identity(self, user_id: str, provider: str, sub: str) -> User:
         """Take an OAuth identity from the user; anybody can use it afterwards. The version grows by one.
@@ -328,55 +289,69 @@ class UserDao:
             LastIdentityError: The user has no other.
 
         """
-        key, identity = (check_id("user_id", user_id),), Identity(provider, sub)
-        claim_id = oauth_claim(provider, sub)
+        identity, freed = Identity(provider, sub), oauth_claim(provider, sub)
+
+        def unlink(user: User, item: Item) -> _Change | None:
+            identities = identities_of(self._table, user, item)
+            kept = [kept for kept in identities if kept != identity]
+            if kept == identities:
+                return None
+            if not kept:
+                raise LastIdentityError(self._table.name, self._table.key((user.id,)))
+            first, *others = kept
+            named = {"oauth_provider": first.provider, "oauth_provider_sub": first.sub}
+            return _Change({**named, IDENTITIES: joined(others) or None}, freed=freed)
+
+        return await self._change(user_id, unlink, claimed="oauth")
+
+    async def _change(self, user_id: str, plan: Callable[[User, Item], _Change | None], *, claimed: str) -> User:
+        """Make the user's next version together with its claims, or leave the user as it is if `plan` says None.
+
+        What is planned for the user that was read is planned anew for as long as others are faster.
+
+        Raises:
+            AlreadyExistsError: The claim to be taken is somebody else's; `field` is `claimed`.
+
+        """
+        key = (check_id("user_id", user_id),)
         deadline = self._wire.deadline()
-        foreign = False  # whether the claim is somebody else's, as a restore may leave it
+        foreign = None  # a claim that is not the user's to give up, as a restore may leave it
         contention = Contention()
         while True:
-            user, others = await self._with_identities(key, deadline)
-            kept = [kept for kept in [_first_identity(user), *others] if kept != identity]
-            if len(kept) > len(others):
+            user, item = await self._read(key, deadline)
+            change = plan(user, item)
+            if change is None:
                 return user
-            if not kept:
-                raise LastIdentityError(self._table.name, self._table.key(key))
-            first, *rest = kept
-            unlinked = self._next(user, oauth_provider=first.provider, oauth_provider_sub=first.sub)
-            named = {"oauth_provider": string(first.provider), "oauth_provider_sub": string(first.sub)}
-            transaction = self._change(
-                user,
-                unlinked,
-                set_=named | ({_IDENTITIES: _join(rest)} if rest else {}),
-                remove=() if rest else (_IDENTITIES,),
-            )
-            if not foreign:
-                transaction.delete("oauth", self._claims, (claim_id,), own_or_free(user.id))
+            update = self._next_version(user, change.attributes)
+            transaction = Transaction(self._wire)
+            transaction.update("user", self._table, key, update, self._table.version_is(user.version))
+            if change.taken is not None:
+                claim = Claim(id=change.taken, user_id=user.id)
+                transaction.put("taken", self._claims, claim, own_or_free(user.id))
+            if change.freed is not None and change.freed != foreign:
+                transaction.delete("freed", self._claims, (change.freed,), own_or_free(user.id))
             try:
                 await transaction.commit(self._table, key, deadline=deadline)
             except TransactionRefusedError as refused:
-                foreign = not refused.failed("user")
+                if change.taken is not None and refused.failed("taken"):
+                    raise AlreadyExistsError(self._table.name, self._table.key(key), claimed) from refused
+                foreign = None if refused.failed("user") else change.freed
                 await contention.pause()
             else:
-                return unlinked
+                changed = {name: value for name, value in {**item, **update.set}.items() if name not in update.remove}
+                return self._table.decode(changed)
 
-    async def _with_identities(self, key: tuple[str], deadline: float | None = None) -> tuple[User, list[Identity]]:
-        """Read a user with its identities but the first."""
+    async def _read(self, key: tuple[str], deadline: float) -> tuple[User, Item]:
+        """Read a user consistently, also as it is stored: the model does not show its further identities."""
         item = await self._table.get_item(key, deadline)
         if item is None:
             raise NotFoundError(self._table.name, self._table.key(key))
-        return self._table.codec.from_item(item, self._table.name), _linked_identities(self._table, item)
+        return self._table.decode(item), item
 
-    def _next(self, user: User, **changes: str | None) -> User:
-        """Return the next version of a user."""
-        return msgspec.structs.replace(user, version=user.version + 1, updated_at=datetime.now(UTC), **changes)
-
-    def _change(self, user: User, changed: User, *, set_: Item, remove: tuple[str, ...] = ()) -> Transaction:
-        """Return a transaction that makes a user's next version of this one."""
-        transaction = Transaction(self._wire)
-        versioned = set_ | self._table.next_version(user.version, changed.updated_at)
-        update = Update(set=versioned, remove=remove)
-        transaction.update("user", self._table, (user.id,), update, self._table.version_is(user.version))
-        return transaction
+    def _next_version(self, user: User, attributes: dict[str, str | None]) -> Update:
+        values = {name: string(value) for name, value in attributes.items() if value is not None}
+        version = self._table.next_version(user.version, datetime.now(UTC))
+        return Update(set=values | version, remove=tuple(name for name in attributes if name not in values))
 
     async def record_login(self, user_id: str) -> User:
         """Set `last_login_at` to now, unless a later login is there; return the user. The version stays.
@@ -395,46 +370,4 @@ class UserDao:
         except ConditionFailedError as failed:
             if failed.item is None:
                 raise NotFoundError(self._table.name, self._table.key(key)) from failed
-            return self._table.codec.from_item(failed.item, self._table.name)
-
-
-def claims_of(users: Table[User], item: Item) -> list[str]:
-    """Return the ids of all claims that a user's item has.
-
-    Raises:
-        CorruptItemError: The item does not decode.
-        InvalidKeyError: What it names cannot be claimed.
-
-    """
-    user = users.codec.from_item(item, users.name)
-    identities = [oauth_claim(*identity) for identity in (_first_identity(user), *_linked_identities(users, item))]
-    return identities if user.username is None else [*identities, username_claim(user.username)]
-
-
-def _linked_identities(users: Table[User], item: Item) -> list[Identity]:
-    """Return the identities that a user's item has besides the one that the model shows."""
-    match item.get(_IDENTITIES, string("")):
-        case {"S": str(text)} if all(pair.count("#") == 1 for pair in text.split()):
-            return [Identity(*pair.split("#")) for pair in text.split()]
-        case _:
-            raise CorruptItemError(users.name, users.codec.key_of(item), f"`{_IDENTITIES}` is no list of provider#sub")
-
-
-def _first_identity(user: User) -> Identity:
-    return Identity(user.oauth_provider, user.oauth_provider_sub)
-
-
-def _join(identities: Iterable[Identity]) -> Item:
-    """Return an attribute's value; a provider or subject holds neither `#` nor a space."""
-    return string(" ".join("#".join(identity) for identity in identities))
-
-
-def own_or_free(user_id: str) -> Condition:
-    """Hold for a claim that is the user's or nobody's."""
-    return absent_or("user_id", "=", string(user_id))
-
-
-def _new_user(*, id: str, **profile: str | None) -> User:  # noqa: A002 - the attribute's name
-    """Return a user that is not stored yet."""
-    now = datetime.now(UTC)
-    return User(id=check_id("id", id), created_at=now, updated_at=now, **profile)  # type: ignore[arg-type]  # checked when it is encoded
+            return self._table.decode(failed.item)

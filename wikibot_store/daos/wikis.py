@@ -7,9 +7,11 @@ from uuid import uuid4
 
 from msgspec import UNSET, UnsetType
 
+from wikibot_store._checks import check_limit, check_time
 from wikibot_store._expressions import Condition, Update, absent_or, equals
-from wikibot_store._items import check_time, time
-from wikibot_store._table import ConditionFailedError, Listing, check_limit
+from wikibot_store._items import time
+from wikibot_store._listing import Listing
+from wikibot_store._table import ConditionFailedError
 from wikibot_store._tables import Tables, is_live
 from wikibot_store.errors import NotFoundError
 from wikibot_store.keys import WikiKey, check_id, check_prefix, check_slug
@@ -136,6 +138,7 @@ class WikiDao:
         wiki_slug: str,
         *,
         expected_version: int | None = None,
+        uid: str | None = None,
         display_name: str | UnsetType = UNSET,
         repo_path: str | UnsetType = UNSET,
         mcp_token_hash: str | UnsetType | None = UNSET,
@@ -143,10 +146,12 @@ class WikiDao:
     ) -> Wiki:
         """Change attributes; None removes one, leaving one out keeps it. The version grows by one.
 
+        A wiki that is made again under the slug of a deleted one begins with version 1: `uid` tells the two apart.
+
         Requests: UpdateItem on condition of the version; without `expected_version` a consistent GetItem before it.
 
         Raises:
-            NotFoundError: There is no such wiki.
+            NotFoundError: There is no such wiki, or only another one than that of `uid`.
             ConflictError: The wiki has another version than expected; `current` is it.
             NotActiveError: The wiki is being deleted, or has moved to another key.
             TypeError: Nothing is to be changed, or a value is of another type.
@@ -159,7 +164,9 @@ class WikiDao:
             "mcp_token_hash": mcp_token_hash,
             "is_public": is_public,
         }
-        return await self._table.update(_key(owner_id, wiki_slug), changes, expected_version=expected_version)
+        same = None if uid is None else {"uid": self._table.codec.value("uid", uid)}
+        key = _key(owner_id, wiki_slug)
+        return await self._table.update(key, changes, expected_version=expected_version, same=same)
 
     async def touch(self, owner_id: str, wiki_slug: str, *, min_interval: float = 300) -> bool:
         """Note that the wiki was accessed, at most once in `min_interval` seconds; return whether it was noted.

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from wikibot_store._table import KeyValues, Table, batch_get
+from wikibot_store._reads import KeyValues, ReadableTable, batch_get
 from wikibot_store._tables import Tables
 from wikibot_store.keys import WikiKey, check_id
 from wikibot_store.models import Access, Acl, Role, User, UserStatus, Wiki
@@ -16,7 +16,7 @@ async def authorize(
     """Return what the user, or anybody if it is None, may do in the wiki."""
     key = WikiKey(owner_id, wiki_slug)
     wiki_key = (key.owner_id, key.wiki_slug)
-    wanted: dict[Table[Any], Sequence[KeyValues]] = {tables.wikis: [wiki_key]}
+    wanted: dict[ReadableTable[Any], Sequence[KeyValues]] = {tables.wikis: [wiki_key]}
     if user_id is not None:
         wanted[tables.users] = [(check_id("user_id", user_id),)]
         if user_id != owner_id:

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from wikibot_store._checks import check_whole
 from wikibot_store._expressions import Condition, Update, absent_or, compare, equals, not_exists
 from wikibot_store._items import Item, number, string
-from wikibot_store._table import ConditionFailedError, KeyValues, check_whole
+from wikibot_store._reads import KeyValues
+from wikibot_store._table import ConditionFailedError
 from wikibot_store._tables import Move, Tables
 from wikibot_store._transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
 from wikibot_store.errors import AlreadyExistsError, NotActiveError, NotFoundError, QuotaExceededError
 from wikibot_store.keys import WikiKey
-from wikibot_store.models import User, UserStatus, Wiki, WikiStatus
+from wikibot_store.models import UserStatus, Wiki, WikiStatus
 
 _GRANTS_AT_A_TIME = MAX_ACTIONS - 1
 
@@ -66,7 +68,7 @@ def owner_error(tables: Tables, owner: KeyValues, item: Item | None, limit: int 
     name, key = tables.users.name, tables.users.key(owner)
     if item is None:
         return NotFoundError(name, key)
-    user: User = tables.users.codec.from_item(item, name)
+    user = tables.users.decode(item)
     if user.status is not UserStatus.ACTIVE or limit is None:
         return NotActiveError(name, key, user.status)
     return QuotaExceededError(name, key, limit)
@@ -91,7 +93,7 @@ async def delete_wiki(tables: Tables, key: WikiKey, *, seen: Move | None = None)
 async def read_move(tables: Tables, key: WikiKey, *, deadline: float | None = None) -> Move | None:
     """Read a wiki's state consistently; nothing else of the item need decode."""
     item = await tables.moves.get_item((key.owner_id, key.wiki_slug), deadline)
-    return None if item is None else tables.moves.codec.from_item(item, tables.moves.name)
+    return None if item is None else tables.moves.decode(item)
 
 
 async def _mark_deleting(tables: Tables, key: KeyValues, seen: Move | None) -> Move | None:

@@ -18,8 +18,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-import msgspec
-
 from wikibot_store._expressions import Update, equals
 from wikibot_store._items import WRITE_ID, Item, string
 from wikibot_store._tables import Move, Tables
@@ -57,46 +55,49 @@ async def move_wiki(tables: Tables, source: WikiKey, target: WikiKey, *, limit: 
     contention = Contention()
     while True:
         # In this order: where the source has gone the target is seen to have come from it.
-        wiki, arrival = await read_move(tables, source), await read_move(tables, target)
-        if wiki is None and arrival is not None and arrival.moved_from == source.wiki_id:
+        item = await tables.moves.get_item((source.owner_id, source.wiki_slug))
+        arrival = await read_move(tables, target)
+        if item is None and arrival is not None and arrival.moved_from == source.wiki_id:
             return await _arrived(tables, target)
-        wiki = _require_movable(tables, wiki, source, target)
+        item = _require_movable(tables, item, source, target)
         if source == target:
             return await _arrived(tables, target)
         try:
-            await _go_on(tables, wiki, arrival, target, limit=limit)
+            await _go_on(tables, item, arrival, target, limit=limit)
             return await _arrived(tables, target)
         except _OvertakenError:
             await contention.pause()
 
 
-async def finish_move(tables: Tables, wiki: Move, target: WikiKey) -> None:
+async def finish_move(tables: Tables, item: Item, target: WikiKey) -> None:
     """Go on with a move that seemed to stand still; leave the wiki alone if it is in another state by now."""
     arrival = await read_move(tables, target)
     with suppress(_OvertakenError):
-        await _go_on(tables, wiki, arrival, target, limit=None)
+        await _go_on(tables, item, arrival, target, limit=None)
 
 
-async def _go_on(tables: Tables, wiki: Move, arrival: Move | None, target: WikiKey, *, limit: int | None) -> None:
-    """Take the steps that are left; each is bound to the state and the incarnation that was read."""
+async def _go_on(tables: Tables, item: Item, arrival: Move | None, target: WikiKey, *, limit: int | None) -> None:
+    """Take the steps that are left; each is bound to the state and the incarnation of the source's item."""
+    wiki = tables.moves.decode(item)
     if wiki.status is not WikiStatus.DELETING:
         if wiki.status is WikiStatus.ACTIVE or arrival is None or not _belongs(arrival, wiki):
-            await _begin(tables, wiki, target, limit=limit)
+            await _begin(tables, wiki, item, target, limit=limit)
         await _copy_grants(tables, wiki, target)
-        await _switch(tables, wiki, target)
-    await finish_delete(tables, _left_behind(wiki, target))
+        wiki = await _switch(tables, wiki, target)
+    await finish_delete(tables, wiki)
 
 
-def _require_movable(tables: Tables, wiki: Move | None, source: WikiKey, target: WikiKey) -> Move:
-    """Return the wiki if a move to the target can begin or go on."""
+def _require_movable(tables: Tables, item: Item | None, source: WikiKey, target: WikiKey) -> Item:
+    """Return the source's item if a move to the target can begin or go on."""
     where = {"owner_id": source.owner_id, "wiki_slug": source.wiki_slug}
-    if wiki is None:
+    if item is None:
         raise NotFoundError(tables.wikis.name, where)
+    wiki = tables.moves.decode(item)
     # One that is deleted in the middle of a move still says where it was moving to, but does not go there any more.
     goes_to = wiki.moved_to if wiki.status is WikiStatus.DELETING else wiki.moving_to
     if wiki.status is not WikiStatus.ACTIVE and goes_to != target.wiki_id:
         raise NotActiveError(tables.wikis.name, where, wiki.status)
-    return wiki
+    return item
 
 
 def _belongs(arrival: Move, wiki: Move) -> bool:
@@ -104,19 +105,14 @@ def _belongs(arrival: Move, wiki: Move) -> bool:
     return (arrival.uid, arrival.status, arrival.moving_from) == (wiki.uid, WikiStatus.ARRIVING, wiki.wiki_id)
 
 
-async def _begin(tables: Tables, wiki: Move, target: WikiKey, *, limit: int | None) -> None:
+async def _begin(tables: Tables, wiki: Move, item: Item, target: WikiKey, *, limit: int | None) -> None:
     """Reserve the target's key and a place in the receiver's count, and say so at the source; or refuse all of it.
 
-    Also a begun move whose target has got lost begins anew.
+    Also a begun move whose target has got lost begins anew. What is written to the wiki from now on, the switch brings.
     """
-    item = await tables.wikis.get_item(wiki.key)
-    if item is None:
-        raise _OvertakenError
     key, owner = (target.owner_id, target.wiki_slug), (target.owner_id,)
     begun = Update(set={"status": _MOVING, "moving_to": string(target.wiki_id)})
-    arriving = {"status": _ARRIVING, "moving_from": string(wiki.wiki_id)}
-    if target.owner_id == wiki.owner_id:
-        arriving["uncounted"] = {"BOOL": True}
+    arriving = {"status": _ARRIVING, "moving_from": string(wiki.wiki_id), **_uncounted(wiki, target)}
     transaction = Transaction(tables.wire)
     transaction.update("source", tables.moves, wiki.key, begun, still(wiki))
     transaction.put_item("target", tables.wikis, _item_at(target, item, arriving), tables.wikis.absent)
@@ -132,10 +128,15 @@ async def _begin(tables: Tables, wiki: Move, target: WikiKey, *, limit: int | No
         if not refused.failed("target"):
             raise owner_error(tables, owner, refused.item("owner"), limit) from refused
         taken = refused.item("target")
-        has_begun = taken is not None and _belongs(tables.moves.codec.from_item(taken, tables.moves.name), wiki)
+        has_begun = taken is not None and _belongs(tables.moves.decode(taken), wiki)
         if has_begun and wiki.status is WikiStatus.MOVING:
             raise _OvertakenError from refused
         raise AlreadyExistsError(tables.wikis.name, tables.wikis.key(key), "wiki_slug") from refused
+
+
+def _uncounted(wiki: Move, target: WikiKey) -> Item:
+    """Return what marks the end of a move that is not live: of the two items of one owner one counts."""
+    return {"uncounted": {"BOOL": True}} if target.owner_id == wiki.owner_id else {}
 
 
 def _item_at(target: WikiKey, item: Item, state: Item) -> Item:
@@ -182,19 +183,20 @@ async def _copy(tables: Tables, wiki: Move, target: WikiKey, grants: Sequence[It
             return
 
 
-async def _switch(tables: Tables, wiki: Move, target: WikiKey) -> None:
-    """Let the wiki be live at the target, with all that was written to it until then, and no longer at the source."""
+async def _switch(tables: Tables, wiki: Move, target: WikiKey) -> Move:
+    """Let the wiki be live at the target, with all that was written to it until then, and no longer at the source.
+
+    Return what is left at the source.
+    """
     moving = {"uid": string(wiki.uid), "status": _MOVING, "moving_to": string(target.wiki_id)}
     arriving = equals("uid", string(wiki.uid)) & equals("status", _ARRIVING)
-    left = {"status": _DELETING, "moved_to": string(target.wiki_id)}
-    if target.owner_id == wiki.owner_id:
-        left["uncounted"] = {"BOOL": True}
+    left = {"status": _DELETING, "moved_to": string(target.wiki_id), **_uncounted(wiki, target)}
     contention = Contention()
     while True:
         item = await tables.wikis.get_item(wiki.key)
         if item is None or not moving.items() <= item.items():
             raise _OvertakenError
-        version = tables.moves.codec.from_item(item, tables.moves.name).version
+        version = tables.moves.decode(item).version
         arrived = {"status": _ACTIVE, "moved_from": string(wiki.wiki_id)}
         arrived |= tables.wikis.next_version(version, datetime.now(UTC))
         transaction = Transaction(tables.wire)
@@ -208,13 +210,7 @@ async def _switch(tables: Tables, wiki: Move, target: WikiKey) -> None:
                 raise _OvertakenError from refused
             await contention.pause()
         else:
-            return
-
-
-def _left_behind(wiki: Move, target: WikiKey) -> Move:
-    """Return what the switch has made of the source."""
-    uncounted = target.owner_id == wiki.owner_id
-    return msgspec.structs.replace(wiki, status=WikiStatus.DELETING, moved_to=target.wiki_id, uncounted=uncounted)
+            return tables.moves.decode({name: item[name] for name in item if name != "moving_to"} | left)
 
 
 async def _arrived(tables: Tables, target: WikiKey) -> Wiki:

@@ -1,15 +1,15 @@
-"""The end of a user: nothing that the user owned or claimed is left."""
+"""Users and what is theirs: wikis are counted right, and nothing owned or claimed is left at the end."""
 
 from typing import Literal, get_args
 
+from wikibot_store._claims import claims_of, own_or_free
 from wikibot_store._expressions import Update, absent_or
 from wikibot_store._items import WRITE_ID, Item, number, string
 from wikibot_store._table import ConditionFailedError
 from wikibot_store._tables import Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
-from wikibot_store.daos.users import claims_of, own_or_free
-from wikibot_store.errors import UserOwnsWikisError
+from wikibot_store.errors import NotFoundError, UserOwnsWikisError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import UserStatus
 from wikibot_store.workflows.lifecycle import delete_wiki
@@ -52,7 +52,7 @@ def deletion_of(item: Item) -> OwnedWikis | None:
 
 async def _mark(tables: Tables, item: Item, wikis: OwnedWikis) -> None:
     """Set the status, unless there are wikis that must not be deleted."""
-    user = tables.users.codec.from_item(item, tables.users.name)
+    user = tables.users.decode(item)
     condition = tables.users.unchanged(item, WRITE_ID)
     if wikis == "refuse":
         owned = max(user.wiki_count, await count_wikis(tables, user.id))
@@ -75,6 +75,26 @@ async def count_wikis(tables: Tables, user_id: str) -> int:
         if len(pages) == 1 or wikis == seen:
             return len(wikis)
         seen = wikis
+
+
+async def reconcile_wiki_count(tables: Tables, user_id: str) -> int:
+    """Set a user's count to the number of wikis that are there; return it."""
+    contention = Contention()
+    while True:
+        item = await tables.users.get_item((user_id,))
+        if item is None:
+            raise NotFoundError(tables.users.name, tables.users.key((user_id,)))
+        wikis = await count_wikis(tables, user_id)
+        if item.get("wiki_count", number(0)) == number(wikis):
+            return wikis
+        # Whatever is counted in or out stamps the user: the count is right only if nothing was since it was read.
+        unchanged = tables.users.unchanged(item, WRITE_ID)
+        try:
+            await tables.users.patch((user_id,), Update(set={"wiki_count": number(wikis)}), unchanged)
+        except ConditionFailedError:
+            await contention.pause()
+        else:
+            return wikis
 
 
 async def _delete_wikis(tables: Tables, user_id: str) -> bool:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from wikibot_store._expressions import Condition, absent_or, equals
 from wikibot_store._items import WRITE_ID, string, time
-from wikibot_store._table import batch_get
+from wikibot_store._reads import batch_get
 from wikibot_store._tables import Move, Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
