@@ -114,13 +114,13 @@ PATTERNS = [
     AccessPattern(
         "users.get_or_create_by_oauth",
         lambda store: store.users.get_or_create_by_oauth("gitlab", "9", username="new"),
-        ["Query (by-oauth)", "GetItem (consistent)", "TransactWriteItems (Put, Put, Put)"],
+        ["GetItem (consistent)", "TransactWriteItems (Put, Put, Put)"],
         variant="new",
     ),
     AccessPattern(
         "users.get_or_create_by_oauth",
         lambda store: store.users.get_or_create_by_oauth("github", "1"),
-        ["Query (by-oauth)"],
+        ["GetItem (consistent)", "GetItem (consistent)"],
         variant="known",
     ),
     AccessPattern(
@@ -288,7 +288,6 @@ PATTERNS = [
         [
             "GetItem (consistent)",
             "GetItem (consistent)",
-            "GetItem (consistent)",
             "TransactWriteItems (Update, Put, ConditionCheck)",
             "Query (consistent)",
             "TransactWriteItems (ConditionCheck, ConditionCheck, Put, ConditionCheck, Put, ConditionCheck, Put)",
@@ -305,7 +304,6 @@ PATTERNS = [
         "transfer_wiki",
         lambda store: store.transfer_wiki("ada", "journal", "bob", limit=1),
         [
-            "GetItem (consistent)",
             "GetItem (consistent)",
             "GetItem (consistent)",
             "TransactWriteItems (Update, Put, Update)",

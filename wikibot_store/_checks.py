@@ -37,6 +37,12 @@ def check_limit(name: str, limit: int) -> int:
     return limit
 
 
+def check_several(name: str, values: object) -> None:
+    """Refuse a single text, which Python would take for its letters."""
+    if isinstance(values, str):
+        raise TypeError(f"{name} must be several, such as [{values!r}], not one text")
+
+
 def check_time(field: str, moment: datetime) -> datetime:
     """Return `moment` in UTC if it is an aware datetime.
 

@@ -39,7 +39,7 @@ class ReadableTable(Generic[M]):
         self._decode_get = codec.reader(GetReply, name)
         self._decode_query = codec.reader(QueryReply, name)
         self._decode_list = codec.reader(list, name)
-        self._decode_stored_page = stored_page_reader(codec.schema.key)
+        self.decode_stored_page = stored_page_reader(codec.schema.key)
         self._eventual = self._coalescer(consistent=False)
         self._strong = self._coalescer(consistent=True)
 
@@ -200,7 +200,7 @@ class ReadableTable(Generic[M]):
             request["ProjectionExpression"] = ", ".join(names)
             request["ExpressionAttributeNames"] |= names
         while True:
-            reply: StoredPage = await self.call("Query", request, self._decode_stored_page, (value,))
+            reply: StoredPage = await self.call("Query", request, self.decode_stored_page, (value,))
             yield reply.items
             request["ExclusiveStartKey"] = reply.last_key
             if reply.last_key is None:

@@ -1,6 +1,7 @@
 """A table whose items count their versions: an update replaces the one version that its writer has seen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -34,12 +35,20 @@ class VersionedTable(Table[V]):
         self._writable = writable
 
     async def update(
-        self, key: KeyValues, changes: Mapping[str, Any], *, expected_version: int | None, same: Item | None = None
+        self,
+        key: KeyValues,
+        changes: Mapping[str, Any],
+        *,
+        expected_version: int | None,
+        identity: str | None = None,
+        forget: Sequence[str] = (),
     ) -> V:
         """UpdateItem on condition of the version. None removes an attribute, UNSET keeps it.
 
-        Without `expected_version` the item is read first, and again for as long as others are faster. One that has not
-        the `same` attributes is another item, and as good as none.
+        What to `forget` is removed too: attributes that the model does not show.
+
+        Without `expected_version` the item is read first, and again for as long as others are faster. One of another
+        `identity` is as good as none; an update never reaches another item than the one that was read for it.
 
         Raises:
             NotFoundError: There is no such item.
@@ -56,21 +65,29 @@ class VersionedTable(Table[V]):
             raise TypeError("nothing to update: give at least one attribute")
         update = Update(
             set={name: self.codec.value(name, value) for name, value in changes.items() if value is not None},
-            remove=tuple(self.codec.removable(name) for name, value in changes.items() if value is None),
+            remove=(*(self.codec.removable(name) for name, value in changes.items() if value is None), *forget),
         )
         deadline = self.wire.deadline()
         if expected_version is not None:
-            return await self._update(key, update, expected_version, same or {}, deadline)
-        current = await self.get(*key, consistent=True)
-        if current is None:
-            raise NotFoundError(self.name, self.key(key))
+            return await self._update(key, update, expected_version, self._identified(identity), deadline)
         contention = Contention()
         while True:
-            try:
-                return await self._update(key, update, current.version, same or {}, deadline)
-            except ConflictError as conflict:
-                current = conflict.current
-                await contention.pause()
+            current = await self.get(*key, consistent=True)
+            if current is None or identity not in {None, self._identity_of(current)}:
+                raise NotFoundError(self.name, self.key(key))
+            seen = self._identified(self._identity_of(current))
+            with suppress(ConflictError, NotFoundError):
+                return await self._update(key, update, current.version, seen, deadline)
+            await contention.pause()
+
+    def _identity_of(self, model: V) -> str | None:
+        return None if self._identity is None else getattr(model, self._identity)
+
+    def _identified(self, identity: str | None) -> Item:
+        """Return the attributes that tell this item from a later one under its key."""
+        if identity is None or self._identity is None:
+            return {}
+        return {self._identity: self.codec.value(self._identity, identity)}
 
     async def _update(self, key: KeyValues, update: Update, expected: int, same: Item, deadline: float) -> V:
         now = datetime.now(UTC)

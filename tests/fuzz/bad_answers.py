@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.fuzz.stores import HEADERS
 from wikibot_store._items import ItemCodec
 from wikibot_store._wire._http import Answer
 from wikibot_store.models import Acl, Role, User, Wiki
@@ -161,13 +162,14 @@ def _bodies(trees: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
 @cache  # what Hypothesis has found out about a strategy is kept with it
 def answers_to(operation: str) -> st.SearchStrategy[Answer]:
     """Return answers to an operation, from right ones to garbage."""
-    headers: st.SearchStrategy[dict[str, str]] = st.just({}) | st.fixed_dictionaries(
-        {}, optional={"retry-after": st.just("0"), "date": _text}
+    headers = st.just(HEADERS) | st.fixed_dictionaries(
+        {name: st.just(value) for name, value in HEADERS.items()}, optional={"retry-after": st.just("0"), "date": _text}
     )
+    foreign: st.SearchStrategy[dict[str, str]] = st.just({})
     ok = st.builds(Answer, st.just(200), headers, _bodies(genuine_replies(operation)))
     refused = st.builds(Answer, st.sampled_from([400, 500, 200, 429]), headers, _bodies(_errors()))
     garbage = st.builds(
-        Answer, st.integers(100, 599), headers, st.binary(max_size=64) | _values.map(repr).map(str.encode)
+        Answer, st.integers(100, 599), headers | foreign, st.binary(max_size=64) | _values.map(repr).map(str.encode)
     )
     right = st.builds(
         Answer, st.just(200), headers, genuine_replies(operation).map(lambda tree: json.dumps(tree).encode())

@@ -15,7 +15,8 @@ from wikibot_store._wire._signer import Signer
 # Never judged by the clock or by the size of what is drawn.
 fuzzed = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
-REFUSED = Answer(400, {}, b'{"__type": "EnoughException"}')
+HEADERS = {"content-type": "application/x-amz-json-1.0"}
+REFUSED = Answer(400, HEADERS, b'{"__type": "EnoughException"}')
 # A call that has had so many answers gets no other than that it is refused.
 _MOST_ANSWERS = 6
 

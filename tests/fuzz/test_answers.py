@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.access_patterns import BACKEND, AccessPattern
+from tests.access_patterns import PATTERNS, AccessPattern
 from tests.fuzz.bad_answers import ITEMS, answers_to, attributes
-from tests.fuzz.stores import REFUSED, fuzzed, store_on
+from tests.fuzz.stores import HEADERS, REFUSED, fuzzed, store_on
 from wikibot_store import CorruptItemError, Wiki, WikibotStore, WikibotStoreError
 from wikibot_store._wire._http import Answer
 
@@ -21,7 +21,7 @@ _MIB = 1024 * 1024
 
 @settings(fuzzed, max_examples=25)
 @given(data=st.data())
-@pytest.mark.parametrize("pattern", [pattern for pattern in BACKEND if pattern.requests], ids=str)
+@pytest.mark.parametrize("pattern", [pattern for pattern in PATTERNS if pattern.requests], ids=str)
 async def test_bad_answers(pattern: AccessPattern, data: st.DataObject) -> None:
     """Any call takes any answers, and ends with a result or an error of the library's own tree."""
     stops: list[BaseException] = []
@@ -51,7 +51,7 @@ async def test_stored_items(changes: dict[str, Any]) -> None:
     """An item with any attributes is read, or it is corrupt by its key."""
     body = json.dumps({"Item": ITEMS["wikis"] | changes}).encode()
 
-    async with store_on(_always(Answer(200, {}, body))) as store:
+    async with store_on(_always(Answer(200, HEADERS, body))) as store:
         try:
             found: Wiki | CorruptItemError | None = await store.wikis.get("ada", "notes")
         except CorruptItemError as error:
@@ -104,7 +104,7 @@ HUGE = {
 @pytest.mark.parametrize(("sender", "status", "body"), HUGE.values(), ids=HUGE)
 async def test_huge_answers(sender: str, status: int, body: bytes) -> None:
     """An answer of 16 MiB takes a multiple of that and no more, and ends as any other."""
-    async with store_on(_always(Answer(status, {}, body)), attempts=1) as store:
+    async with store_on(_always(Answer(status, HEADERS, body)), attempts=1) as store:
         tracemalloc.start()
         try:
             with suppress(WikibotStoreError):
@@ -122,6 +122,6 @@ async def test_nesting_without_end(status: int, sender: str) -> None:
     """What is nested more deeply than a parser goes is no answer, whichever member holds it."""
     for member in ("Item", "Items", "Responses", "Attributes", "CancellationReasons", "LastEvaluatedKey", "x"):
         body = f'{{"{member}":{"[" * 100_000}'.encode()
-        async with store_on(_always(Answer(status, {}, body))) as store:
+        async with store_on(_always(Answer(status, HEADERS, body))) as store:
             with pytest.raises(WikibotStoreError):
                 await SENDERS[sender](store)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fuzz.stores import FuzzedTransport, fuzzed, store_on
+from tests.fuzz.stores import HEADERS, FuzzedTransport, fuzzed, store_on
 from wikibot_store import InvalidCursorError, WikibotStore
 from wikibot_store._cursor import _NO_SECRET, _digest
 from wikibot_store._wire._http import Answer
@@ -31,7 +31,7 @@ LISTINGS: dict[str, tuple[tuple[str, ...], Callable[[WikibotStore, str], Awaitab
         lambda store, cursor: store.acls.list_by_grantee("ada", cursor=cursor),
     ),
 }
-_NOTHING = Answer(200, {}, b'{"Items": []}')
+_NOTHING = Answer(200, HEADERS, b'{"Items": []}')
 
 positions = st.one_of(
     st.binary(max_size=40),

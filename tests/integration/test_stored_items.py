@@ -44,15 +44,18 @@ USER_WRITES: dict[str, Write] = {
     "set_username": lambda store, user_id: store.users.set_username(user_id, fresh()),
     "record_login": lambda store, user_id: store.users.record_login(user_id),
 }
-WIKI_WRITES: dict[str, Write] = {
+WIKI_UPDATES: dict[str, Write] = {
     "update": lambda store, key: store.wikis.update(*key, is_public=True),
     "update of a version": lambda store, key: store.wikis.update(*key, expected_version=1, display_name="New"),
     "removal": lambda store, key: store.wikis.update(*key, mcp_token_hash=None),
+}
+WIKI_NOTES: dict[str, Write] = {
     "touch": lambda store, key: store.wikis.touch(*key),
     "record_usage": lambda store, key: store.wikis.record_usage(
         *key, uid="uid", page_count=1, disk_usage_bytes=1, measured_at=LONG_AGO
     ),
 }
+WIKI_WRITES = WIKI_UPDATES | WIKI_NOTES
 
 
 @pytest.mark.parametrize("write", USER_WRITES.values(), ids=USER_WRITES)
@@ -170,7 +173,7 @@ WIKI_READS: dict[str, Read] = {
     "get_many": lambda store, key: store.wikis.get_many([WikiKey(*key), WikiKey(key[0], "sound")]),
     "list_by_owner": _list_wikis,
     "iter_by_owner": _iterate_wikis,
-    **WIKI_WRITES,
+    **WIKI_UPDATES,
 }
 BROKEN_WIKIS: dict[str, dict[str, Any]] = {
     "text for a number": {"page_count": "three"},
@@ -216,6 +219,15 @@ async def test_broken_wiki_is_found_by_every_method(store: WikibotStore, read: R
         await read(store, tuple(key.values()))
 
     assert (corrupt.value.table, corrupt.value.key) == (store.config.wikis_table, key)
+
+
+@pytest.mark.parametrize("write", WIKI_NOTES.values(), ids=WIKI_NOTES)
+async def test_broken_wiki_is_written_to(store: WikibotStore, write: Write) -> None:
+    """A background writer notes what it has to note, and leaves what does not decode to the readers."""
+    item = a_wiki_item(uid="uid", display_name=7)
+    await put(store, "wikis", item)
+
+    assert await write(store, (item["owner_id"]["S"], item["wiki_slug"]["S"]))
 
 
 async def test_broken_wiki_can_be_deleted(store: WikibotStore) -> None:

@@ -12,7 +12,7 @@ import aioboto3
 import msgspec
 import pytest
 
-from tests.access_patterns import BACKEND
+from tests.access_patterns import PATTERNS
 from tests.faults.invariants import Stored, read_all
 from tests.wire.scripted_server import (
     Exchange,
@@ -181,7 +181,7 @@ async def test_no_access_pattern_emits_a_secret() -> None:
     with local_engine() as url:
         async with WikibotStore.open(telling_config(url), session=telling_session()) as store:
             await create_tables(store)
-            for pattern in BACKEND:
+            for pattern in PATTERNS:
                 # By the ordinary client, which logs what it signs: before anything is looked at.
                 await replace(store, await read_all(store), TELLING_WORLD)
                 with everything_logged() as emitted:
@@ -219,7 +219,7 @@ async def test_what_somebody_finds_who_reads_everything() -> None:
             for call in TELLING.values():
                 await Emitted().run(call(store))
             found.show(there := await read_all(store))
-            for pattern in BACKEND:
+            for pattern in PATTERNS:
                 if pattern.writes:
                     await replace(store, there, TELLING_WORLD)
                     await Emitted().run(pattern.call(store))

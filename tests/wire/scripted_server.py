@@ -61,6 +61,9 @@ Step = Callable[[Exchange], Awaitable[object]]
 # ---- what is sent
 
 
+AMZ_JSON = "application/x-amz-json-1.0"
+
+
 def http(status: int, body: bytes, **headers: str) -> bytes:
     """Return an HTTP answer; the names of headers are written with underscores."""
     head = {"content-length": str(len(body))} | {name.replace("_", "-"): value for name, value in headers.items()}
@@ -74,7 +77,7 @@ def dynamodb(status: int, members: object) -> bytes:
     return http(
         status,
         body,
-        content_type="application/x-amz-json-1.0",
+        content_type=AMZ_JSON,
         x_amz_crc32=str(zlib.crc32(body)),
         x_amzn_requestid=REQUEST_ID,
     )

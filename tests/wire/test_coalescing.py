@@ -262,3 +262,20 @@ async def test_get_many_with_a_corrupt_item(server: ScriptedServer, store: Wikib
         await store.wikis.get_many([WikiKey("u-1", "a"), WikiKey("u-1", "b")])
 
     assert caught.value.key == {"owner_id": "u-1", "wiki_slug": "b"}
+
+
+async def test_a_batch_that_gets_on_is_not_throttled(server: ScriptedServer, session: aioboto3.Session) -> None:
+    """Keys of which each answer holds a few, as where items are large, are read to the end."""
+
+    async def two_at_a_time(exchange: Exchange) -> None:
+        wanted = exchange.request.json["RequestItems"]["wikis"]
+        now, later = wanted["Keys"][:2], wanted["Keys"][2:]
+        unprocessed = {"wikis": {**wanted, "Keys": later}} if later else {}
+        items = [wiki_item(key["wiki_slug"]["S"]) for key in now]
+        await reply({"Responses": {"wikis": items}, "UnprocessedKeys": unprocessed})(exchange)
+
+    server.default = two_at_a_time
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url, max_attempts=1), session=session) as store:
+        wikis = await store.wikis.get_many(WikiKey("u-1", f"w{number}") for number in range(20))
+
+    assert len(wikis) == 20

@@ -5,7 +5,7 @@ import pytest
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import in_turn
 from tests.wire.stage import GRANTEE, Stage, username_of
-from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, Role, Wiki
+from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, Role, Wiki, WikibotStore
 
 
 async def test_a_versioned_update_that_is_overtaken(stage: Stage, home: Wiki) -> None:
@@ -124,3 +124,23 @@ async def test_a_count_of_several_pages_that_a_rename_overtakes(stage: Stage, ho
     assert await stage.store.reconcile_wiki_count(home.owner_id) == 5
 
     assert stage.server.operations[:3] == ["GetItem", "Query", "Query"]
+
+
+async def test_a_deletion_that_was_called_off_does_not_come_back(direct: WikibotStore, home: Wiki) -> None:
+    """A user who was set active in the middle of a deletion, and later deleting by hand, keeps the wikis in a sweep."""
+    client = await direct.client()
+    await client.update_item(  # as delete_user(wikis="delete") leaves it that dies after its mark
+        TableName=direct.config.users_table,
+        Key={"id": {"S": home.owner_id}},
+        UpdateExpression="SET #s = :s, deletion = :d",
+        ExpressionAttributeNames={"#s": "status"},
+        ExpressionAttributeValues={":s": {"S": "deleting"}, ":d": {"S": "delete"}},
+    )
+    await direct.users.update(home.owner_id, status="active")
+    await direct.users.update(home.owner_id, status="deleting")
+
+    async for _ in direct.sweep(apply=True):
+        pass
+
+    assert await direct.users.get(home.owner_id, consistent=True) is not None
+    assert await direct.wikis.get(home.owner_id, home.wiki_slug, consistent=True) is not None

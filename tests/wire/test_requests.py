@@ -10,7 +10,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.wire.items import wiki_item, wiki_key
-from tests.wire.scripted_server import REQUEST_ID, Request, ScriptedServer, failed, http, refuse, reply, sent
+from tests.wire.scripted_server import AMZ_JSON, REQUEST_ID, Request, ScriptedServer, failed, http, refuse, reply, sent
 from wikibot_store import RequestFailedError, StoreConfig, WikibotStore
 from wikibot_store._items import timestamp
 
@@ -167,7 +167,7 @@ async def test_headers(server: ScriptedServer, store: WikibotStore) -> None:
 
 async def test_cookies(server: ScriptedServer, session: aioboto3.Session) -> None:
     """No cookie is sent back."""
-    server.play(sent(http(200, b"{}", set_cookie="flavour=oatmeal")), reply({}))
+    server.play(sent(http(200, b"{}", content_type=AMZ_JSON, set_cookie="flavour=oatmeal")), reply({}))
 
     # A cookie of a bare IP address would be refused in any case.
     config = StoreConfig(endpoint_url=server.url.replace("127.0.0.1", "localhost"))

@@ -18,6 +18,7 @@ from msgspec import DecodeError
 
 from tests.wire.items import wiki_item, wiki_key
 from tests.wire.scripted_server import (
+    AMZ_JSON,
     ScriptedServer,
     Step,
     damaged,
@@ -62,13 +63,14 @@ AMBIGUOUS = {
     "transaction in progress": refuse("TransactionInProgressException"),
     "gateway's page": html(502),
     "page with success": html(200),
+    "somebody else's JSON": sent(http(200, b'{"message": "log in"}', content_type="application/json")),
     "page not found": html(404),
     "redirect": html(307),
     "hang-up": hang_up,
     "reset": reset,
     "half an answer": half({"Item": wiki_item()}),
     "wrong checksum": damaged({"Item": wiki_item()}),
-    "broken JSON": sent(http(200, b'{"Item": {')),
+    "broken JSON": sent(http(200, b'{"Item": {', content_type=AMZ_JSON)),
     "nothing in it": sent(http(200, b"")),
     "JSON that is no error": sent(http(400, b"[]")),
 }
@@ -215,7 +217,7 @@ async def test_no_answer_every_time(fault: Step, server: ScriptedServer, session
         (hang_up, ConnectionClosedError),
         (reset, ConnectionClosedError),
         (half({}), ConnectionClosedError),
-        (sent(http(200, b'{"Item": {')), DecodeError),
+        (sent(http(200, b'{"Item": {', content_type=AMZ_JSON)), DecodeError),
     ],
     ids=["failed", "hang-up", "reset", "half", "broken JSON"],
 )

@@ -555,3 +555,43 @@ async def test_a_login_before_a_later_one(stage: Stage, home: Wiki) -> None:
     user = await stage.store.users.record_login(home.owner_id)
 
     assert await stage.direct.users.get(home.owner_id, consistent=True) == user
+
+
+async def _replace(stage: Stage, home: Wiki) -> None:
+    await stage.direct.wikis.delete(*home_key(home))
+    await stage.direct.wikis.create(*home_key(home), display_name="Theirs", repo_path="/srv/theirs")
+
+
+def home_key(home: Wiki) -> tuple[str, str]:
+    """Return the wiki's primary key."""
+    return home.owner_id, home.wiki_slug
+
+
+async def test_an_update_never_reaches_a_later_wiki(stage: Stage, home: Wiki) -> None:
+    """An update whose answer was lost is not applied again to the wiki that has taken the place of its own."""
+    stage.lose_answer(lambda: _replace(stage, home))
+
+    with pytest.raises(WriteOutcomeUnknownError):
+        await stage.store.wikis.update(*home_key(home), display_name="Mine")
+
+    wiki = await stage.direct.wikis.require(*home_key(home), consistent=True)
+    assert (wiki.display_name, wiki.version) == ("Theirs", 1)
+
+
+async def test_an_update_that_finds_another_wiki_begins_anew(stage: Stage, home: Wiki) -> None:
+    """An update that is certainly not applied yet is of the wiki that is there now, if it is not for a certain one."""
+    stage.overtake(lambda: _replace(stage, home))
+
+    updated = await stage.store.wikis.update(*home_key(home), display_name="Mine")
+
+    assert (updated.display_name, updated.repo_path, updated.version) == ("Mine", "/srv/theirs", 2)
+
+
+async def test_an_update_for_a_certain_wiki_does_not_begin_anew(stage: Stage, home: Wiki) -> None:
+    """An update of the incarnation that was deleted meanwhile finds no such wiki."""
+    stage.overtake(lambda: _replace(stage, home))
+
+    with pytest.raises(NotFoundError):
+        await stage.store.wikis.update(*home_key(home), uid=home.uid, display_name="Mine")
+
+    assert (await stage.direct.wikis.require(*home_key(home), consistent=True)).display_name == "Theirs"

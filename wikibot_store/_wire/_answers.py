@@ -116,6 +116,12 @@ class NotSentError(BotoCoreError):
     fmt = "no connection was free before the deadline"
 
 
+def is_of_dynamodb(answer: Answer) -> bool:
+    """Tell by its headers whether an answer can be DynamoDB's: gateways answer JSON with 200 too."""
+    content_type: str = answer.headers.get("content-type", "")
+    return "x-amzn-requestid" in answer.headers or content_type.startswith("application/x-amz-json")
+
+
 def refusal_in(operation: str, answer: Answer, offset: float) -> Exception:
     """Return what an answer that is no reply means; `offset` is that of the clock which the request was signed by."""
     now = time.time()

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from msgspec import UNSET, UnsetType
 
-from wikibot_store._checks import check_choice
+from wikibot_store._checks import check_choice, check_several
 from wikibot_store._claims import IDENTITIES, identities_of, joined, own_or_free
 from wikibot_store._expressions import Update, absent_or, equals
 from wikibot_store._items import Item, string, time
@@ -19,6 +19,9 @@ from wikibot_store.errors import AlreadyExistsError, LastIdentityError, NotFound
 from wikibot_store.keys import check_id, oauth_claim, username_claim
 from wikibot_store.models import Identity, User, UserStatus
 from wikibot_store.schema import OAUTH_INDEX
+
+DELETION = "deletion"
+"""The attribute that says what is to become of the wikis of a user who is being deleted."""
 
 _MAX_IDENTITIES = 20
 _LOGIN_ATTEMPTS = 3
@@ -111,7 +114,12 @@ class UserDao:
         """Return those of the users that exist, by id.
 
         Requests: one BatchGetItem per 100 ids, all at once.
+
+        Raises:
+            TypeError: `ids` is a single text.
+
         """
+        check_several("ids", ids)
         found = await self._table.get_many((check_id("user_id", user_id),) for user_id in ids)
         return {user.id: user for user in found.values()}
 
@@ -154,9 +162,11 @@ class UserDao:
     ) -> tuple[User, bool]:
         """Return the user with this identity, and whether this call created it. Any number of calls make one user.
 
-        The profile is used only for a new user.
+        The profile is used only for a new user. Who has the identity is told by its claim, not by the index: that may
+        still show a user from whom it was unlinked, or who was deleted.
 
-        Requests: get_by_oauth; for a new identity also create; after losing a race also get_by_oauth, consistent.
+        Requests: GetItem of the claim, GetItem of the user; both consistent. For a new identity also create, and after
+        losing a race again.
 
         Raises:
             AlreadyExistsError: The user is new and `field` is "username"; or "oauth": a claim without its user, which
@@ -167,7 +177,7 @@ class UserDao:
         self._check_profile(profile)  # now, and not only for a newcomer
         attempt = 0
         while True:
-            user = await self.get_by_oauth(provider, sub, consistent=attempt > 0)
+            user = await self.get_by_oauth(provider, sub, consistent=True)
             if user is not None:
                 return user, False
             attempt += 1
@@ -215,7 +225,12 @@ class UserDao:
             "tier": tier,
             "status": status if status is UNSET else check_choice("status", UserStatus, status),
         }
-        return await self._table.update((check_id("user_id", user_id),), changes, expected_version=expected_version)
+        return await self._table.update(
+            (check_id("user_id", user_id),),
+            changes,
+            expected_version=expected_version,
+            forget=() if status is UNSET else (DELETION,),  # a deletion that was called off does not come back
+        )
 
     async def set_username(self, user_id: str, username: str | None) -> User:
         """Give the user another username, or none; the old one is free afterwards. The version grows by one.

@@ -28,6 +28,7 @@ class WikiDao:
 
     def __init__(self, tables: Tables) -> None:
         self._table = tables.wikis
+        self._states = tables.moves
 
     async def create(
         self,
@@ -164,9 +165,8 @@ class WikiDao:
             "mcp_token_hash": mcp_token_hash,
             "is_public": is_public,
         }
-        same = None if uid is None else {"uid": self._table.codec.value("uid", uid)}
         key = _key(owner_id, wiki_slug)
-        return await self._table.update(key, changes, expected_version=expected_version, same=same)
+        return await self._table.update(key, changes, expected_version=expected_version, identity=uid)
 
     async def touch(self, owner_id: str, wiki_slug: str, *, min_interval: float = 300) -> bool:
         """Note that the wiki was accessed, at most once in `min_interval` seconds; return whether it was noted.
@@ -212,9 +212,9 @@ class WikiDao:
         return await self._note(_key(owner_id, wiki_slug), Update(set={**values, _MEASURED_AT: measured}), newer)
 
     async def _note(self, key: tuple[str, str], update: Update, condition: Condition) -> bool:
-        """Apply a background writer's update if its condition holds; it never makes an item."""
+        """Apply a background writer's update if its condition holds; it makes no item, nor minds a corrupt one."""
         try:
-            await self._table.patch(key, update, condition & is_live())
+            await self._states.patch(key, update, condition & is_live())
         except ConditionFailedError as failed:
             # After a lost answer: the value that only this write had is there, whoever has written since.
             return failed.maybe_applied and failed.item is not None and update.set.items() <= failed.item.items()

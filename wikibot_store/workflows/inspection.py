@@ -181,9 +181,14 @@ def _grantee(grant: Item) -> tuple[str]:
 
 
 async def _existing(table: Table[Any], keys: Iterable[KeyValues]) -> _Found:
-    wanted = list(dict.fromkeys(keys))
-    items = await asyncio.gather(*[table.get_item(key) for key in wanted])
-    return dict(zip(wanted, items, strict=True))
+    found: dict[KeyValues, Item | None] = dict.fromkeys(keys)
+
+    async def look(key: KeyValues) -> None:
+        found[key] = await table.get_item(key)
+
+    # No task returns an item: asyncio's debug mode logs what tasks return.
+    await asyncio.gather(*map(look, list(found)))
+    return found
 
 
 def _without_wiki(tables: Tables, grant: Item, wiki_key: KeyValues, another: Condition) -> Suspect:

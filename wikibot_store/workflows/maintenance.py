@@ -13,6 +13,7 @@ import msgspec
 
 from wikibot_store._items import Item
 from wikibot_store._reads import KeyValues
+from wikibot_store._replies import StoredPage
 from wikibot_store._table import Table
 from wikibot_store._tables import Tables
 from wikibot_store.workflows.findings import Suspect, SweepPage, TableName, key_in
@@ -101,6 +102,6 @@ async def _scan(tables: Tables, position: _Position, limit: int) -> tuple[list[I
     request: Item = {"TableName": table.name, "Limit": limit, "ReturnConsumedCapacity": "TOTAL"}
     if position.after is not None:
         request["ExclusiveStartKey"] = table.key_item(position.after)
-    reply = await table.call("Scan", request, msgspec.json.decode, ())
-    last_key = key_in(table, reply["LastEvaluatedKey"]) if "LastEvaluatedKey" in reply else None
-    return reply["Items"], last_key, reply.get("ConsumedCapacity", {}).get("CapacityUnits", 0)
+    reply: StoredPage = await table.call("Scan", request, table.decode_stored_page, ())
+    last_key = None if reply.last_key is None else key_in(table, reply.last_key)
+    return reply.items, last_key, reply.consumed.units

@@ -9,6 +9,7 @@ from wikibot_store._table import ConditionFailedError
 from wikibot_store._tables import Tables
 from wikibot_store._transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
+from wikibot_store.daos.users import DELETION
 from wikibot_store.errors import NotFoundError, UserOwnsWikisError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import UserStatus
@@ -17,7 +18,6 @@ from wikibot_store.workflows.lifecycle import delete_wiki
 OwnedWikis = Literal["refuse", "delete"]
 """What to do if the user owns wikis."""
 
-_DELETION = "deletion"  # what is to become of the wikis of a user that is being deleted
 _DELETING = string(UserStatus.DELETING.value)
 
 
@@ -47,7 +47,7 @@ def deletion_of(item: Item) -> OwnedWikis | None:
     """Return what is to become of the wikis of a user that `delete_user` has marked; None if it has not."""
     if item.get("status") != _DELETING:
         return None
-    return next((choice for choice in get_args(OwnedWikis) if item.get(_DELETION) == string(choice)), None)
+    return next((choice for choice in get_args(OwnedWikis) if item.get(DELETION) == string(choice)), None)
 
 
 async def _mark(tables: Tables, item: Item, wikis: OwnedWikis) -> None:
@@ -59,7 +59,7 @@ async def _mark(tables: Tables, item: Item, wikis: OwnedWikis) -> None:
         if owned:
             raise UserOwnsWikisError(tables.users.name, tables.users.key((user.id,)), owned)
         condition &= absent_or("wiki_count", "=", number(0))
-    update = Update(set={"status": _DELETING, _DELETION: string(wikis)})
+    update = Update(set={"status": _DELETING, DELETION: string(wikis)})
     await tables.users.patch((user.id,), update, condition)
 
 
