@@ -67,9 +67,10 @@ class VersionedTable(Table[V]):
             set={name: self.codec.value(name, value) for name, value in changes.items() if value is not None},
             remove=(*(self.codec.removable(name) for name, value in changes.items() if value is None), *forget),
         )
+        same = self._identified(identity)
         deadline = self.wire.deadline()
         if expected_version is not None:
-            return await self._update(key, update, expected_version, self._identified(identity), deadline)
+            return await self._update(key, update, expected_version, same, deadline)
         contention = Contention()
         while True:
             current = await self.get(*key, consistent=True)

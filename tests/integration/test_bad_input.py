@@ -414,3 +414,9 @@ async def test_update_of_nothing(unreachable_store: WikibotStore, expected_versi
         await unreachable_store.users.update("ada", expected_version=expected_version)
     with pytest.raises(TypeError, match="nothing to update"):
         await unreachable_store.wikis.update("owner", "wiki", expected_version=expected_version)
+
+
+async def test_one_id_is_not_several(unreachable_store: WikibotStore) -> None:
+    """A single id is not taken for the ids that its letters would be."""
+    with pytest.raises(TypeError, match=r"\['ada'\]"):
+        await unreachable_store.users.get_many("ada")
