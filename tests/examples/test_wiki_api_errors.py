@@ -49,7 +49,7 @@ async def answer_to(error: WikibotStoreError) -> httpx.Response:
     async def fail() -> None:
         raise error
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver.example") as http:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
         return await http.get("/")
 
 

@@ -594,12 +594,12 @@ async def test_a_proxy_carries_the_requests(
     monkeypatch.setenv("HTTP_PROXY", server.url.replace("http://", "http://user:secret@"))
     server.play(reply({"Item": wiki_item()}), reply({"Item": wiki_item()}))
 
-    async with WikibotStore.open(StoreConfig(endpoint_url="http://dynamodb.example:8000"), session=session) as store:
+    async with WikibotStore.open(StoreConfig(endpoint_url="http://192.0.2.7:8000"), session=session) as store:
         assert await store.wikis.get("u-1", "notes") is not None
         assert await store.wikis.get("u-1", "notes") is not None
 
-    assert [request.target for request in server.requests] == ["http://dynamodb.example:8000"] * 2
-    assert server.requests[0].headers["host"] == "dynamodb.example:8000"
+    assert [request.target for request in server.requests] == ["http://192.0.2.7:8000"] * 2
+    assert server.requests[0].headers["host"] == "192.0.2.7:8000"
     assert server.requests[0].headers["proxy-authorization"].startswith("Basic ")
 
 
@@ -621,7 +621,7 @@ async def test_a_dead_proxy(session: aioboto3.Session, monkeypatch: pytest.Monke
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and never listens
         monkeypatch.setenv("HTTP_PROXY", f"http://user:secret@127.0.0.1:{taken.getsockname()[1]}")
-        async with WikibotStore.open(StoreConfig(endpoint_url="http://dynamodb.example"), session=session) as store:
+        async with WikibotStore.open(StoreConfig(endpoint_url="http://192.0.2.7"), session=session) as store:
             with pytest.raises(UnavailableError, match="proxy") as caught:
                 await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
 
@@ -665,7 +665,7 @@ async def test_a_proxy_that_opens_no_tunnel(
     """Without a tunnel nothing is read, whatever the proxy does instead."""
     monkeypatch.setenv("HTTPS_PROXY", server.url)
     server.default = answer
-    config = StoreConfig(endpoint_url="https://dynamodb.example", max_attempts=2, read_timeout=0.1)
+    config = StoreConfig(endpoint_url="https://192.0.2.7", max_attempts=2, read_timeout=0.1)
 
     async with WikibotStore.open(config, session=session) as store:
         with pytest.raises(UnavailableError) as caught:
