@@ -1,7 +1,6 @@
 """A table whose items count their versions: an update replaces the one version that its writer has seen."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -72,13 +71,17 @@ class VersionedTable(Table[V]):
         if expected_version is not None:
             return await self._update(key, update, expected_version, same, deadline)
         contention = Contention()
+        current = await self.get(*key, consistent=True)
         while True:
-            current = await self.get(*key, consistent=True)
             if current is None or identity not in {None, self._identity_of(current)}:
                 raise NotFoundError(self.name, self.key(key))
             seen = self._identified(self._identity_of(current))
-            with suppress(ConflictError, NotFoundError):
+            try:
                 return await self._update(key, update, current.version, seen, deadline)
+            except ConflictError as conflict:
+                current = conflict.current
+            except NotFoundError:  # it is another item, or none, by now
+                current = await self.get(*key, consistent=True)
             await contention.pause()
 
     def _identity_of(self, model: V) -> str | None:
