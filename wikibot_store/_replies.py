@@ -40,18 +40,11 @@ class QueryReply(msgspec.Struct, Generic[M], gc=False):
     last_key: Item | None = msgspec.field(default=None, name="LastEvaluatedKey")
 
 
-class Consumed(msgspec.Struct, gc=False):
-    """What a request took of one table's capacity, in RRU."""
-
-    units: float = msgspec.field(default=0.0, name="CapacityUnits")
-
-
 class StoredPage(msgspec.Struct, gc=False):
     """What Query and Scan answer, with the items as they are stored."""
 
     items: list[Item] = msgspec.field(name="Items")
     last_key: Item | None = msgspec.field(default=None, name="LastEvaluatedKey")
-    consumed: Consumed = msgspec.field(default_factory=Consumed, name="ConsumedCapacity")
 
 
 class _Text(msgspec.Struct, gc=False):

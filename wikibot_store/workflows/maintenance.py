@@ -16,6 +16,7 @@ from wikibot_store._reads import KeyValues
 from wikibot_store._replies import StoredPage
 from wikibot_store._table import Table
 from wikibot_store._tables import Tables
+from wikibot_store.usage import collect
 from wikibot_store.workflows.findings import Suspect, SweepPage, TableName, key_in
 from wikibot_store.workflows.inspection import inspect_acls, inspect_users, inspect_wikis
 
@@ -99,9 +100,10 @@ def _table(tables: Tables, name: TableName) -> Table[Any]:
 async def _scan(tables: Tables, position: _Position, limit: int) -> tuple[list[Item], KeyValues | None, float]:
     """Scan one page; return its items, the key behind which the next one begins, and the RRU that it took."""
     table = _table(tables, position.table)
-    request: Item = {"TableName": table.name, "Limit": limit, "ReturnConsumedCapacity": "TOTAL"}
+    request: Item = {"TableName": table.name, "Limit": limit}
     if position.after is not None:
         request["ExclusiveStartKey"] = table.key_item(position.after)
-    reply: StoredPage = await table.call("Scan", request, table.decode_stored_page, ())
+    with collect() as usage:
+        reply: StoredPage = await table.call("Scan", request, table.decode_stored_page, ())
     last_key = None if reply.last_key is None else key_in(table, reply.last_key)
-    return reply.items, last_key, reply.consumed.units
+    return reply.items, last_key, usage.read_units
