@@ -35,8 +35,7 @@ check: $(VENV)/.dev  ## Lint, check the format, the types and the layers
 wheels: $(VENV)/.dev  ## Install wheel and sdist on every Python there is, or on PYTHONS="…", and test them there
 	$(BIN)/python -m scripts.check_wheels build/wheels $(PYTHONS)
 
-docs: $(VENV)/.docs  ## Draw the architecture and build the documentation, build/site/index.html
-	$(BIN)/python scripts/draw_architecture.py
+docs: $(VENV)/.docs  ## Build the documentation, build/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build
 	@echo "Open build/site/index.html; with search: $(BIN)/python -m http.server --directory build/site --bind 127.0.0.1 8081"
 

@@ -74,7 +74,7 @@ async def create_wiki(request: Request) -> Response:
         raise HTTPException(HTTPStatus.FORBIDDEN, "You can only create wikis of your own.")
     new = WikiIn.model_validate_json(await request.body())
     repo = f"/srv/wikis/{user.id}/{slug}"
-    wiki = await request.state.store.create_wiki(user.id, slug, repo_path=repo, **new.model_dump())
+    wiki = await request.state.store.wikis.create(user.id, slug, repo_path=repo, **new.model_dump())
     return _json(WikiOut.model_validate(wiki), HTTPStatus.CREATED, {"ETag": entity_tag(wiki)})
 
 
@@ -87,7 +87,7 @@ async def get_wiki(request: Request) -> Response:
 async def list_members(request: Request) -> Response:
     """Page through the members of a wiki."""
     wiki, cursor = await _wiki_as(Role.OWNER, request), request.query_params.get("cursor")
-    page = await request.state.store.members(wiki.owner_id, wiki.wiki_slug, limit=20, cursor=cursor)
+    page = await request.state.store.acls.list_members(wiki.key, limit=20, cursor=cursor)
     return _page(request, [MemberOut.of(acl, user) for acl, user in page], page.cursor)
 
 
@@ -96,14 +96,14 @@ async def grant(request: Request) -> Response:
     wiki, store, user = await _wiki_as(Role.OWNER, request), request.state.store, await current_user(request)
     new = GrantIn.model_validate_json(await request.body())
     grantee = await store.users.require(request.path_params["user_id"])
-    acl = await store.grant(wiki.owner_id, wiki.wiki_slug, grantee.id, new.role, granted_by=user.id)
+    acl = await store.acls.create(wiki.key, grantee.id, new.role, granted_by=user.id)
     return _json(MemberOut.of(acl, grantee))
 
 
 async def revoke(request: Request) -> Response:
     """Take a user's role away, if there is one."""
     wiki = await _wiki_as(Role.OWNER, request)
-    await request.state.store.revoke(wiki.owner_id, wiki.wiki_slug, request.path_params["user_id"])
+    await request.state.store.acls.delete(wiki.key, request.path_params["user_id"])
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

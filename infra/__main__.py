@@ -8,12 +8,13 @@ from components.dynamodb import DynamoDbComponent
 from config import Settings
 
 from wikibot_store.policies import backend_policy, operator_policy
+from wikibot_store.schema import optional_indexes
 
 settings = Settings.read()
 component = DynamoDbComponent("wikibot", settings.tables, pulumi.ResourceOptions(protect=settings.protect))
 arns = pulumi.Output.all(**{name: table.arn for name, table in component.tables.items()})
 
-backend = arns.apply(partial(backend_policy, optional_indexes=settings.tables.grantee_index))
+backend = arns.apply(partial(backend_policy, optional_indexes=optional_indexes(settings.tables)))
 
 pulumi.export("region", aws.get_region_output().region)
 for name, value in component.outputs.items():

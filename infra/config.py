@@ -13,8 +13,16 @@ from wikibot_store.schema import tags as fixed_tags
 _ENVIRONMENTS = ("dev", "staging", "prod")
 """What a stack may be called. Another one belongs here, so that a misspelt `prod` is not an unprotected one."""
 
+
+def _camel(name: str) -> str:
+    """Return a name of the schema as Pulumi's settings write it, such as apiTokens."""
+    first, *others = name.split("_")
+    return first + "".join(part.title() for part in others)
+
+
+_TABLE_KEYS = {schema.name: f"{_camel(schema.name)}Table" for schema in TABLES}
 _KEYS = {
-    "aclsTable",
+    *_TABLE_KEYS.values(),
     "deletionProtection",
     "granteeIndex",
     "kmsKeyArn",
@@ -24,8 +32,6 @@ _KEYS = {
     "protect",
     "tablePrefix",
     "tags",
-    "usersTable",
-    "wikisTable",
 }
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
@@ -87,7 +93,7 @@ def _table_names(config: pulumi.Config, environment: str) -> dict[str, str]:
     prefix = config.get("tablePrefix", f"wikibot-{environment}")
     names: dict[str, str] = {}
     for schema in TABLES:
-        key = f"{schema.name}Table"
+        key = _TABLE_KEYS[schema.name]
         name = config.get(key)
         if name is None:
             key, name = "tablePrefix", f"{prefix}-{schema.name}"

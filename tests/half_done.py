@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.integration.samples import a_user, a_wiki_item, an_acl_item, an_item, fresh, put, stored
-from wikibot_store import User, Wiki, WikibotStore
-from wikibot_store.workflows.findings import Fault
+from wikibot_store import User, Wiki, WikibotStore, WikiKey
+from wikibot_store.workflows.sweep import FindingKind
 
 Key = dict[str, str]
 Arrange = Callable[[WikibotStore], Awaitable[Key]]
@@ -55,8 +55,8 @@ def _claims_of(user: dict[str, Any]) -> list[str]:
 async def an_owner(store: WikibotStore) -> tuple[User, Wiki]:
     """Create a user with a wiki that is counted and shared with another user."""
     owner, grantee = await a_user(store, username=fresh()), await a_user(store)
-    wiki = await store.create_wiki(owner.id, fresh(), display_name="A wiki", repo_path="/srv/a")
-    await store.grant(owner.id, wiki.wiki_slug, grantee.id, "editor", granted_by=owner.id)
+    wiki = await store.wikis.create(owner.id, fresh(), display_name="A wiki", repo_path="/srv/a")
+    await store.acls.create(WikiKey(owner.id, wiki.wiki_slug), grantee.id, "editor", granted_by=owner.id)
     return owner, wiki
 
 
@@ -155,31 +155,31 @@ async def _invitation_without_wiki(store: WikibotStore) -> Key:
 async def _grant_to_nobody(store: WikibotStore) -> Key:
     owner, wiki = await an_owner(store)
     key = {"wiki_id": wiki.key.wiki_id, "grantee_id": fresh()}
-    await store.grant(owner.id, wiki.wiki_slug, key["grantee_id"], "viewer", granted_by=owner.id)
+    await store.acls.create(WikiKey(owner.id, wiki.wiki_slug), key["grantee_id"], "viewer", granted_by=owner.id)
     return key
 
 
-MENDABLE: dict[str, tuple[Fault, Arrange]] = {
-    "wiki deleting": (Fault.WIKI_DELETING, _wiki_deleting),
-    "wiki moving": (Fault.WIKI_MOVING, _wiki_moving),
-    "wiki arriving from nowhere": (Fault.WIKI_MOVING, _wiki_arriving_from_nowhere),
-    "wiki arriving without a source": (Fault.WIKI_MOVING, _wiki_arriving_without_a_source),
-    "user deleting": (Fault.USER_DELETING, _user_deleting),
-    "claim of nobody": (Fault.CLAIM_WITHOUT_USER, _claim_of_nobody),
-    "claim that its user has not": (Fault.CLAIM_WITHOUT_USER, _claim_that_its_user_has_not),
-    "user without claim": (Fault.USER_WITHOUT_CLAIM, _user_without_claim),
-    "count off": (Fault.COUNT_IS_OFF, _count_off),
-    "grant without wiki": (Fault.GRANT_WITHOUT_WIKI, _grant_without_wiki),
-    "grant of another incarnation": (Fault.GRANT_WITHOUT_WIKI, _grant_of_another_incarnation),
-    "invitation without wiki": (Fault.GRANT_WITHOUT_WIKI, _invitation_without_wiki),
-    "grant to nobody": (Fault.GRANT_WITHOUT_USER, _grant_to_nobody),
+MENDABLE: dict[str, tuple[FindingKind, Arrange]] = {
+    "wiki deleting": (FindingKind.WIKI_DELETING, _wiki_deleting),
+    "wiki moving": (FindingKind.WIKI_MOVING, _wiki_moving),
+    "wiki arriving from nowhere": (FindingKind.WIKI_MOVING, _wiki_arriving_from_nowhere),
+    "wiki arriving without a source": (FindingKind.WIKI_MOVING, _wiki_arriving_without_a_source),
+    "user deleting": (FindingKind.USER_DELETING, _user_deleting),
+    "claim of nobody": (FindingKind.CLAIM_WITHOUT_USER, _claim_of_nobody),
+    "claim that its user has not": (FindingKind.CLAIM_WITHOUT_USER, _claim_that_its_user_has_not),
+    "user without claim": (FindingKind.USER_WITHOUT_CLAIM, _user_without_claim),
+    "count off": (FindingKind.WRONG_COUNT, _count_off),
+    "grant without wiki": (FindingKind.GRANT_WITHOUT_WIKI, _grant_without_wiki),
+    "grant of another incarnation": (FindingKind.GRANT_WITHOUT_WIKI, _grant_of_another_incarnation),
+    "invitation without wiki": (FindingKind.GRANT_WITHOUT_WIKI, _invitation_without_wiki),
+    "grant to nobody": (FindingKind.GRANT_WITHOUT_USER, _grant_to_nobody),
 }
 """What `sweep` mends."""
 
 
 async def _wiki_taken(store: WikibotStore) -> Key:
     owner, wiki = await an_owner(store)
-    await store.create_wiki(owner.id, "taken", display_name="Another", repo_path="/srv/b")
+    await store.wikis.create(owner.id, "taken", display_name="Another", repo_path="/srv/b")
     await change(store, "wikis", key_of(wiki), status="moving", moving_to=f"{owner.id}:taken")
     return key_of(wiki)
 
@@ -241,26 +241,30 @@ async def _arriving_from_a_corrupt_key(store: WikibotStore) -> Key:
     return key_of(wiki)
 
 
-UNMENDABLE: dict[str, tuple[Fault, Arrange, str]] = {
-    "moving to a key that is taken": (Fault.WIKI_MOVING, _wiki_taken, "already exists"),
-    "claim of another user": (Fault.USER_WITHOUT_CLAIM, _claim_of_another, "somebody else holds claim#username#"),
-    "wiki of no status": (Fault.CORRUPT, _corrupt_wiki(status="odd"), "unknown value"),
-    "wiki of no name": (Fault.CORRUPT, _corrupt_wiki(display_name=3), "corrupt item"),
-    "wiki of no slug": (Fault.CORRUPT, _wiki_of_no_slug, "wiki_slug must be"),
-    "wiki moving nowhere": (Fault.CORRUPT, _corrupt_wiki(status="moving"), "`moving_to` is missing"),
-    "wiki moving to no wiki id": (Fault.CORRUPT, _corrupt_wiki(status="moving", moving_to="x"), "wiki_id must be"),
-    "wiki arriving from no wiki id": (Fault.CORRUPT, _arriving_from_a_corrupt_key, "wiki_id must be"),
-    "user of no time": (Fault.CORRUPT, _corrupt_user(created_at="then"), "corrupt item"),
-    "user of no identity": (Fault.CORRUPT, _corrupt_user(oauth_provider="git hub"), "oauth_provider must be"),
-    "user of odd identities": (Fault.CORRUPT, _corrupt_user(identities="odd"), "no list of provider#sub"),
-    "claim of no user id": (Fault.CORRUPT, _corrupt_claim, "corrupt item"),
-    "grant of no role": (Fault.CORRUPT, _corrupt_grant, "unknown value"),
-    "grant of no wiki id": (Fault.CORRUPT, _grant_of_no_wiki_id, "wiki_id must be"),
+UNMENDABLE: dict[str, tuple[FindingKind, Arrange, str]] = {
+    "moving to a key that is taken": (FindingKind.WIKI_MOVING, _wiki_taken, "already exists"),
+    "claim of another user": (FindingKind.USER_WITHOUT_CLAIM, _claim_of_another, "somebody else holds claim#username#"),
+    "wiki of no status": (FindingKind.CORRUPT, _corrupt_wiki(status="odd"), "unknown value"),
+    "wiki of no name": (FindingKind.CORRUPT, _corrupt_wiki(display_name=3), "corrupt item"),
+    "wiki of no slug": (FindingKind.CORRUPT, _wiki_of_no_slug, "wiki_slug must be"),
+    "wiki moving nowhere": (FindingKind.CORRUPT, _corrupt_wiki(status="moving"), "`moving_to` is missing"),
+    "wiki moving to no wiki id": (
+        FindingKind.CORRUPT,
+        _corrupt_wiki(status="moving", moving_to="x"),
+        "wiki_id must be",
+    ),
+    "wiki arriving from no wiki id": (FindingKind.CORRUPT, _arriving_from_a_corrupt_key, "wiki_id must be"),
+    "user of no time": (FindingKind.CORRUPT, _corrupt_user(created_at="then"), "corrupt item"),
+    "user of no identity": (FindingKind.CORRUPT, _corrupt_user(oauth_provider="git hub"), "oauth_provider must be"),
+    "user of odd identities": (FindingKind.CORRUPT, _corrupt_user(identities="odd"), "no list of provider#sub"),
+    "claim of no user id": (FindingKind.CORRUPT, _corrupt_claim, "corrupt item"),
+    "grant of no role": (FindingKind.CORRUPT, _corrupt_grant, "unknown value"),
+    "grant of no wiki id": (FindingKind.CORRUPT, _grant_of_no_wiki_id, "wiki_id must be"),
 }
 """What only a person can mend, and what the finding says about it."""
 
 
-async def make_faults(store: WikibotStore) -> Counter[Fault]:
+async def make_faults(store: WikibotStore) -> Counter[FindingKind]:
     """Make every fault that `sweep` mends; return how many there are of each."""
     for _, arrange in MENDABLE.values():
         await arrange(store)

@@ -1,12 +1,12 @@
 """Async, typed data access for wikibot.io on DynamoDB.
 
-Begin with `WikibotStore.open()`, or with `wikibot_store.local.local_store()` where there are no tables yet:
+Start with `WikibotStore.open()`, or with `wikibot_store.local.local_store()` if there are no tables yet:
 
     async with WikibotStore.open(StoreConfig.from_env()) as store:
         user, is_new = await store.users.get_or_create_by_oauth("github", "4711")
 
-`store.users`, `store.wikis` and `store.acls` are the tables' DAOs; what crosses tables (`authorize`, `create_wiki`,
-`grant`, `rename_wiki`, …) is a method of the store. `wikibot_store.errors` draws the tree of errors.
+`store.users`, `store.wikis` and `store.acls` are the DAOs of the tables, `store.admin` is for operators, and
+`store.authorize` decides who may do what. `wikibot_store.errors` lists the errors.
 """
 
 from wikibot_store.config import InsecureEndpointWarning, StoreConfig
@@ -32,11 +32,26 @@ from wikibot_store.errors import (
     WriteOutcomeUnknownError,
 )
 from wikibot_store.keys import WikiKey
-from wikibot_store.models import Access, Acl, Identity, Page, Role, User, UserStatus, Wiki, WikiStatus
+from wikibot_store.models import (
+    Access,
+    Acl,
+    Identity,
+    Member,
+    Page,
+    PublicUser,
+    PublicWiki,
+    Role,
+    RoleName,
+    Share,
+    User,
+    UserStatus,
+    Wiki,
+    WikiStatus,
+)
 from wikibot_store.store import WikibotStore
 from wikibot_store.tokens import hash_token, token_matches
 from wikibot_store.usage import Stats, Usage, collect
-from wikibot_store.workflows.findings import Fault, Finding, SweepPage
+from wikibot_store.workflows.sweep import Finding, FindingKind, SweepPage
 
 __all__ = [
     "Access",
@@ -45,8 +60,8 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "CorruptItemError",
-    "Fault",
     "Finding",
+    "FindingKind",
     "Identity",
     "IndexNotConfiguredError",
     "InsecureEndpointWarning",
@@ -54,13 +69,18 @@ __all__ = [
     "InvalidInviteError",
     "InvalidKeyError",
     "LastIdentityError",
+    "Member",
     "NotActiveError",
     "NotFoundError",
     "Page",
     "ProtectedOwnerError",
+    "PublicUser",
+    "PublicWiki",
     "QuotaExceededError",
     "RequestFailedError",
     "Role",
+    "RoleName",
+    "Share",
     "Stats",
     "StoreConfig",
     "SweepPage",

@@ -1,5 +1,6 @@
-"""The store's settings, checked when they are made, and the two places that they can be read from."""
+"""The settings of a store, checked when they are made, and the two places that they are read from."""
 
+import difflib
 import json
 import os
 import re
@@ -7,70 +8,112 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args, get_type_hints
 from urllib.parse import urlsplit
 
+from wikibot_store.schema import OPTIONAL_INDEXES, TABLES
+
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
-_TABLES = ("users", "wikis", "acls")
-_STACK_OUTPUTS = "WIKIBOT_STACK_OUTPUTS"
+_TABLE_SETTINGS = {f"{schema.name}_table": schema.name for schema in TABLES}
+_INDEX_SETTINGS = tuple(str(index.setting) for index in OPTIONAL_INDEXES)
+_SWITCHES = (*_INDEX_SETTINGS, "coalesce_reads")
+_AT_LEAST_ONE = ("max_pool_connections", "max_attempts")
+_SECONDS = ("connect_timeout", "read_timeout", "deadline")
 _LONGEST_TIMEOUT = 3600
 _SHORTEST_SECRET = 16
+_PREFIX = "WIKIBOT_"
+_STACK_OUTPUTS = "WIKIBOT_STACK_OUTPUTS"
+_FOR_TESTS = "WIKIBOT_TEST_"
 ENDPOINT_RULE = "http or https URL without user or query, such as http://127.0.0.1:8000"
-"""What is_endpoint takes, in words."""
+"""What is_endpoint accepts, in words."""
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 class InsecureEndpointWarning(UserWarning):
-    """Requests to the endpoint travel unencrypted over a network: items can be read and changed on the way."""
+    """Requests to the endpoint cross a network unencrypted: others can read and change items on the way."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoreConfig:
-    """Where the tables are and how patient the store is. Times are in seconds.
+    """The settings of a store. All times are in seconds.
 
-    `region` and `endpoint_url` may stay None: the AWS session then decides, from its profile and environment
-    (AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_DYNAMODB, …), as it does for credentials, proxies and CA bundle in any case.
-    AWS_REGION is read by `from_env` only.
-
-    `deadline` bounds one request of DynamoDB, all attempts and waits between them included; a method that sends several
-    in turn may take several. `read_timeout` bounds one attempt, from its connection to the last byte of its answer, and
-    `connect_timeout` the making of a connection. `coalesce_reads` turns point reads that are issued in one turn of the
-    event loop into one BatchGetItem.
-    With a `cursor_secret`, cursors cannot be forged; every process that serves the same listing needs the same secret.
-    It may be a tuple of them: the first one makes cursors, each one opens them. To replace a secret, put the new one
-    behind the old one everywhere, then before it, and drop the old one when no cursor of it is in use.
+    `from_env` reads each field from the variable WIKIBOT_<FIELD>, such as WIKIBOT_USERS_TABLE. Credentials, proxies and
+    CA bundle always come from the AWS session.
     """
 
     region: str | None = None
+    """The AWS region. None: the AWS session decides, from its profile and AWS_DEFAULT_REGION. `from_env` also reads
+    AWS_REGION, which botocore ignores."""
+
     endpoint_url: str | None = None
+    """Another endpoint than AWS's, such as http://127.0.0.1:8000. None: the AWS session decides, from its profile and
+    AWS_ENDPOINT_URL_DYNAMODB."""
+
+    table_prefix: str | None = None
+    """The prefix of all table names: "wikibot-dev" stands for the tables wikibot-dev-users, wikibot-dev-wikis and so
+    on. A table with a name of its own keeps that name."""
+
     users_table: str = "users"
+    """The name of the users table: 3 to 255 characters of A-Z a-z 0-9 _ . -"""
+
     wikis_table: str = "wikis"
+    """The name of the wikis table."""
+
     acls_table: str = "acls"
+    """The name of the acls table."""
+
     grantee_index: bool = False
+    """Whether the acls table has the index by-grantee, which "wikis shared with me" needs."""
+
+    wiki_limit: int | None = None
+    """The most wikis that one user may own, where a call does not give a `limit` of its own. None: no limit."""
+
     max_pool_connections: int = 64
+    """The most connections, and so the most requests at the same time. Further requests wait for their turn."""
+
     connect_timeout: float = 2.0
+    """The longest time in seconds to make a connection."""
+
     read_timeout: float = 5.0
+    """The longest time in seconds of one attempt, from its connection to the last byte of its answer."""
+
     max_attempts: int = 5
+    """How often a request is sent at most, the first time included."""
+
     deadline: float = 10.0
+    """The longest time in seconds of one DynamoDB request with all its attempts and the waits between them. A method
+    that sends several requests one after the other may take several times as long."""
+
     coalesce_reads: bool = True
+    """Whether point reads that are issued in one turn of the event loop share one BatchGetItem."""
+
     cursor_secret: str | tuple[str, ...] | None = field(default=None, repr=False)
+    """The secret that signs cursors, at least 16 characters; nobody can forge a signed cursor. Every process that
+    serves the same listing needs the same secret. A tuple holds several: the first one makes cursors, all of them open
+    cursors. To replace a secret, first put the new one after the old one everywhere, then before it, and remove the old
+    one when no cursor of it is in use. In WIKIBOT_CURSOR_SECRET commas separate several secrets."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot work, naming the setting and its rule."""
+        """Reject settings that cannot work; the error names the setting and its rule."""
+        if self.table_prefix is not None:
+            for setting, table in _TABLE_SETTINGS.items():
+                if getattr(self, setting) == table:
+                    object.__setattr__(self, setting, f"{self.table_prefix}-{table}")
         self._check_tables()
         self._check_numbers()
-        self._check_switches()
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be True or False")
         if self.endpoint_url is not None and not is_endpoint(self.endpoint_url):
             raise ValueError(f"endpoint_url must be an {ENDPOINT_RULE}")
         self._check_secrets()
 
     def _check_tables(self) -> None:
-        names = [f"{table}_table" for table in _TABLES]
-        for name in names:
+        for name in _TABLE_SETTINGS:
             if not isinstance(getattr(self, name), str) or not _TABLE_NAME.fullmatch(getattr(self, name)):
                 raise ValueError(f"{name} must be 3 to 255 characters of A-Z a-z 0-9 _ . -")
-        if len({getattr(self, name) for name in names}) != len(names):
-            raise ValueError(f"{', '.join(names)} must be different tables")
+        if len({getattr(self, name) for name in _TABLE_SETTINGS}) != len(_TABLE_SETTINGS):
+            raise ValueError(f"{', '.join(_TABLE_SETTINGS)} must be different tables")
 
     def _check_secrets(self) -> None:
         if self.cursor_secret is None:
@@ -78,22 +121,18 @@ class StoreConfig:
         secrets = self.cursor_secrets
         if not isinstance(secrets, tuple) or not secrets or not all(map(_is_secret, secrets)):
             raise ValueError(
-                f"cursor_secret must be text of at least {_SHORTEST_SECRET} characters, or a tuple of such"
+                f"cursor_secret must be text of at least {_SHORTEST_SECRET} characters, or a tuple of such texts"
             )
 
-    def _check_switches(self) -> None:
-        for name in ("grantee_index", "coalesce_reads"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} must be True or False")
-
     def _check_numbers(self) -> None:
-        for name in ("max_pool_connections", "max_attempts"):
-            number = getattr(self, name)
-            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1")
-        for name in ("connect_timeout", "read_timeout", "deadline"):
+        for name in _AT_LEAST_ONE:
+            if not _is_integer(getattr(self, name), at_least=1):
+                raise ValueError(f"{name} must be an integer of at least 1")
+        if self.wiki_limit is not None and not _is_integer(self.wiki_limit, at_least=0):
+            raise ValueError("wiki_limit must be None or an integer of at least 0")
+        for name in _SECONDS:
             seconds = getattr(self, name)
-            # Written so that NaN is refused too.
+            # Written so that NaN is rejected too.
             if not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST_TIMEOUT:
                 raise ValueError(f"{name} must be more than 0 and at most {_LONGEST_TIMEOUT} seconds")
 
@@ -103,75 +142,85 @@ class StoreConfig:
         return (self.cursor_secret,) if isinstance(self.cursor_secret, str) else self.cursor_secret or ()
 
     def table_name(self, table: str) -> str:
-        """Return the name that one of the schema's tables (users, wikis, acls) has here."""
+        """Return the configured name of one of the schema's tables, such as "users"."""
         name: str = getattr(self, f"{table}_table")
         return name
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read `WIKIBOT_<FIELD>` for every field, such as WIKIBOT_USERS_TABLE; what is not set keeps its default.
+        """Read every field from its variable, such as WIKIBOT_USERS_TABLE; others keep their default.
 
-        Several secrets in WIKIBOT_CURSOR_SECRET are separated by commas, so that none may contain one.
-
-        WIKIBOT_STACK_OUTPUTS may name a file with what `pulumi stack output --json` printed; it takes the place of the
-        defaults. AWS_REGION, which botocore does not read, is the region that nothing else names.
+        WIKIBOT_STACK_OUTPUTS may name a file with the output of `pulumi stack output --json`; its values replace the
+        defaults. If nothing else names a region, AWS_REGION does.
 
         Raises:
-            ValueError: A value does not fit; the message names the variable or the field.
+            ValueError: A variable has an invalid value, or there is no setting of its name; the message names the
+                variable.
 
         """
         environ = os.environ if environ is None else environ
         settings: dict[str, Any] = {"region": environ.get("AWS_REGION")}
         if path := environ.get(_STACK_OUTPUTS):
             settings |= _parse(_STACK_OUTPUTS, path, _read_stack_outputs)
-        for setting in fields(cls):
-            variable = f"WIKIBOT_{setting.name.upper()}"
+        variables = {f"{_PREFIX}{setting.name.upper()}": setting.name for setting in fields(cls)}
+        _reject_unknown(environ, [*variables, _STACK_OUTPUTS])
+        hints = get_type_hints(cls)
+        for variable, name in variables.items():
             if value := environ.get(variable):
-                settings[setting.name] = _parse(variable, value, _PARSERS.get(setting.name, str))
+                settings[name] = _parse(variable, value, _parser(name, hints[name]))
         return cls(**settings)
 
     @classmethod
     def from_stack_outputs(cls, outputs: Mapping[str, Any]) -> Self:
-        """Read what `pulumi stack output --json` prints: region, the three tables' names and grantee_index.
+        """Read the output of `pulumi stack output --json`: region, table names and opt-in indexes.
+
+        The stack may be older than the library: a table or index that it does not know keeps its default.
 
         Raises:
-            ValueError: An output is missing; the message names it.
+            ValueError: The outputs name no table of this library.
 
         """
         return cls(**_from_stack_outputs(outputs))
 
 
 def _from_stack_outputs(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("region", *(f"{table}_table" for table in _TABLES), "grantee_index")
-    if missing := [name for name in names if name not in outputs]:
-        raise ValueError(f"the stack outputs lack {', '.join(missing)}: are they those of the wikibot stack?")
-    return {name: outputs[name] for name in names}
+    if not outputs.keys() & _TABLE_SETTINGS.keys():
+        raise ValueError(f"the stack outputs have none of {', '.join(_TABLE_SETTINGS)}: is this the wikibot stack?")
+    return {name: outputs[name] for name in ("region", *_TABLE_SETTINGS, *_INDEX_SETTINGS) if name in outputs}
 
 
 def _read_stack_outputs(path: str) -> dict[str, Any]:
     outputs = json.loads(Path(path).read_text())
     if not isinstance(outputs, dict):
-        raise ValueError("the file must hold what `pulumi stack output --json` prints")  # noqa: TRY004 - bad content
+        raise ValueError("the file must hold the output of `pulumi stack output --json`")  # noqa: TRY004 - bad content
     return _from_stack_outputs(outputs)
 
 
+def _reject_unknown(environ: Mapping[str, str], known: list[str]) -> None:
+    """Reject a misspelt variable, which would leave its setting at the default."""
+    for variable in sorted(environ):
+        if variable.startswith(_PREFIX) and variable not in known and not variable.startswith(_FOR_TESTS):
+            nearest = difflib.get_close_matches(variable, known, n=1, cutoff=0)
+            raise ValueError(f"{variable} is not a setting; did you mean {nearest[0]}?")
+
+
 def is_endpoint(text: str) -> bool:
-    """Tell whether this is the URL of an endpoint: of host, port and path, and nothing that signing leaves out."""
+    """Return whether this is an endpoint's URL: host, port and path, and nothing that signing would leave out."""
     try:
         url = urlsplit(text)
         has_more = url.username is not None or url.query or url.fragment or " " in text
         return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and not has_more
-    except ValueError:  # a port that is none, or half an IPv6 address
+    except ValueError:  # an invalid port, or half an IPv6 address
         return False
 
 
 def is_exposed(endpoint_url: str) -> bool:
-    """Tell whether requests to this endpoint leave the machine unencrypted."""
+    """Return whether requests to this endpoint leave the machine unencrypted."""
     return urlsplit(endpoint_url).scheme == "http" and not is_loopback(endpoint_url)
 
 
 def is_loopback(endpoint_url: str) -> bool:
-    """Tell whether an endpoint is on this machine, for certain."""
+    """Return whether an endpoint is certainly on this machine."""
     host = urlsplit(endpoint_url).hostname or ""
     try:
         return ip_address(host).is_loopback
@@ -179,8 +228,20 @@ def is_loopback(endpoint_url: str) -> bool:
         return host == "localhost"
 
 
+def _is_integer(value: object, *, at_least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+
+
 def _is_secret(value: object) -> bool:
     return isinstance(value, str) and len(value) >= _SHORTEST_SECRET
+
+
+def _parser(name: str, hint: Any) -> Callable[[str], Any]:  # noqa: ANN401 - annotations are of any type
+    """Return the function that reads a field of this type from text."""
+    if name == "cursor_secret":
+        return _parse_secrets
+    python_type = next((option for option in get_args(hint) if option is not type(None)), hint)
+    return _parse_bool if python_type is bool else python_type
 
 
 def _parse_secrets(text: str) -> str | tuple[str, ...]:
@@ -199,15 +260,3 @@ def _parse(variable: str, text: str, parser: Callable[[str], Any]) -> Any:  # no
         return parser(text)
     except (OSError, ValueError) as error:
         raise ValueError(f"{variable}: {error}") from error
-
-
-_PARSERS: dict[str, Callable[[str], Any]] = {
-    "grantee_index": _parse_bool,
-    "coalesce_reads": _parse_bool,
-    "max_pool_connections": int,
-    "max_attempts": int,
-    "connect_timeout": float,
-    "read_timeout": float,
-    "deadline": float,
-    "cursor_secret": _parse_secrets,
-}

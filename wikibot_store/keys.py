@@ -1,4 +1,4 @@
-"""What a key value may look like, checked before anything is sent, and the keys that are made of two values."""
+"""The rules of key values, checked before any request, and the keys that are made of two values."""
 
 import re
 from typing import Self
@@ -13,10 +13,10 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # \s and the C0, C1 and surrogate ranges. 256 characters of four bytes are 1,024 bytes: DynamoDB's limit for a sort key.
 _ID = re.compile(r"[^\s#\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
 CLAIM = "claim#"
-"""What the id of a claim starts with."""
+"""The prefix of every claim's id."""
 
 INVITE = "invite#"
-"""What the grantee id of an invitation starts with; no user id holds a `#`."""
+"""The prefix of an invitation's grantee id; no user id holds a `#`."""
 
 _INVITE = re.compile(rf"{INVITE}[0-9a-f]{{64}}")
 _MAX_PARTITION_KEY = 2048
@@ -25,10 +25,10 @@ _USERNAME_LENGTH = range(3, 31)
 
 
 def check_id(field: str, value: str) -> str:
-    """Return `value` if it may stand in a key: 1 to 256 characters, no control characters, no whitespace, no `#`.
+    """Return `value` if it is an id: 1 to 256 characters, no control characters, no whitespace, no `#`.
 
     Raises:
-        InvalidKeyError: It breaks the rule, or is not a string.
+        InvalidKeyError: It breaks the rule or is not a string.
 
     """
     if not isinstance(value, str) or not _ID.fullmatch(value):
@@ -51,14 +51,14 @@ def check_username(value: str) -> str:
 
 
 def check_prefix(field: str, value: str) -> str:
-    """Return `value` if some slug can start with it."""
+    """Return `value` if a slug can start with it."""
     if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", value):
         raise InvalidKeyError(field, "must be 1 to 63 of a-z, 0-9 and '-', starting with a letter or digit")
     return _plain(value)
 
 
 def is_invite(grantee_id: str) -> bool:
-    """Tell whether a grant is an invitation: `invite#` and the SHA-256 of its secret, in hexadecimal."""
+    """Return whether a grantee id is an invitation's: `invite#` and the SHA-256 of its secret in hexadecimal."""
     return _INVITE.fullmatch(grantee_id) is not None
 
 
@@ -82,23 +82,43 @@ def username_claim(username: str) -> str:
     return f"{CLAIM}username#{check_username(username)}"
 
 
+def redact_claim(user_id: str) -> str:
+    """Return a key value of the users table for messages, without the subject of an identity's claim."""
+    return f"{user_id.rpartition('#')[0]}#…" if user_id.startswith(f"{CLAIM}oauth#") else user_id
+
+
+def wiki_key(wiki: "WikiKey | str") -> "WikiKey":
+    """Return the key that a caller gave as a WikiKey or as a wiki_id.
+
+    Raises:
+        InvalidKeyError: It is text, but not a wiki_id.
+        TypeError: It is neither.
+
+    """
+    if isinstance(wiki, WikiKey):
+        return wiki
+    if isinstance(wiki, str):
+        return WikiKey.parse(wiki)
+    raise TypeError(f"wiki must be a WikiKey or a wiki_id such as 'ada:notes', not {type(wiki).__name__}")
+
+
 def _plain(value: str) -> str:
-    """Return the text as a str: put into another text, a member of an enum shows its name instead of its value."""
+    """Return the text as a plain str: inside other text, an enum member would show its name instead of its value."""
     return str.__str__(value)
 
 
 class WikiKey(msgspec.Struct, frozen=True, gc=False, order=True):
-    """The primary key of a wiki; validated when it is made.
+    """The primary key of a wiki, validated when it is made.
 
-    `wiki_id` joins the two with a colon. A slug never holds one, so the last colon is the border, and owner ids may
-    hold colons themselves.
+    `wiki_id` joins the two values with a colon. A slug never holds a colon, so the last one separates them, and an
+    owner id may hold colons.
     """
 
     owner_id: str
     wiki_slug: str
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be a key."""
+        """Reject values that cannot be a key."""
         force_setattr(self, "owner_id", check_id("owner_id", self.owner_id))
         force_setattr(self, "wiki_slug", check_slug("wiki_slug", self.wiki_slug))
         if len(self.wiki_id.encode()) > _MAX_SORT_KEY:  # the index by-grantee sorts by it

@@ -1,38 +1,58 @@
-"""What the tables hold, as immutable typed values."""
+"""The models: what the tables hold, as immutable typed values."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from wikibot_store._checks import check_choice
+from wikibot_store._dynamo.checks import check_choice
+from wikibot_store._dynamo.items import EPOCH
+from wikibot_store._dynamo.listing import Page
 from wikibot_store.keys import WikiKey
 
-T = TypeVar("T")
+__all__ = [
+    "Access",
+    "Acl",
+    "Identity",
+    "Member",
+    "Page",
+    "PublicUser",
+    "PublicWiki",
+    "Role",
+    "RoleName",
+    "Share",
+    "User",
+    "UserStatus",
+    "Wiki",
+    "WikiStatus",
+]
 
-EPOCH = "epoch"
-"""Marks a datetime that is stored as whole epoch seconds, the only form that DynamoDB's TTL reads."""
+P = TypeVar("P")
 
 
 class Role(StrEnum):
-    """What a grant allows."""
+    """What a grant allows. An owner may do what an editor may, an editor what a viewer may."""
 
     OWNER = "owner"
     EDITOR = "editor"
     VIEWER = "viewer"
 
 
+RoleName = Literal["owner", "editor", "viewer"]
+"""A role as text. A type checker rejects a misspelt one."""
+
+
 class Identity(NamedTuple):
-    """What a person can log in with: a provider and the provider's name for the person."""
+    """What a person logs in with: an OAuth provider, and the provider's subject for the person."""
 
     provider: str
     sub: str
 
 
 class UserStatus(StrEnum):
-    """Where a user is in its life."""
+    """The state of a user. Only an active user has access to anything."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
@@ -40,10 +60,10 @@ class UserStatus(StrEnum):
 
 
 class WikiStatus(StrEnum):
-    """Where a wiki is in its life.
+    """The state of a wiki.
 
-    One that is renamed or transferred is `moving` under its old key, where it is live until the switch, and `arriving`
-    under its new one.
+    A wiki that is renamed or transferred is `moving` under its old key, where it stays live until the switch, and
+    `arriving` under its new key.
     """
 
     ACTIVE = "active"
@@ -52,10 +72,63 @@ class WikiStatus(StrEnum):
     DELETING = "deleting"
 
 
+class _Refusal:
+    """The default of a hidden field that no serializer supports: its class name is the error message."""
+
+    def __init__(self, model: str) -> None:
+        name = f"{model}, which holds private attributes: return {model.lower()}.public() instead"
+        self.__class__ = type(name, (_Refusal,), {"__module__": __name__})
+        self._model = model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Refusal, (self._model,)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Refusal)
+
+    def __hash__(self) -> int:
+        return hash(_Refusal)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublicUser:
+    """What any other person may see of a user; safe to return from a web handler."""
+
+    id: str
+    username: str | None
+    display_name: str | None
+    avatar_url: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublicWiki:
+    """What every reader of a wiki may see; safe to return from a web handler. Times are in UTC."""
+
+    owner_id: str
+    wiki_slug: str
+    uid: str
+    display_name: str
+    is_public: bool
+    page_count: int
+    disk_usage_bytes: int
+    created_at: datetime
+    updated_at: datetime
+    last_accessed: datetime | None
+    version: int
+
+
+def _part_of(model: object, part: type[P]) -> P:
+    return part(**{field.name: getattr(model, field.name) for field in fields(part)})  # type: ignore[arg-type]  # a dataclass
+
+
 # gc=False keeps instances off the collector's lists, which is safe where no field can refer back: here every field is
-# a string, a number, a boolean, an enum member or a datetime.
+# a string, a number, a boolean, an enum member, a datetime or a constant.
 class User(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One person. Times are aware and in UTC; `version` grows by one with every change of the profile."""
+    """One person. Times are aware and in UTC; `version` grows by one with every change of the profile.
+
+    A User cannot be serialized, because it holds an email address and an identity: return `user.public()`, or build a
+    response of your own.
+    """
 
     id: str
     oauth_provider: str
@@ -71,14 +144,23 @@ class User(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     updated_at: datetime
     last_login_at: datetime | None = None
     version: int = 1
+    _private: Any = _Refusal("User")
 
     def __repr__(self) -> str:
-        """Name the user without the profile, so that a log line gives nothing away."""
+        """Name the user without the profile, so that a log line reveals nothing."""
         return f"User(id={self.id!r}, username={self.username!r}, status={str(self.status)!r}, version={self.version})"
+
+    def public(self) -> PublicUser:
+        """Return what any other person may see."""
+        return _part_of(self, PublicUser)
 
 
 class Wiki(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One wiki. `uid` is its incarnation: another one gets another uid, even under the same key."""
+    """One wiki. `uid` is its incarnation: a later wiki under the same key has another `uid`.
+
+    A Wiki cannot be serialized, because it holds `repo_path` and `mcp_token_hash`: return `wiki.public()`, or build a
+    response of your own.
+    """
 
     owner_id: str
     wiki_slug: str
@@ -94,6 +176,7 @@ class Wiki(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     updated_at: datetime
     last_accessed: datetime | None = None
     version: int = 1
+    _private: Any = _Refusal("Wiki")
 
     @property
     def key(self) -> WikiKey:
@@ -102,7 +185,7 @@ class Wiki(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     @property
     def is_live(self) -> bool:
-        """Whether the wiki can be read and written: it is neither on its way out nor still arriving."""
+        """Whether the wiki can be read and written: it is neither being deleted nor still arriving."""
         return self.status in {WikiStatus.ACTIVE, WikiStatus.MOVING}
 
     def __repr__(self) -> str:
@@ -112,11 +195,16 @@ class Wiki(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             f"status={str(self.status)!r}, version={self.version})"
         )
 
+    def public(self) -> PublicWiki:
+        """Return what every reader of the wiki may see."""
+        return _part_of(self, PublicWiki)
+
 
 class Acl(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One grant. `expires_at` has whole seconds; `wiki_uid` is the incarnation that the grant was given for.
+    """One grant. `expires_at` has whole seconds; `wiki_uid` is the incarnation of the wiki that it was given for.
 
-    An invitation is a grant to whoever holds its token: it has `invited_email`, and opens nothing until it is accepted.
+    An invitation is a grant to whoever holds its token. It has `invited_email`, and allows nothing until it is
+    accepted.
     """
 
     wiki_id: str
@@ -129,58 +217,57 @@ class Acl(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     invited_email: str | None = None
 
     def __repr__(self) -> str:
-        """Name the grant without the email of an invitation."""
+        """Name the grant without the email address of an invitation."""
         return (
             f"Acl(wiki_id={self.wiki_id!r}, grantee_id={self.grantee_id!r}, role={str(self.role)!r}, "
             f"expires_at={self.expires_at!r})"
         )
 
     def is_expired(self, now: datetime) -> bool:
-        """Tell whether the grant has run out."""
+        """Return whether the grant has expired."""
         return self.expires_at is not None and self.expires_at <= now
 
 
-class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user may do in a wiki: `role` None is nothing.
+class Member(NamedTuple):
+    """A grant and the user who has it; `user` is None if the user no longer exists."""
 
-    `wiki` and `user` are as they were found, None if missing, whatever the role: what to show comes from `wiki_for`.
+    acl: Acl
+    user: User | None
+
+
+class Share(NamedTuple):
+    """A grant and the wiki that it opens; `wiki` is None if the grant opens no live wiki."""
+
+    acl: Acl
+    wiki: Wiki | None
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody may do in a wiki: `role` is None if there is no access.
+
+    `wiki` and `user` are as they were found, None if missing, whatever the role. Show only the result of `wiki_for`.
     """
 
     role: Role | None
     wiki: Wiki | None
     user: User | None
 
-    def allows(self, role: Role | str) -> bool:
-        """Tell whether the access is at least that of `role`: an owner is an editor too, an editor a viewer.
+    def allows(self, role: Role | RoleName) -> bool:
+        """Return whether the access is at least that of `role`.
 
         Raises:
-            ValueError: There is no such role.
+            ValueError: `role` is not a role.
 
         """
         ranks = list(Role)
         asked = ranks.index(check_choice("role", Role, role))
         return self.role is not None and ranks.index(self.role) <= asked
 
-    def wiki_for(self, role: Role | str) -> Wiki | None:
+    def wiki_for(self, role: Role | RoleName) -> Wiki | None:
         """Return the wiki if the access is at least that of `role`, else None.
 
         Raises:
-            ValueError: There is no such role.
+            ValueError: `role` is not a role.
 
         """
         return self.wiki if self.allows(role) else None
-
-
-class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a listing. `cursor` leads to the next one and is None exactly when nothing follows."""
-
-    items: list[T]
-    cursor: str | None = None
-
-    def __iter__(self) -> Iterator[T]:
-        """Iterate over the items."""
-        return iter(self.items)
-
-    def __len__(self) -> int:
-        """Count the items."""
-        return len(self.items)

@@ -1,34 +1,10 @@
-"""The IAM policies of those who use the tables, computed from the schema: the web backend's and the operator's.
+"""The IAM policies of the web backend and of the operator, computed from the schema."""
 
-`_BACKEND` has a line per table with what its access patterns send. A new access pattern adds there what it sends first.
-`_SWEEPS` likewise has what `sweep` and `reconcile_wiki_count` send.
-IAM knows no TransactWriteItems: each action of a transaction is authorised as PutItem, UpdateItem, DeleteItem or, for
-a ConditionCheck, ConditionCheckItem. Indexes need no line; what is sent to any index is Query.
-"""
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from wikibot_store.schema import ACLS, TABLES, USERS, WIKIS
+from wikibot_store.schema import TABLES
 
-_BACKEND = {
-    USERS.name: ("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "UpdateItem"),
-    WIKIS.name: (
-        "BatchGetItem",
-        "ConditionCheckItem",
-        "DeleteItem",
-        "GetItem",
-        "PutItem",
-        "Query",
-        "UpdateItem",
-    ),
-    ACLS.name: ("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query"),
-}
-_SWEEPS = {
-    USERS.name: ("ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Scan", "UpdateItem"),
-    WIKIS.name: ("ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"),
-    ACLS.name: ("ConditionCheckItem", "DeleteItem", "PutItem", "Query", "Scan"),
-}
 _OPERATOR = (
     "CreateTable",
     "DeleteTable",
@@ -42,26 +18,24 @@ _OPERATOR = (
 )
 
 
-def backend_policy(table_arns: Mapping[str, str], *, optional_indexes: bool = False) -> dict[str, Any]:
-    """Return what the web backend may do: what the store sends on these tables and their indexes, nothing else.
+def backend_policy(table_arns: Mapping[str, str], *, optional_indexes: Collection[str] = ()) -> dict[str, Any]:
+    """Return the policy of the web backend: the actions that the store sends to these tables and indexes, no others.
 
-    `table_arns` has the ARN of each table of the schema.
+    `table_arns` has the ARN of each table of the schema; `optional_indexes` names the opt-in indexes that exist.
     """
     statements = []
     for schema in TABLES:
         arn = table_arns[schema.name]
-        statements.append(_allow(f"{schema.name.title()}Table", _BACKEND[schema.name], [arn]))
-        if indexes := schema.with_indexes(optional=optional_indexes):
+        statements.append(_allow(_sid(schema.name, "Table"), schema.backend, [arn]))
+        if indexes := schema.indexes_with(optional_indexes):
             resources = [f"{arn}/index/{index.name}" for index in indexes]
-            statements.append(_allow(f"{schema.name.title()}Indexes", ["Query"], resources))
+            statements.append(_allow(_sid(schema.name, "Indexes"), ["Query"], resources))
     return _document(statements)
 
 
 def operator_policy(table_arns: Mapping[str, str]) -> dict[str, Any]:
-    """Return what an operator may do: make, set up, verify, sweep and delete these tables."""
-    sweeps = [
-        _allow(f"{schema.name.title()}Sweep", _SWEEPS[schema.name], [table_arns[schema.name]]) for schema in TABLES
-    ]
+    """Return the policy of an operator, who creates, sets up, verifies, sweeps and deletes these tables."""
+    sweeps = [_allow(_sid(schema.name, "Sweep"), schema.sweep, [table_arns[schema.name]]) for schema in TABLES]
     expiring = [table_arns[schema.name] for schema in TABLES if schema.ttl_attribute is not None]
     return _document(
         [
@@ -70,6 +44,11 @@ def operator_policy(table_arns: Mapping[str, str]) -> dict[str, Any]:
             *sweeps,
         ]
     )
+
+
+def _sid(table: str, purpose: str) -> str:
+    """Return a statement id; IAM allows letters and digits only."""
+    return "".join(part.title() for part in table.split("_")) + purpose
 
 
 def _allow(sid: str, operations: Iterable[str], resources: list[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from wikibot_store._wire import UNKNOWN_OPERATION, client_errors
 from wikibot_store.errors import ConfigurationError, UnavailableError
-from wikibot_store.schema import TABLES, TableSchema, create_table_request, tags
+from wikibot_store.schema import TABLES, TableSchema, create_table_request, optional_indexes, tags
 from wikibot_store.store import WikibotStore
 from wikibot_store.verify import keys_of
 
@@ -74,7 +74,7 @@ async def _create_table(
     store: WikibotStore, schema: TableSchema, environment: str, *, deletion_protection: bool
 ) -> ProvisionedTable:
     client, name = await store.client(), store.config.table_name(schema.name)
-    request = create_table_request(schema, name, optional_indexes=store.config.grantee_index)
+    request = create_table_request(schema, name, optional=optional_indexes(store.config))
     created = True
     try:
         await client.create_table(**request)

@@ -1,5 +1,10 @@
-"""The tables, described once; everything that needs to know them is computed from here."""
+"""The tables, described once: what provisions, verifies and protects them is computed from here.
 
+A new table is one `TableSchema` in TABLES. Its name is also the name of its DAO on the store, the prefix of its setting
+(`users_table`) and of its Pulumi outputs.
+"""
+
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,48 +16,75 @@ PROJECT_TAG = "wikibot-io"
 
 @dataclass(frozen=True, kw_only=True)
 class IndexSchema:
-    """A global secondary index. Its key attributes are strings and its projection is ALL."""
+    """A global secondary index. Its key attributes are strings and its projection is ALL.
+
+    An index with a `setting` is opt-in: it exists only where the StoreConfig field of that name is True.
+    """
 
     name: str
     partition_key: str
     sort_key: str
+    setting: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableSchema:
-    """A table. Its key attributes are strings; `ttl_attribute` holds epoch seconds."""
+    """A table. Its key attributes are strings; `ttl_attribute` holds epoch seconds.
+
+    The order of `indexes` is fixed: Pulumi compares them by position, so a new index comes last. `backend` and `sweep`
+    are the DynamoDB actions on the table that the web backend and the operator's sweep need; the IAM policies list
+    them. IAM has no TransactWriteItems: each action of a transaction needs the permission of the single write, and a
+    condition check needs ConditionCheckItem. Query covers the indexes too.
+    """
 
     name: str
     partition_key: str
     sort_key: str | None = None
     indexes: tuple[IndexSchema, ...] = ()
-    optional_indexes: tuple[IndexSchema, ...] = ()
     ttl_attribute: str | None = None
+    backend: tuple[str, ...]
+    sweep: tuple[str, ...]
 
     @property
     def key(self) -> tuple[str, ...]:
         """The names of the primary key's attributes, partition key first."""
         return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
 
-    def with_indexes(self, *, optional: bool) -> tuple[IndexSchema, ...]:
-        """Return the indexes in their fixed order, the opt-in ones last and only if asked for."""
-        return self.indexes + (self.optional_indexes if optional else ())
+    def indexes_with(self, optional: Collection[str]) -> tuple[IndexSchema, ...]:
+        """Return the indexes in their order; of the opt-in indexes only those whose names are in `optional`."""
+        return tuple([index for index in self.indexes if index.setting is None or index.name in optional])
 
 
 USERS = TableSchema(
     name="users",
     partition_key="id",
     indexes=(IndexSchema(name=OAUTH_INDEX, partition_key="oauth_provider", sort_key="oauth_provider_sub"),),
+    backend=("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "UpdateItem"),
+    sweep=("ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Scan", "UpdateItem"),
 )
-WIKIS = TableSchema(name="wikis", partition_key="owner_id", sort_key="wiki_slug")
+WIKIS = TableSchema(
+    name="wikis",
+    partition_key="owner_id",
+    sort_key="wiki_slug",
+    backend=("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
+    sweep=("ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"),
+)
 ACLS = TableSchema(
     name="acls",
     partition_key="wiki_id",
     sort_key="grantee_id",
-    optional_indexes=(IndexSchema(name=GRANTEE_INDEX, partition_key="grantee_id", sort_key="wiki_id"),),
+    indexes=(IndexSchema(name=GRANTEE_INDEX, partition_key="grantee_id", sort_key="wiki_id", setting="grantee_index"),),
     ttl_attribute="expires_at",
+    backend=("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query"),
+    sweep=("ConditionCheckItem", "DeleteItem", "PutItem", "Query", "Scan"),
 )
 TABLES = (USERS, WIKIS, ACLS)
+OPTIONAL_INDEXES = tuple(index for schema in TABLES for index in schema.indexes if index.setting is not None)
+
+
+def optional_indexes(settings: object) -> frozenset[str]:
+    """Return the names of the opt-in indexes that `settings`, such as a StoreConfig, switch on."""
+    return frozenset(index.name for index in OPTIONAL_INDEXES if getattr(settings, str(index.setting)))
 
 
 def tags(environment: str) -> dict[str, str]:
@@ -60,9 +92,12 @@ def tags(environment: str) -> dict[str, str]:
     return {"project": PROJECT_TAG, "environment": environment}
 
 
-def create_table_request(schema: TableSchema, table_name: str, *, optional_indexes: bool = False) -> dict[str, Any]:
-    """Return the CreateTable request for `schema`: on-demand billing, keys and indexes."""
-    indexes = schema.with_indexes(optional=optional_indexes)
+def create_table_request(schema: TableSchema, table_name: str, *, optional: Collection[str] = ()) -> dict[str, Any]:
+    """Return the CreateTable request for `schema`: on-demand billing, keys and indexes.
+
+    `optional` names the opt-in indexes that the table has.
+    """
+    indexes = schema.indexes_with(optional)
     attributes = dict.fromkeys([*schema.key, *(name for index in indexes for name in _index_key(index))])
     request: dict[str, Any] = {
         "TableName": table_name,

@@ -60,10 +60,18 @@ def instrument(
     meter = metrics.get_meter("wikibot_store", wikibot_store.__version__, meter_provider)
     wire.observer = _Observer(tracer, meter, wire.endpoint_url).observe
     _observe_stats(meter, store)
-    for prefix, part in {"users.": store.users, "wikis.": store.wikis, "acls.": store.acls, "": store}.items():
+    for prefix, part in _parts(store):
         for name, method in inspect.getmembers(part, inspect.iscoroutinefunction):
             if not name.startswith("_"):
                 setattr(part, name, _traced(tracer, prefix + name, method))
+
+
+def _parts(store: WikibotStore) -> Iterator[tuple[str, object]]:
+    """Yield the store and its DAOs, each with the prefix of its access patterns."""
+    yield "", store
+    for name, dao in vars(store).items():
+        if not name.startswith("_"):
+            yield f"{name}.", dao
 
 
 def _traced(tracer: trace.Tracer, pattern: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -1,23 +1,47 @@
-"""MCP tokens: what to store of one, and how to compare it with what was stored."""
+"""MCP tokens: how to make one, what to store of it, and how to compare it with what is stored."""
 
 import hashlib
 import hmac
+import re
+import secrets
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def new_token() -> str:
+    """Return a random token of 256 bits, safe in a URL."""
+    return secrets.token_urlsafe(32)
 
 
 def hash_token(token: str) -> str:
-    """Return what to store as `mcp_token_hash`: SHA-256 as 64 hexadecimal digits.
+    """Return what to store as `mcp_token_hash`: the SHA-256 of a token as 64 hexadecimal digits.
 
-    That is enough for a token of at least 128 random bits, such as `secrets.token_urlsafe()`; never use it for what
-    people choose.
+    This is enough for a token of at least 128 random bits, such as `wikis.set_mcp_token` makes. Never use it for a
+    password that a person chooses.
     """
     # A token comes from a request, which can hold any text, even half a surrogate pair.
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
 def token_matches(token: str, token_hash: str | None) -> bool:
-    """Tell whether a token is the one that was stored; a wiki without a hash has none that matches.
+    """Return whether a token is the one whose hash is stored; no token matches None.
 
-    How long this takes tells nothing about where the two differ.
+    The time that this takes does not depend on where the two differ.
     """
     expected = "" if token_hash is None else token_hash
     return hmac.compare_digest(hash_token(token).encode(), expected.encode(errors="surrogatepass"))
+
+
+def check_token_hash(field: str, value: str) -> str:
+    """Return `value` if it can be the hash of a token.
+
+    Raises:
+        TypeError: It is not a string.
+        ValueError: It is not the hexadecimal form of a SHA-256; a plain token must never be stored.
+
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{field} must be str, not {type(value).__name__}")
+    if not _HASH.fullmatch(value):
+        raise ValueError(f"{field} must be a SHA-256 as 64 hexadecimal digits in lower case: use hash_token(token)")
+    return value

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from wikibot_store._wire import UNKNOWN_OPERATION, client_errors
 from wikibot_store.config import StoreConfig
-from wikibot_store.schema import PROJECT_TAG, TABLES, TableSchema, create_table_request
+from wikibot_store.schema import PROJECT_TAG, TABLES, TableSchema, create_table_request, optional_indexes
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -81,7 +81,7 @@ def _expected(
     schema: TableSchema, config: StoreConfig, *, environment: str | None, deletion_protection: bool | None
 ) -> dict[str, str]:
     """Return the settings as the schema wants them."""
-    request = create_table_request(schema, config.table_name(schema.name), optional_indexes=config.grantee_index)
+    request = create_table_request(schema, config.table_name(schema.name), optional=optional_indexes(config))
     expected = _structure(request, request["BillingMode"]) | {
         "status": "ACTIVE",
         "point-in-time recovery": "ENABLED",

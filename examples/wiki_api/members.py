@@ -15,7 +15,7 @@ router = APIRouter(prefix="/wikis/{owner_id}/{wiki_slug}/members")
 @router.get("")
 async def list_members(wiki: WikiToOwn, store: Store, asked: PageAsked) -> PageOut[MemberOut]:
     """Page through the members of a wiki, all but the one that it belongs to."""
-    page = await store.members(wiki.owner_id, wiki.wiki_slug, limit=asked.limit, cursor=asked.cursor)
+    page = await store.acls.list_members(wiki.key, limit=asked.limit, cursor=asked.cursor)
     asked.link(page.cursor)
     return PageOut(items=[MemberOut.of(acl, user) for acl, user in page], cursor=page.cursor)
 
@@ -26,7 +26,7 @@ async def grant(
 ) -> MemberOut:
     """Give a user a role, in place of the one that the user had."""
     grantee = await store.users.require(user_id)
-    acl = await store.grant(wiki.owner_id, wiki.wiki_slug, grantee.id, new.role, granted_by=user.id)
+    acl = await store.acls.create(wiki.key, grantee.id, new.role, granted_by=user.id)
     _tell(events, wiki, grantee.id)
     return MemberOut.of(acl, grantee)
 
@@ -34,7 +34,7 @@ async def grant(
 @router.delete("/{user_id}", status_code=HTTPStatus.NO_CONTENT)
 async def revoke(user_id: str, wiki: WikiToOwn, store: Store, events: Events) -> None:
     """Take a user's role away, if there is one."""
-    if await store.revoke(wiki.owner_id, wiki.wiki_slug, user_id):
+    if await store.acls.delete(wiki.key, user_id):
         _tell(events, wiki, user_id)
 
 

@@ -38,7 +38,7 @@ async def list_my_wikis(user: CurrentUser, store: Store, asked: PageAsked) -> Pa
 @router.get("/shared")
 async def list_shared_with_me(user: CurrentUser, store: Store, asked: PageAsked) -> PageOut[SharedOut]:
     """Page through what others share with me; a wiki that is gone is null."""
-    page = await store.list_shared_with(user.id, limit=asked.limit, cursor=asked.cursor)
+    page = await store.acls.list_shared_with(user.id, limit=asked.limit, cursor=asked.cursor)
     owners = await store.users.get_many({wiki.owner_id for _, wiki in page if wiki is not None})
     asked.link(page.cursor)
     return PageOut(items=[SharedOut.of(acl, wiki, owners) for acl, wiki in page], cursor=page.cursor)
@@ -96,7 +96,7 @@ async def _replaceable(store: WikibotStore, owner: User, wiki_slug: str) -> Wiki
 
 async def _create(store: WikibotStore, owner: User, wiki_slug: str, new: WikiIn, *, only_new: bool) -> Wiki:
     try:
-        return await store.create_wiki(
+        return await store.wikis.create(
             owner.id,
             wiki_slug,
             display_name=new.display_name,
@@ -135,5 +135,5 @@ async def update_wiki(
 async def delete_wiki(wiki: WikiToOwn, store: Store, events: Events, if_match: IfMatch = None) -> None:
     """Delete a wiki with its grants. If-Match is compared with the wiki as it was read, just before."""
     with pinned(if_match, wiki):
-        await store.delete_wiki(wiki.owner_id, wiki.wiki_slug)
+        await store.wikis.delete(wiki.owner_id, wiki.wiki_slug)
     events.publish(user_topic(wiki.owner_id), "wikis")

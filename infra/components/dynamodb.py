@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 from pulumi_aws import dynamodb
 
-from wikibot_store.schema import TABLES, TableSchema, create_table_request, tags
+from wikibot_store.schema import OPTIONAL_INDEXES, TABLES, TableSchema, create_table_request, optional_indexes, tags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +35,15 @@ class DynamoDbArgs:
 
 
 class DynamoDbComponent(pulumi.ComponentResource):
-    """The three tables; `tables` holds them by their names in the schema."""
+    """The tables of the schema; `tables` holds them by their names in the schema."""
 
     def __init__(self, name: str, args: DynamoDbArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("wikibot:dynamodb:Tables", name, None, opts)
         self.tables = {schema.name: self._table(f"{name}-{schema.name}", schema, args) for schema in TABLES}
-        self.outputs: dict[str, Any] = {"grantee_index": args.grantee_index}
+        optional = optional_indexes(args)
+        self.outputs: dict[str, Any] = {str(index.setting): index.name in optional for index in OPTIONAL_INDEXES}
         for schema in TABLES:
-            indexes = schema.with_indexes(optional=args.grantee_index)
+            indexes = schema.indexes_with(optional)
             self.outputs |= {
                 f"{schema.name}_table": self.tables[schema.name].name,
                 f"{schema.name}_table_arn": self.tables[schema.name].arn,
@@ -51,7 +52,7 @@ class DynamoDbComponent(pulumi.ComponentResource):
         self.register_outputs(self.outputs)
 
     def _table(self, name: str, schema: TableSchema, args: DynamoDbArgs) -> dynamodb.Table:
-        request = create_table_request(schema, schema.name, optional_indexes=args.grantee_index)
+        request = create_table_request(schema, schema.name, optional=optional_indexes(args))
         return dynamodb.Table(
             name,
             name=args.table_names[schema.name],
@@ -62,7 +63,7 @@ class DynamoDbComponent(pulumi.ComponentResource):
             ],
             hash_key=schema.partition_key,
             range_key=schema.sort_key,
-            # The provider compares indexes by position: with_indexes keeps their order.
+            # The provider compares indexes by position: indexes_with keeps their order.
             global_secondary_indexes=[_index(index, args) for index in request.get("GlobalSecondaryIndexes", ())],
             point_in_time_recovery=dynamodb.TablePointInTimeRecoveryArgs(
                 enabled=True, recovery_period_in_days=args.recovery_days

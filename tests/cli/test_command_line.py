@@ -279,7 +279,7 @@ def test_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch, missing: str
 
 def test_library_does_not_load_the_command_line() -> None:
     """Importing the library loads neither the command line nor the engine, nor what only they need."""
-    names = "{'moto', 'typer', 'werkzeug', 'wikibot_store.cli', 'wikibot_store.demo', 'wikibot_store.local'}"
+    names = "{'moto', 'typer', 'werkzeug', 'wikibot_store.cli', 'wikibot_store.cli.demo', 'wikibot_store.local'}"
     code = f"import sys, wikibot_store; print({names} & set(sys.modules))"
 
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603 - fixed

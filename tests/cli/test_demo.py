@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tests.cli.runner import Run, on_store
 from wikibot_store import RequestFailedError, WikibotStore, demo
-from wikibot_store.demo import create_wikis, log_in
+from wikibot_store.cli.demo import create_wikis, log_in
 from wikibot_store.provision import create_tables
 
 PEOPLE, WIKIS = 4, 60

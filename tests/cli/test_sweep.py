@@ -12,7 +12,7 @@ from tests.cli.runner import Run, on_store
 from tests.half_done import MENDABLE, UNMENDABLE, Arrange, make_faults
 from wikibot_store import UnavailableError, WikibotStore
 from wikibot_store.provision import create_tables
-from wikibot_store.workflows.findings import Fault, Finding, SweepPage
+from wikibot_store.workflows.sweep import Finding, FindingKind, SweepPage
 
 CLAIM = MENDABLE["claim of nobody"][1]
 TAKEN = UNMENDABLE["moving to a key that is taken"][1]
@@ -100,7 +100,7 @@ def _cut_off(error: BaseException) -> Any:  # noqa: ANN401 - a method
     """Return a sweep that ends with an error behind its first page."""
 
     async def sweep(_store: WikibotStore, **_: Any) -> AsyncGenerator[SweepPage, None]:  # noqa: ANN401 - a sweep's
-        found = Finding(fault=Fault.COUNT_IS_OFF, table="users", key={"id": "ada"}, mended=True)
+        found = Finding(kind=FindingKind.WRONG_COUNT, table="users", key={"id": "ada"}, repaired=True)
         yield SweepPage(table="users", scanned=7, findings=[found], resume='{"table":"users","after":["ada"]}')
         raise error
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tests.integration.samples import a_user, fresh
-from wikibot_store import AlreadyExistsError, InvalidInviteError, User, WikibotStore
+from wikibot_store import AlreadyExistsError, InvalidInviteError, User, WikibotStore, WikiKey
 
 Names = dict[str, str]
 """The ids, slugs and names that one run of an operation uses, each run its own."""
@@ -25,9 +25,9 @@ class Operation:
 async def _shared_wiki(store: WikibotStore) -> Names:
     """Create a wiki with two editors, an owner and somebody to give it to."""
     owner, receiver, one, other = [await a_user(store) for _ in range(4)]
-    await store.create_wiki(owner.id, "old", display_name="A wiki", repo_path="/srv/a")
+    await store.wikis.create(owner.id, "old", display_name="A wiki", repo_path="/srv/a")
     for user in (one, other):
-        await store.grant(owner.id, "old", user.id, "editor", granted_by=owner.id)
+        await store.acls.create(WikiKey(owner.id, "old"), user.id, "editor", granted_by=owner.id)
     return {"owner": owner.id, "receiver": receiver.id, "one": one.id, "other": other.id}
 
 
@@ -44,8 +44,8 @@ async def _see_wiki(store: WikibotStore, names: Names) -> object:
 async def _invitation(store: WikibotStore) -> Names:
     names = await _shared_wiki(store)
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    _, token = await store.invite(
-        names["owner"], "old", "a@example.org", "viewer", invited_by=names["owner"], expires_at=tomorrow
+    _, token = await store.acls.invite(
+        WikiKey(names["owner"], "old"), "a@example.org", "viewer", invited_by=names["owner"], expires_at=tomorrow
     )
     return names | {"token": token}
 
@@ -76,39 +76,39 @@ async def _nobody(_: WikibotStore) -> Names:
 
 async def _person_with_wiki(store: WikibotStore) -> Names:
     names = await _person(store)
-    await store.create_wiki(names["id"], "old", display_name="A wiki", repo_path="/srv/a")
-    await store.grant(names["id"], "old", (await a_user(store)).id, "editor", granted_by=names["id"])
+    await store.wikis.create(names["id"], "old", display_name="A wiki", repo_path="/srv/a")
+    await store.acls.create(WikiKey(names["id"], "old"), (await a_user(store)).id, "editor", granted_by=names["id"])
     return names
 
 
 OPERATIONS = {
     "create_wiki": Operation(
         prepare=_shared_wiki,
-        run=lambda store, names: store.create_wiki(names["owner"], "new", display_name="A wiki", repo_path="/srv/b"),
+        run=lambda store, names: store.wikis.create(names["owner"], "new", display_name="A wiki", repo_path="/srv/b"),
         see=_see_wiki,
         refusals=(AlreadyExistsError,),
     ),
     "delete_wiki": Operation(
-        prepare=_shared_wiki, run=lambda store, names: store.delete_wiki(names["owner"], "old"), see=_see_wiki
+        prepare=_shared_wiki, run=lambda store, names: store.wikis.delete(names["owner"], "old"), see=_see_wiki
     ),
     "rename_wiki": Operation(
-        prepare=_shared_wiki, run=lambda store, names: store.rename_wiki(names["owner"], "old", "new"), see=_see_wiki
+        prepare=_shared_wiki, run=lambda store, names: store.wikis.rename(names["owner"], "old", "new"), see=_see_wiki
     ),
     "transfer_wiki": Operation(
         prepare=_shared_wiki,
-        run=lambda store, names: store.transfer_wiki(names["owner"], "old", names["receiver"], limit=1),
+        run=lambda store, names: store.wikis.transfer(names["owner"], "old", names["receiver"], limit=1),
         see=_see_wiki,
     ),
     "grant": Operation(
         prepare=_shared_wiki,
-        run=lambda store, names: store.grant(
-            names["owner"], "old", names["receiver"], "viewer", granted_by=names["owner"]
+        run=lambda store, names: store.acls.create(
+            WikiKey(names["owner"], "old"), names["receiver"], "viewer", granted_by=names["owner"]
         ),
         see=_see_wiki,
     ),
     "accept_invite": Operation(
         prepare=_invitation,
-        run=lambda store, names: store.accept_invite(names["token"], names["receiver"]),
+        run=lambda store, names: store.acls.accept_invite(names["token"], names["receiver"]),
         see=_see_wiki,
         refusals=(InvalidInviteError,),
     ),
@@ -137,7 +137,7 @@ OPERATIONS = {
     ),
     "delete_user": Operation(
         prepare=_person_with_wiki,
-        run=lambda store, names: store.delete_user(names["id"], wikis="delete"),
+        run=lambda store, names: store.users.delete(names["id"], wikis="delete"),
         see=_see_person,
     ),
 }

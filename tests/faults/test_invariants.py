@@ -18,8 +18,8 @@ async def store() -> AsyncIterator[WikibotStore]:
     async with local_store() as store:
         for user in ("ada", "bob"):
             await store.users.create(id=user, oauth_provider="github", oauth_provider_sub=user, username=user)
-        await store.create_wiki("ada", "notes", display_name="Notes", repo_path="/srv/notes")
-        await store.grant("ada", "notes", "bob", "editor", granted_by="ada")
+        await store.wikis.create("ada", "notes", display_name="Notes", repo_path="/srv/notes")
+        await store.acls.create("ada:notes", "bob", "editor", granted_by="ada")
         yield store
 
 

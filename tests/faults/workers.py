@@ -204,7 +204,7 @@ async def delete_user(worker: Worker) -> None:
     mine = [key for key in worker.journal.live("users") if key[1].startswith(f"{worker.user_id}-")]
     if mine:
         key = worker.random.choice(mine)
-        await worker.finish(lambda: worker.store.delete_user(key[1]), [key], lambda _: {})
+        await worker.finish(lambda: worker.store.users.delete(key[1]), [key], lambda _: {})
 
 
 async def read_own_user(worker: Worker) -> None:
@@ -220,7 +220,7 @@ async def read_own_user(worker: Worker) -> None:
 async def create_wiki(worker: Worker) -> None:
     """Create a wiki, or one of the user's that all share."""
     owner, slug = worker.random.choice([worker.user_id, HOT]), worker.fresh()
-    call = worker.store.create_wiki(owner, slug, display_name="new", repo_path="/srv/new", limit=_HOT_LIMIT)
+    call = worker.store.wikis.create(owner, slug, display_name="new", repo_path="/srv/new", limit=_HOT_LIMIT)
     try:
         await worker.write(call, ("wikis", owner, slug), _NEW_WIKI)
     except QuotaExceededError:
@@ -261,7 +261,7 @@ async def delete_wiki(worker: Worker) -> None:
         return
     _, owner, slug = worker.random.choice(mine)
     keys = [("wikis", owner, slug), *worker.grants(f"{owner}:{slug}")]
-    await worker.finish(lambda: worker.store.delete_wiki(owner, slug), keys, lambda _: {})
+    await worker.finish(lambda: worker.store.wikis.delete(owner, slug), keys, lambda _: {})
 
 
 async def rename_wiki(worker: Worker) -> None:
@@ -290,8 +290,8 @@ async def _move(worker: Worker, new_owner: str) -> None:
 
     async def move() -> Wiki:
         if new_owner == owner:
-            return await worker.store.rename_wiki(owner, slug, new_slug)
-        return await worker.store.transfer_wiki(owner, slug, new_owner, limit=_HOT_LIMIT)
+            return await worker.store.wikis.rename(owner, slug, new_slug)
+        return await worker.store.wikis.transfer(owner, slug, new_owner, limit=_HOT_LIMIT)
 
     def left(wiki: Wiki) -> dict[Key, Values]:
         wikis: dict[Key, Values] = {("wikis", new_owner, new_slug): {**values, "version": wiki.version}}
@@ -334,7 +334,7 @@ async def grant(worker: Worker) -> None:
     grantee, role = f"v{worker.random.randrange(3)}", worker.random.choice(["editor", "viewer"])
     key = ("acls", f"{owner}:{slug}", grantee)
     if len(worker.journal.fact(*key).possible) == 1:
-        call = worker.store.grant(owner, slug, grantee, role, granted_by=owner)
+        call = worker.store.acls.create(WikiKey(owner, slug), grantee, role, granted_by=owner)
         await worker.write(call, key, {"role": role})
 
 
@@ -344,7 +344,7 @@ async def revoke(worker: Worker) -> None:
     if grants:
         key = worker.random.choice(grants)
         wiki = WikiKey.parse(key[1])
-        call = worker.store.revoke(wiki.owner_id, wiki.wiki_slug, key[2])
+        call = worker.store.acls.delete(wiki.key, key[2])
         worker.expect(await worker.write(call, key, None), True, "revoke")
 
 
@@ -359,13 +359,13 @@ async def invite(worker: Worker) -> None:
     if worker.journal.fact(*accepted).possible != [None]:
         return
     ends = datetime.now(UTC) + timedelta(days=1)
-    acl, token = await worker.store.invite(
-        owner, slug, "guest@example.org", "viewer", invited_by=owner, expires_at=ends
+    acl, token = await worker.store.acls.invite(
+        WikiKey(owner, slug), "guest@example.org", "viewer", invited_by=owner, expires_at=ends
     )
     invitation = worker.journal.fact("acls", acl.wiki_id, acl.grantee_id)
     invitation.possible = [invited]
     try:
-        await worker.write(worker.store.accept_invite(token, guest), accepted, invited)
+        await worker.write(worker.store.acls.accept_invite(token, guest), accepted, invited)
     except WriteOutcomeUnknownError:
         invitation.possible.append(None)
         raise
@@ -416,7 +416,7 @@ def _read_elsewhere(pattern: AccessPattern) -> Callable[[Worker], Awaitable[None
 
 async def look_for_faults(worker: Worker) -> None:
     """Let a sweep look at its first page, and mend nothing."""
-    pages = worker.store.sweep()
+    pages = worker.store.admin.sweep()
     try:
         await anext(pages)
     finally:
@@ -462,16 +462,16 @@ WORK: dict[str, Callable[[Worker], Awaitable[None]]] = {
     "acls.list_by_grantee": _read(lambda worker: worker.store.acls.list_by_grantee("v0", limit=20)),
     "acls.list_invitations": _read(lambda worker: worker.store.acls.list_invitations(f"{worker.alone}:notes")),
     "authorize": authorize,
-    "list_shared_with": _read(lambda worker: worker.store.list_shared_with("v0", limit=20)),
+    "list_shared_with": _read(lambda worker: worker.store.acls.list_shared_with("v0", limit=20)),
     "invite": invite,
     "accept_invite": invite,
     "rename_wiki": rename_wiki,
     "transfer_wiki": transfer_wiki,
     "delete_user": delete_user,
-    "reconcile_wiki_count": _read(lambda worker: worker.store.reconcile_wiki_count(worker.user_id)),
+    "reconcile_wiki_count": _read(lambda worker: worker.store.admin.reconcile_wiki_count(worker.user_id)),
     "create_wiki": create_wiki,
     "grant": grant,
-    "members": _read(lambda worker: worker.store.members(worker.alone, "notes")),
+    "members": _read(lambda worker: worker.store.acls.list_members(WikiKey(worker.alone, "notes"))),
     "revoke": revoke,
     "delete_wiki": delete_wiki,
     "sweep": look_for_faults,

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.fuzz.stores import HEADERS
-from wikibot_store._items import ItemCodec
+from wikibot_store._dynamo.items import ItemCodec
 from wikibot_store._wire._http import Answer
 from wikibot_store.models import Acl, Role, User, Wiki
 from wikibot_store.schema import ACLS, USERS, WIKIS
@@ -21,9 +21,9 @@ _WIKI = Wiki(
 )
 _ACL = Acl(wiki_id="ada:notes", grantee_id="bob", role=Role.EDITOR, granted_by="ada", granted_at=NOW, expires_at=NOW)
 ITEMS = {
-    "users": ItemCodec(User, USERS).encode(_USER, "w-1"),
-    "wikis": ItemCodec(Wiki, WIKIS).encode(_WIKI, "w-1"),
-    "acls": ItemCodec(Acl, ACLS).encode(_ACL, "w-1"),
+    "users": ItemCodec(User, USERS.key).encode(_USER, "w-1"),
+    "wikis": ItemCodec(Wiki, WIKIS.key).encode(_WIKI, "w-1"),
+    "acls": ItemCodec(Acl, ACLS.key).encode(_ACL, "w-1"),
 }
 CLAIM = {"id": {"S": "claim#oauth#github#1"}, "user_id": {"S": "ada"}, "write_id": {"S": "w-1"}}
 

@@ -29,7 +29,7 @@ async def test_owner_is_known_by_the_key(store: WikibotStore, sent: list[str]) -
 async def test_grant_gives_its_role(store: WikibotStore, role: Role) -> None:
     """A grant gives the role that it names."""
     user, wiki = await a_user(store), await a_wiki(store)
-    await store.grant(wiki.owner_id, wiki.wiki_slug, user.id, role, granted_by=wiki.owner_id)
+    await store.acls.create(wiki.key, user.id, role, granted_by=wiki.owner_id)
 
     assert (await store.authorize(user.id, wiki.owner_id, wiki.wiki_slug)).role is role
 
@@ -37,16 +37,16 @@ async def test_grant_gives_its_role(store: WikibotStore, role: Role) -> None:
 async def test_revoke_counts_at_the_next_check(store: WikibotStore) -> None:
     """A revoked grant opens nothing any more."""
     user, wiki = await a_user(store), await a_wiki(store)
-    await store.grant(wiki.owner_id, wiki.wiki_slug, user.id, "editor", granted_by=wiki.owner_id)
+    await store.acls.create(wiki.key, user.id, "editor", granted_by=wiki.owner_id)
 
-    assert await store.revoke(wiki.owner_id, wiki.wiki_slug, user.id)
+    assert await store.acls.delete(wiki.key, user.id)
     assert (await store.authorize(user.id, wiki.owner_id, wiki.wiki_slug)).role is None
 
 
 async def test_public_wiki_lets_anybody_view(store: WikibotStore) -> None:
     """On a public wiki anonymous and strangers are viewers, and an editor stays an editor."""
     wiki, stranger, editor = await a_public_wiki(store), await a_user(store), await a_user(store)
-    await store.grant(wiki.owner_id, wiki.wiki_slug, editor.id, "editor", granted_by=wiki.owner_id)
+    await store.acls.create(wiki.key, editor.id, "editor", granted_by=wiki.owner_id)
 
     roles = [
         (await store.authorize(user_id, wiki.owner_id, wiki.wiki_slug)).role
@@ -78,7 +78,7 @@ async def test_user_who_is_not_active_may_nothing(store: WikibotStore, status: s
 async def test_missing_user_may_nothing(store: WikibotStore) -> None:
     """A grant to somebody who does not exist opens nothing, and ownership by nobody neither."""
     wiki, nobody = await a_public_wiki(store), fresh()
-    await store.grant(wiki.owner_id, wiki.wiki_slug, nobody, "editor", granted_by=wiki.owner_id)
+    await store.acls.create(wiki.key, nobody, "editor", granted_by=wiki.owner_id)
 
     for user_id in (nobody, wiki.owner_id):
         access = await store.authorize(user_id, wiki.owner_id, wiki.wiki_slug)
@@ -96,7 +96,7 @@ async def test_expired_grant_opens_nothing(store: WikibotStore) -> None:
     """A grant that has run out is none."""
     user, wiki = await a_user(store), await a_wiki(store)
     past = datetime.now(UTC) - timedelta(hours=1)
-    await store.grant(wiki.owner_id, wiki.wiki_slug, user.id, "editor", granted_by=wiki.owner_id, expires_at=past)
+    await store.acls.create(wiki.key, user.id, "editor", granted_by=wiki.owner_id, expires_at=past)
 
     assert (await store.authorize(user.id, wiki.owner_id, wiki.wiki_slug)).role is None
 
@@ -104,7 +104,7 @@ async def test_expired_grant_opens_nothing(store: WikibotStore) -> None:
 async def test_grant_for_an_earlier_wiki_opens_nothing(store: WikibotStore) -> None:
     """A grant that outlived its wiki does not open the next one of that slug."""
     user, wiki = await a_user(store), await a_wiki(store)
-    await store.grant(wiki.owner_id, wiki.wiki_slug, user.id, "editor", granted_by=wiki.owner_id)
+    await store.acls.create(wiki.key, user.id, "editor", granted_by=wiki.owner_id)
     await store.wikis.delete(wiki.owner_id, wiki.wiki_slug)
     await store.wikis.create(wiki.owner_id, wiki.wiki_slug, display_name="Another", repo_path="/srv/b")
 

@@ -24,6 +24,7 @@ from wikibot_store import (
     Role,
     Wiki,
     WikibotStore,
+    WikiKey,
 )
 from wikibot_store.provision import create_tables
 
@@ -43,16 +44,14 @@ async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterato
 async def wiki(store: WikibotStore) -> Wiki:
     """Give a counted wiki."""
     owner = await a_user(store)
-    return await store.create_wiki(owner.id, fresh(), display_name="A wiki", repo_path="/srv/a")
+    return await store.wikis.create(owner.id, fresh(), display_name="A wiki", repo_path="/srv/a")
 
 
 async def invite(
     store: WikibotStore, wiki: Wiki, role: Role = Role.EDITOR, *, expires_at: datetime = TOMORROW
 ) -> tuple[Acl, str]:
     """Invite somebody by the wiki's owner."""
-    return await store.invite(
-        wiki.owner_id, wiki.wiki_slug, EMAIL, role, invited_by=wiki.owner_id, expires_at=expires_at
-    )
+    return await store.acls.invite(wiki.key, EMAIL, role, invited_by=wiki.owner_id, expires_at=expires_at)
 
 
 async def is_open(store: WikibotStore, invitation: Acl) -> bool:
@@ -66,7 +65,7 @@ async def test_invitation_becomes_a_grant(store: WikibotStore, wiki: Wiki) -> No
     user = await a_user(store)
     invitation, token = await invite(store, wiki)
 
-    acl = await store.accept_invite(token, user.id)
+    acl = await store.acls.accept_invite(token, user.id)
 
     assert (acl.grantee_id, acl.role, acl.granted_by) == (user.id, Role.EDITOR, wiki.owner_id)
     assert (acl.wiki_uid, acl.expires_at, acl.invited_email) == (wiki.uid, None, None)
@@ -79,11 +78,11 @@ async def test_token_works_once(store: WikibotStore, wiki: Wiki) -> None:
     """A token that has been used opens nothing: for its user, who keeps the grant, and for anybody else."""
     user, other = await a_user(store), await a_user(store)
     _, token = await invite(store, wiki)
-    acl = await store.accept_invite(token, user.id)
+    acl = await store.acls.accept_invite(token, user.id)
 
     for holder in (user, other):
         with pytest.raises(InvalidInviteError, match="used, revoked or expired"):
-            await store.accept_invite(token, holder.id)
+            await store.acls.accept_invite(token, holder.id)
 
     assert await store.acls.get(wiki.key.wiki_id, user.id, consistent=True) == acl
     assert await store.acls.get(wiki.key.wiki_id, other.id, consistent=True) is None
@@ -98,7 +97,9 @@ async def test_of_two_at_once_one_succeeds(store: WikibotStore, wiki: Wiki, same
             users[1] = users[0]
         _, token = await invite(store, wiki)
 
-        results = await asyncio.gather(*[store.accept_invite(token, user.id) for user in users], return_exceptions=True)
+        results = await asyncio.gather(
+            *[store.acls.accept_invite(token, user.id) for user in users], return_exceptions=True
+        )
 
         (acl,) = [result for result in results if isinstance(result, Acl)]
         (refusal,) = [result for result in results if not isinstance(result, Acl)]
@@ -122,7 +123,7 @@ async def test_only_the_hash_is_stored(store: WikibotStore, wiki: Wiki) -> None:
     assert len(secret) == 43
     made_up = f"{token.rpartition('.')[0]}.{invitation.grantee_id[-43:]}"
     with pytest.raises(InvalidInviteError):
-        await store.accept_invite(made_up, (await a_user(store)).id)
+        await store.acls.accept_invite(made_up, (await a_user(store)).id)
 
 
 async def test_expired_invitation_opens_nothing(store: WikibotStore, wiki: Wiki) -> None:
@@ -136,7 +137,7 @@ async def test_expired_invitation_opens_nothing(store: WikibotStore, wiki: Wiki)
     await put(store, "acls", item | {"expires_at": {"N": "1700000000"}})
 
     with pytest.raises(InvalidInviteError):
-        await store.accept_invite(token, user.id)
+        await store.acls.accept_invite(token, user.id)
 
     assert (await store.acls.list_invitations(wiki.key.wiki_id)).items == []
 
@@ -146,28 +147,28 @@ async def test_revoked_invitation_opens_nothing(store: WikibotStore, wiki: Wiki)
     user = await a_user(store)
     invitation, token = await invite(store, wiki)
 
-    assert await store.revoke(wiki.owner_id, wiki.wiki_slug, invitation.grantee_id)
-    assert not await store.revoke(wiki.owner_id, wiki.wiki_slug, invitation.grantee_id)
+    assert await store.acls.delete(wiki.key, invitation.grantee_id)
+    assert not await store.acls.delete(wiki.key, invitation.grantee_id)
 
     with pytest.raises(InvalidInviteError):
-        await store.accept_invite(token, user.id)
+        await store.acls.accept_invite(token, user.id)
 
 
 async def _rename(store: WikibotStore, wiki: Wiki) -> None:
-    await store.rename_wiki(wiki.owner_id, wiki.wiki_slug, "renamed")
+    await store.wikis.rename(wiki.owner_id, wiki.wiki_slug, "renamed")
 
 
 async def _transfer(store: WikibotStore, wiki: Wiki) -> None:
-    await store.transfer_wiki(wiki.owner_id, wiki.wiki_slug, (await a_user(store)).id)
+    await store.wikis.transfer(wiki.owner_id, wiki.wiki_slug, (await a_user(store)).id)
 
 
 async def _delete(store: WikibotStore, wiki: Wiki) -> None:
-    await store.delete_wiki(wiki.owner_id, wiki.wiki_slug)
+    await store.wikis.delete(wiki.owner_id, wiki.wiki_slug)
 
 
 async def _replace(store: WikibotStore, wiki: Wiki) -> None:
     await _delete(store, wiki)
-    await store.create_wiki(wiki.owner_id, wiki.wiki_slug, display_name="Another", repo_path="/srv/b")
+    await store.wikis.create(wiki.owner_id, wiki.wiki_slug, display_name="Another", repo_path="/srv/b")
 
 
 @pytest.mark.parametrize("change", [_rename, _transfer, _delete, _replace])
@@ -182,7 +183,7 @@ async def test_invitations_end_with_their_wiki(
 
     assert not await is_open(store, invitation)
     with pytest.raises(InvalidInviteError):
-        await store.accept_invite(token, user.id)
+        await store.acls.accept_invite(token, user.id)
 
 
 async def test_another_incarnation_is_not_opened(store: WikibotStore, wiki: Wiki) -> None:
@@ -196,7 +197,7 @@ async def test_another_incarnation_is_not_opened(store: WikibotStore, wiki: Wiki
     await put(store, "acls", item)
 
     with pytest.raises(InvalidInviteError, match="gone or moved"):
-        await store.accept_invite(token, user.id)
+        await store.acls.accept_invite(token, user.id)
 
 
 def _token(wiki_id: bytes, secret: str = "s" * 43) -> str:
@@ -234,18 +235,18 @@ GOOD = _token(b"owner:wiki")
 async def test_what_is_no_token_is_refused(unreachable_store: WikibotStore, token: Any) -> None:  # noqa: ANN401 - bad ones too
     """A damaged token is refused before any request."""
     with pytest.raises(InvalidInviteError, match="no invitation's token"):
-        await unreachable_store.accept_invite(token, "bob")
+        await unreachable_store.acls.accept_invite(token, "bob")
 
 
 async def test_a_token_of_nothing_is_refused(store: WikibotStore, wiki: Wiki) -> None:
     """A well-formed token that nobody has given out, or for another wiki, opens nothing."""
     user = await a_user(store)
     _, token = await invite(store, wiki)
-    other = await store.create_wiki(wiki.owner_id, "other", display_name="Other", repo_path="/srv/o")
+    other = await store.wikis.create(wiki.owner_id, "other", display_name="Other", repo_path="/srv/o")
 
     for foreign in (GOOD, _token(other.key.wiki_id.encode(), token.rpartition(".")[2])):
         with pytest.raises(InvalidInviteError):
-            await store.accept_invite(foreign, user.id)
+            await store.acls.accept_invite(foreign, user.id)
 
     assert await store.acls.get(other.key.wiki_id, user.id, consistent=True) is None
 
@@ -272,7 +273,7 @@ async def test_a_grant_that_allows_as_much_is_kept(
     seen = await store.acls.get(wiki.key.wiki_id, user.id, consistent=True)
     invitation, token = await invite(store, wiki)
 
-    acl = await store.accept_invite(token, user.id)
+    acl = await store.acls.accept_invite(token, user.id)
 
     assert (acl == seen) is kept
     assert kept or (acl.role, acl.expires_at, acl.wiki_uid) == (Role.EDITOR, None, wiki.uid)
@@ -287,8 +288,8 @@ async def test_accepting_beside_grants(store: WikibotStore, wiki: Wiki) -> None:
         invitation, token = await invite(store, wiki)
 
         *grants, accepted = await asyncio.gather(
-            *[store.grant(wiki.owner_id, wiki.wiki_slug, user.id, "viewer", granted_by=fresh()) for _ in range(3)],
-            store.accept_invite(token, user.id),
+            *[store.acls.create(wiki.key, user.id, "viewer", granted_by=fresh()) for _ in range(3)],
+            store.acls.accept_invite(token, user.id),
         )
 
         assert accepted.role is Role.EDITOR
@@ -302,7 +303,7 @@ async def test_the_owner_needs_no_invitation(store: WikibotStore, wiki: Wiki, se
     sent.clear()
 
     with pytest.raises(ProtectedOwnerError):
-        await store.accept_invite(token, wiki.owner_id)
+        await store.acls.accept_invite(token, wiki.owner_id)
 
     assert sent == []
     assert await is_open(store, invitation)
@@ -314,11 +315,11 @@ async def test_only_active_users_accept(store: WikibotStore, wiki: Wiki) -> None
     invitation, token = await invite(store, wiki)
 
     with pytest.raises(NotFoundError, match="users"):
-        await store.accept_invite(token, fresh())
+        await store.acls.accept_invite(token, fresh())
     for status in ("suspended", "deleting"):
         await store.users.update(user.id, status=status)
         with pytest.raises(NotActiveError) as refusal:
-            await store.accept_invite(token, user.id)
+            await store.acls.accept_invite(token, user.id)
         assert refusal.value.status == status
 
     assert await is_open(store, invitation)
@@ -328,7 +329,7 @@ async def test_invitations_are_no_members(store: WikibotStore, wiki: Wiki) -> No
     """An invitation is in no listing of grants, and lets nobody in."""
     invitation, _ = await invite(store, wiki)
 
-    assert (await store.members(wiki.owner_id, wiki.wiki_slug)).items == []
+    assert (await store.acls.list_members(wiki.key)).items == []
     assert (await store.acls.list_by_wiki(wiki.key.wiki_id, consistent=True)).items == []
     assert await collect(store.acls.iter_by_wiki(wiki.key.wiki_id)) == []
     for call in (store.acls.get, store.acls.delete):
@@ -344,7 +345,7 @@ async def test_listing_pages_exactly(store: WikibotStore, wiki: Wiki, limit: int
     """Open invitations come in pages of `limit`, without the grants around them; the last page has no cursor."""
     sent = [(await invite(store, wiki))[0] for _ in range(5)]
     for grantee in ("a", "inv", "invite-me", "z"):
-        await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id)
+        await store.acls.create(wiki.key, grantee, "viewer", granted_by=wiki.owner_id)
 
     pages, cursor = [], None
     for _ in sizes:
@@ -373,7 +374,9 @@ async def test_cursors_of_invitations_are_their_own(store: WikibotStore, wiki: W
 async def test_wiki_must_be_active(store: WikibotStore, wiki: Wiki) -> None:
     """There is no invitation to a wiki that is not there, is being deleted or moves."""
     with pytest.raises(NotFoundError, match="wikis"):
-        await store.invite(wiki.owner_id, "none", EMAIL, "viewer", invited_by=wiki.owner_id, expires_at=TOMORROW)
+        await store.acls.invite(
+            WikiKey(wiki.owner_id, "none"), EMAIL, "viewer", invited_by=wiki.owner_id, expires_at=TOMORROW
+        )
     for status in ("deleting", "moving", "arriving"):
         await (await store.client()).update_item(
             TableName=store.config.wikis_table,
@@ -427,6 +430,6 @@ async def test_bad_input_is_refused(
     options = {"invited_by": "owner", "expires_at": TOMORROW}
 
     with pytest.raises(error, match=field):
-        await unreachable_store.invite(**(given | options | bad))
+        await unreachable_store.acls.invite(**(given | options | bad))
     with pytest.raises(InvalidKeyError, match="user_id"):
-        await unreachable_store.accept_invite(GOOD, "a b")
+        await unreachable_store.acls.accept_invite(GOOD, "a b")

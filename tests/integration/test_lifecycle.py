@@ -13,12 +13,13 @@ from wikibot_store import (
     QuotaExceededError,
     Wiki,
     WikibotStore,
+    WikiKey,
 )
 
 
 async def create(store: WikibotStore, owner_id: str, slug: str, limit: int | None = None) -> Wiki:
     """Create a counted wiki."""
-    return await store.create_wiki(owner_id, slug, display_name="A wiki", repo_path="/srv/a", limit=limit)
+    return await store.wikis.create(owner_id, slug, display_name="A wiki", repo_path="/srv/a", limit=limit)
 
 
 async def count_of(store: WikibotStore, user_id: str) -> int:
@@ -100,7 +101,7 @@ async def test_bad_limit_is_refused(unreachable_store: WikibotStore) -> None:
         with pytest.raises(error, match="limit"):
             await create(unreachable_store, "owner", "notes", limit)  # type: ignore[arg-type]  # on purpose
         with pytest.raises(error, match="limit"):
-            await unreachable_store.transfer_wiki("owner", "notes", "heir", limit=limit)  # type: ignore[arg-type]
+            await unreachable_store.wikis.transfer("owner", "notes", "heir", limit=limit)  # type: ignore[arg-type]
 
 
 async def test_owner_without_a_count_starts_at_one(store: WikibotStore) -> None:
@@ -125,7 +126,7 @@ async def test_delete_takes_grants_and_count_along(store: WikibotStore) -> None:
     grants.append(an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=fresh(), expires_at=1))
     await put_all(store, "acls", grants)
 
-    await store.delete_wiki(user.id, "notes")
+    await store.wikis.delete(user.id, "notes")
 
     assert await stored(store, "wikis", owner_id=user.id, wiki_slug="notes") is None
     assert await count_of(store, user.id) == 0
@@ -147,7 +148,7 @@ async def test_delete_is_idempotent(store: WikibotStore) -> None:
     """Deleting what is not there does nothing."""
     user = await a_user(store)
 
-    await store.delete_wiki(user.id, "none")
+    await store.wikis.delete(user.id, "none")
 
     assert await count_of(store, user.id) == 0
 
@@ -158,7 +159,7 @@ async def test_delete_of_an_uncounted_wiki(store: WikibotStore) -> None:
     counted_by_nobody, owned_by_nobody = await a_wiki(store, user.id), await a_wiki(store)
 
     for wiki in (counted_by_nobody, owned_by_nobody):
-        await store.delete_wiki(wiki.owner_id, wiki.wiki_slug)
+        await store.wikis.delete(wiki.owner_id, wiki.wiki_slug)
         assert await store.wikis.get(wiki.owner_id, wiki.wiki_slug, consistent=True) is None
     assert await count_of(store, user.id) == 0
 
@@ -167,7 +168,7 @@ async def test_slug_can_be_used_at_once(store: WikibotStore) -> None:
     """After a delete the slug is free, and the new wiki is another incarnation."""
     user = await a_user(store)
     before = await create(store, user.id, "notes", limit=1)
-    await store.delete_wiki(user.id, "notes")
+    await store.wikis.delete(user.id, "notes")
 
     after = await create(store, user.id, "notes", limit=1)
 
@@ -180,7 +181,7 @@ async def test_parallel_deletes_count_once(store: WikibotStore) -> None:
     await create(store, user.id, "keep")
     await create(store, user.id, "drop")
 
-    await asyncio.gather(*[store.delete_wiki(user.id, "drop") for _ in range(8)])
+    await asyncio.gather(*[store.wikis.delete(user.id, "drop") for _ in range(8)])
 
     assert await count_of(store, user.id) == 1
 
@@ -192,11 +193,11 @@ async def test_no_grant_survives_a_delete(store: WikibotStore) -> None:
 
     async def grant_until_refused() -> None:
         while True:
-            await store.grant(user.id, "notes", fresh(), "viewer", granted_by=user.id)
+            await store.acls.create(WikiKey(user.id, "notes"), fresh(), "viewer", granted_by=user.id)
 
     storm = [asyncio.create_task(grant_until_refused()) for _ in range(6)]
-    await store.grant(user.id, "notes", fresh(), "viewer", granted_by=user.id)
-    await store.delete_wiki(user.id, "notes")
+    await store.acls.create(WikiKey(user.id, "notes"), fresh(), "viewer", granted_by=user.id)
+    await store.wikis.delete(user.id, "notes")
     refusals = await asyncio.gather(*storm, return_exceptions=True)
 
     assert {type(refusal) for refusal in refusals} <= {NotActiveError, NotFoundError}
@@ -209,11 +210,11 @@ async def test_delete_goes_on_after_a_crash(store: WikibotStore, step: int) -> N
     user = await a_user(store)
     await create(store, user.id, "keep")
     wiki = await create(store, user.id, "notes")
-    await store.grant(user.id, "notes", fresh(), "viewer", granted_by=user.id)
+    await store.acls.create(WikiKey(user.id, "notes"), fresh(), "viewer", granted_by=user.id)
 
     with before_requests(store, {step: crash}), pytest.raises(CrashError):
-        await store.delete_wiki(user.id, "notes")
-    await store.delete_wiki(user.id, "notes")
+        await store.wikis.delete(user.id, "notes")
+    await store.wikis.delete(user.id, "notes")
 
     assert await store.wikis.get(user.id, "notes", consistent=True) is None
     assert await grants_of(store, wiki) == 0

@@ -83,8 +83,8 @@ class Move:
     async def run(self, *, limit: int | None = None) -> Wiki:
         """Rename or transfer the wiki."""
         if self.owner == self.receiver:
-            return await self.store.rename_wiki(*key(self.source), self.target.wiki_slug)
-        return await self.store.transfer_wiki(*key(self.source), self.receiver.id, limit=limit)
+            return await self.store.wikis.rename(*key(self.source), self.target.wiki_slug)
+        return await self.store.wikis.transfer(*key(self.source), self.receiver.id, limit=limit)
 
     async def run_until(self, number: int) -> None:
         """Let the process die before the request of this number."""
@@ -145,8 +145,8 @@ async def move(request: pytest.FixtureRequest, store: WikibotStore) -> Move:
 
 async def a_move(store: WikibotStore, owner: User, receiver: User, grantee: User) -> Move:
     """Create a wiki with a grant, to be renamed if owner and receiver are one, to be transferred if not."""
-    wiki = await store.create_wiki(owner.id, "old", display_name="A wiki", repo_path="/srv/a", mcp_token_hash="hash")
-    await store.grant(owner.id, "old", grantee.id, "editor", granted_by=owner.id)
+    wiki = await store.wikis.create(owner.id, "old", display_name="A wiki", repo_path="/srv/a", mcp_token_hash="hash")
+    await store.acls.create(WikiKey(owner.id, "old"), grantee.id, "editor", granted_by=owner.id)
     target = WikiKey(receiver.id, "new" if owner == receiver else "old")
     return Move(store=store, owner=owner, receiver=receiver, grantee=grantee, wiki=wiki, target=target)
 
@@ -174,7 +174,7 @@ async def test_requests(move: Move, sent: list[str]) -> None:
 async def test_everything_comes_along(move: Move, grants: int) -> None:
     """The wiki keeps all it has, also what the library does not know; so do its grants; counts follow."""
     store, (owner_id, slug) = move.store, key(move.source)
-    await store.revoke(owner_id, slug, move.grantee.id)
+    await store.acls.delete(WikiKey(owner_id, slug), move.grantee.id)
     item = await stored(store, "wikis", owner_id=owner_id, wiki_slug=slug)
     assert item is not None
     await put(store, "wikis", item | an_item(theme="dark"))
@@ -231,7 +231,9 @@ async def test_odd_grants(move: Move) -> None:
     ]
     await put_all(store, "acls", stay + come)
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    await store.invite(*key(move.source), "a@example.org", "viewer", invited_by=receiver_id, expires_at=tomorrow)
+    await store.acls.invite(
+        WikiKey(*key(move.source)), "a@example.org", "viewer", invited_by=receiver_id, expires_at=tomorrow
+    )
 
     await move.run()
 
@@ -263,27 +265,27 @@ async def test_call_after_success_finds_the_wiki(move: Move) -> None:
 async def test_same_key_is_left_alone(store: WikibotStore) -> None:
     """A rename to the own slug, or a transfer to the owner whatever the limit, returns the wiki as it is."""
     owner = await a_user(store)
-    wiki = await store.create_wiki(owner.id, "old", display_name="A wiki", repo_path="/srv/a")
+    wiki = await store.wikis.create(owner.id, "old", display_name="A wiki", repo_path="/srv/a")
 
-    assert await store.rename_wiki(owner.id, "old", "old") == wiki
-    assert await store.transfer_wiki(owner.id, "old", owner.id, limit=0) == wiki
+    assert await store.wikis.rename(owner.id, "old", "old") == wiki
+    assert await store.wikis.transfer(owner.id, "old", owner.id, limit=0) == wiki
 
 
 # ---- what is refused before anything moves
 
 
 async def _clash(move: Move) -> None:
-    await move.store.create_wiki(*key(move.target), display_name="Another", repo_path="/srv/b")
+    await move.store.wikis.create(*key(move.target), display_name="Another", repo_path="/srv/b")
 
 
 async def _missing(move: Move) -> None:
-    await move.store.delete_wiki(*key(move.source))
+    await move.store.wikis.delete(*key(move.source))
 
 
 async def _dying(move: Move) -> None:
     store = move.store
     with before_requests(store, {3: crash}), suppress(CrashError):
-        await store.delete_wiki(*key(move.source))
+        await store.wikis.delete(*key(move.source))
 
 
 @pytest.mark.parametrize(
@@ -304,7 +306,7 @@ async def test_refused(
 
 
 async def _quota(store: WikibotStore, receiver: User) -> None:
-    await store.create_wiki(receiver.id, "one", display_name="One", repo_path="/srv/1")
+    await store.wikis.create(receiver.id, "one", display_name="One", repo_path="/srv/1")
 
 
 async def _suspended(store: WikibotStore, receiver: User) -> None:
@@ -312,7 +314,7 @@ async def _suspended(store: WikibotStore, receiver: User) -> None:
 
 
 async def _gone(store: WikibotStore, receiver: User) -> None:
-    await store.delete_user(receiver.id)
+    await store.users.delete(receiver.id)
 
 
 @pytest.mark.parametrize(
@@ -338,8 +340,8 @@ async def test_owner_who_is_being_deleted_renames_nothing(store: WikibotStore) -
     move = await a_move(store, owner, owner, await a_user(store))
 
     with before_requests(store, {6: move.run}), pytest.raises(NotActiveError, match="users"):
-        await store.delete_user(owner.id, wikis="delete")
-    await store.delete_user(owner.id, wikis="delete")
+        await store.users.delete(owner.id, wikis="delete")
+    await store.users.delete(owner.id, wikis="delete")
 
     assert await move.live_keys() == []
 
@@ -403,7 +405,7 @@ async def test_grants_are_refused_or_count(move: Move, step: int) -> None:
     async def grant() -> None:
         for end, user in people.items():
             try:
-                await store.grant(*key(end), user.id, "viewer", granted_by=end.owner_id)
+                await store.acls.create(WikiKey(*key(end)), user.id, "viewer", granted_by=end.owner_id)
             except (NotFoundError, NotActiveError):
                 given[end] = False
             else:
@@ -426,7 +428,7 @@ async def test_revokes_reach_the_copies(move: Move, step: int, end: int) -> None
     revoked: list[bool] = []
 
     async def revoke() -> None:
-        revoked.append(await move.store.revoke(*key(move.ends[end]), move.grantee.id))
+        revoked.append(await move.store.acls.delete(WikiKey(*key(move.ends[end])), move.grantee.id))
 
     await move.run_interrupted(step, revoke)
 
@@ -440,7 +442,7 @@ async def test_revokes_reach_the_copies_after_a_crash(move: Move, step: int, end
     """A revoke gets along with a move that stands still, and with what finishes it."""
     await move.run_until(step)
 
-    revoked = await move.store.revoke(*key(move.ends[end]), move.grantee.id)
+    revoked = await move.store.acls.delete(WikiKey(*key(move.ends[end])), move.grantee.id)
     await move.run()
 
     assert await move.roles(move.grantee) == ({} if revoked else {move.target: Role.EDITOR})
@@ -450,7 +452,7 @@ async def test_revokes_reach_the_copies_after_a_crash(move: Move, step: int, end
 @pytest.mark.parametrize("end", [0, 1], ids=["old key", "new key"])
 async def test_deleted_meanwhile(move: Move, step: int, end: int) -> None:
     """A wiki that is deleted while it moves is gone, or lives on whole under one key; counts and grants agree."""
-    outcome = await move.run_interrupted(step, lambda: move.store.delete_wiki(*key(move.ends[end])))
+    outcome = await move.run_interrupted(step, lambda: move.store.wikis.delete(*key(move.ends[end])))
 
     live = await move.live_keys()
     if isinstance(outcome, Wiki):
@@ -469,7 +471,7 @@ async def test_deleted_after_a_crash(move: Move, step: int) -> None:
     await move.run_until(step)
 
     for end in move.ends:
-        await move.store.delete_wiki(*key(end))
+        await move.store.wikis.delete(*key(end))
 
     items = await read_all(move.store)
     assert [wiki for wiki in items.wikis if wiki["uid"]["S"] == move.wiki.uid] == []
@@ -485,7 +487,7 @@ async def test_renamed_to_another_slug_meanwhile(move: Move, step: int, end: int
 
     async def rename() -> None:
         try:
-            other.append(await store.rename_wiki(*key(move.ends[end]), "elsewhere"))
+            other.append(await store.wikis.rename(*key(move.ends[end]), "elsewhere"))
         except (NotFoundError, NotActiveError) as refusal:
             other.append(refusal)
 
@@ -510,7 +512,7 @@ async def test_lost_target_is_made_anew(move: Move) -> None:
 
     assert (await move.run()).key == move.target
 
-    await move.store.reconcile_wiki_count(move.receiver.id)
+    await move.store.admin.reconcile_wiki_count(move.receiver.id)
 
 
 async def test_target_that_nobody_sent(move: Move) -> None:
@@ -531,7 +533,7 @@ async def test_move_that_was_given_up_and_begun_again(move: Move) -> None:
     await move.run_until(BEGIN + 1)
 
     async def give_up() -> None:
-        await move.store.delete_wiki(*key(move.target))
+        await move.store.wikis.delete(*key(move.target))
 
     async def begin_again() -> None:
         await move.run_until(BEGIN + 1)
@@ -546,7 +548,7 @@ async def test_move_that_was_given_up_and_begun_again(move: Move) -> None:
 async def test_target_that_goes_on_at_once(move: Move) -> None:
     """A call that finds the wiki deleted again behind its move says that there is none."""
     with (
-        before_requests(move.store, {len(REQUESTS): lambda: move.store.delete_wiki(*key(move.target))}),
+        before_requests(move.store, {len(REQUESTS): lambda: move.store.wikis.delete(*key(move.target))}),
         pytest.raises(NotFoundError),
     ):
         await move.run()
@@ -557,10 +559,10 @@ async def test_delete_of_a_moving_wiki_goes_on_after_a_crash(move: Move, step: i
     """A delete that gave a move up and was cut off itself is completed by the next one under either key."""
     await move.run_until(SWITCH)
     with before_requests(move.store, {step: crash}), suppress(CrashError):
-        await move.store.delete_wiki(*key(move.source))
+        await move.store.wikis.delete(*key(move.source))
 
     for end in move.ends:
-        await move.store.delete_wiki(*key(end))
+        await move.store.wikis.delete(*key(end))
 
     assert (await read_all(move.store)).wikis == []
 
@@ -569,14 +571,14 @@ async def test_revoke_leaves_a_later_wiki_alone(move: Move) -> None:
     """A revoke under the old key reaches the wiki that has moved, not another one that has the new key since."""
     store = move.store
     await move.run_until(END)
-    await store.delete_wiki(*key(move.target))
-    await store.create_wiki(*key(move.target), display_name="Another", repo_path="/srv/b")
-    await store.grant(*key(move.target), move.grantee.id, "viewer", granted_by=move.target.owner_id)
+    await store.wikis.delete(*key(move.target))
+    await store.wikis.create(*key(move.target), display_name="Another", repo_path="/srv/b")
+    await store.acls.create(WikiKey(*key(move.target)), move.grantee.id, "viewer", granted_by=move.target.owner_id)
 
-    assert not await store.revoke(*key(move.source), move.grantee.id)
+    assert not await store.acls.delete(WikiKey(*key(move.source)), move.grantee.id)
     assert await move.roles(move.grantee) == {move.target: Role.VIEWER}
 
-    await store.delete_wiki(*key(move.source))
+    await store.wikis.delete(*key(move.source))
 
 
 # ---- a sweep beside them, which acts on what it saw a moment ago
@@ -585,7 +587,7 @@ async def test_revoke_leaves_a_later_wiki_alone(move: Move) -> None:
 async def sweep(store: WikibotStore, meanwhile: Callable[[], Awaitable[object]]) -> None:
     """Sweep, and let something happen right after the wikis were scanned."""
     with before_requests(store, {2: meanwhile}):
-        async for _ in store.sweep(apply=True):
+        async for _ in store.admin.sweep(apply=True):
             pass
 
 
@@ -604,7 +606,7 @@ async def test_sweep_spares_a_later_wiki(move: Move) -> None:
 
     async def make_another() -> None:
         await _missing(move)
-        await move.store.create_wiki(*key(move.source), display_name="Another", repo_path="/srv/b")
+        await move.store.wikis.create(*key(move.source), display_name="Another", repo_path="/srv/b")
 
     await sweep(move.store, make_another)
 
@@ -617,8 +619,8 @@ async def test_sweep_moves_no_later_wiki(move: Move) -> None:
 
     async def make_another() -> None:
         await move.run()
-        await move.store.delete_wiki(*key(move.target))
-        await move.store.create_wiki(*key(move.source), display_name="Another", repo_path="/srv/b")
+        await move.store.wikis.delete(*key(move.target))
+        await move.store.wikis.create(*key(move.source), display_name="Another", repo_path="/srv/b")
 
     await sweep(move.store, make_another)
 
@@ -629,6 +631,6 @@ async def test_sweep_renews_no_move_that_was_given_up(move: Move) -> None:
     """A wiki stays where it is whose move was given up since the sweep saw it."""
     await move.run_until(BEGIN + 1)
 
-    await sweep(move.store, lambda: move.store.delete_wiki(*key(move.target)))
+    await sweep(move.store, lambda: move.store.wikis.delete(*key(move.target)))
 
     assert await move.live_keys() == [move.source]

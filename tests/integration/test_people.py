@@ -21,6 +21,7 @@ from wikibot_store import (
     UserStatus,
     Wiki,
     WikibotStore,
+    WikiKey,
     WikiStatus,
 )
 from wikibot_store.provision import create_tables
@@ -38,8 +39,8 @@ async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterato
 
 async def create(store: WikibotStore, owner: User, slug: str | None = None) -> Wiki:
     """Create a counted wiki with a grant."""
-    wiki = await store.create_wiki(owner.id, slug or fresh(), display_name="A wiki", repo_path="/srv/a")
-    await store.grant(owner.id, wiki.wiki_slug, fresh(), "viewer", granted_by=owner.id)
+    wiki = await store.wikis.create(owner.id, slug or fresh(), display_name="A wiki", repo_path="/srv/a")
+    await store.acls.create(WikiKey(owner.id, wiki.wiki_slug), fresh(), "viewer", granted_by=owner.id)
     return wiki
 
 
@@ -79,7 +80,7 @@ async def test_delete_frees_all_claims(store: WikibotStore, wikis: Literal["refu
     """After a delete the user is gone, and username and identities can be somebody else's at once."""
     user, claims = await a_person(store)
 
-    await store.delete_user(user.id, wikis=wikis)
+    await store.users.delete(user.id, wikis=wikis)
 
     assert await left_of(store, user, claims) == []
     _, created = await store.users.get_or_create_by_oauth(
@@ -96,7 +97,7 @@ async def test_delete_is_refused_while_there_are_wikis(store: WikibotStore) -> N
     before = await stored(store, "users", id=user.id)
 
     with pytest.raises(UserOwnsWikisError) as refusal:
-        await store.delete_user(user.id)
+        await store.users.delete(user.id)
 
     assert refusal.value.count == 2
     assert await stored(store, "users", id=user.id) == before
@@ -109,7 +110,7 @@ async def test_uncounted_wikis_are_seen(store: WikibotStore) -> None:
     await a_wiki(store, user.id)
 
     with pytest.raises(UserOwnsWikisError) as refusal:
-        await store.delete_user(user.id)
+        await store.users.delete(user.id)
 
     assert refusal.value.count == 1
 
@@ -119,7 +120,7 @@ async def test_delete_takes_wikis_along(store: WikibotStore) -> None:
     user, claims = await a_person(store)
     wikis = [await create(store, user) for _ in range(3)]
 
-    await store.delete_user(user.id, wikis="delete")
+    await store.users.delete(user.id, wikis="delete")
 
     assert await left_of(store, user, claims) == []
     assert await wikis_of(store, user.id) == []
@@ -134,11 +135,11 @@ async def test_the_longest_texts_leave_room_for_the_end(store: WikibotStore) -> 
         oauth_provider=fresh(), oauth_provider_sub=fresh(), email=longest, display_name=longest, avatar_url=longest
     )
     await store.users.update(user.id, tier=longest)
-    await store.create_wiki(user.id, "notes", display_name=longest, repo_path=longest, mcp_token_hash=longest)
+    await store.wikis.create(user.id, "notes", display_name=longest, repo_path=longest, mcp_token_hash=longest)
 
     assert await store.wikis.touch(user.id, "notes")
-    moved = await store.rename_wiki(user.id, "notes", "other")
-    await store.delete_user(user.id, wikis="delete")
+    moved = await store.wikis.rename(user.id, "notes", "other")
+    await store.users.delete(user.id, wikis="delete")
 
     assert moved.display_name == longest
     assert await store.users.get(user.id, consistent=True) is None
@@ -148,10 +149,10 @@ async def test_the_longest_texts_leave_room_for_the_end(store: WikibotStore) -> 
 async def test_an_id_that_is_given_again(store: WikibotStore) -> None:
     """Grants go by the id: whoever is created with that of a deleted user has them, until they are swept."""
     owner, bob = await a_user(store), await a_user(store)
-    await store.create_wiki(owner.id, "notes", display_name="Notes", repo_path="/srv/notes")
-    await store.grant(owner.id, "notes", bob.id, "editor", granted_by=owner.id)
+    await store.wikis.create(owner.id, "notes", display_name="Notes", repo_path="/srv/notes")
+    await store.acls.create(WikiKey(owner.id, "notes"), bob.id, "editor", granted_by=owner.id)
 
-    await store.delete_user(bob.id)
+    await store.users.delete(bob.id)
     assert (await store.authorize(bob.id, owner.id, "notes")).role is None
 
     await store.users.create(id=bob.id, oauth_provider=fresh(), oauth_provider_sub=fresh())
@@ -160,7 +161,7 @@ async def test_an_id_that_is_given_again(store: WikibotStore) -> None:
 
 async def test_delete_of_nobody_does_nothing(store: WikibotStore, sent: list[str]) -> None:
     """There is nothing to do for a user that is not there."""
-    await store.delete_user(fresh())
+    await store.users.delete(fresh())
 
     assert sent == ["GetItem (consistent)"]
 
@@ -170,7 +171,7 @@ async def test_suspended_users_can_be_deleted(store: WikibotStore) -> None:
     user, claims = await a_person(store)
     await store.users.update(user.id, status="suspended")
 
-    await store.delete_user(user.id)
+    await store.users.delete(user.id)
 
     assert await left_of(store, user, claims) == []
 
@@ -178,9 +179,9 @@ async def test_suspended_users_can_be_deleted(store: WikibotStore) -> None:
 async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:
     """A bad id and an unknown choice are refused before any request."""
     with pytest.raises(InvalidKeyError, match="user_id"):
-        await unreachable_store.delete_user("a b")
+        await unreachable_store.users.delete("a b")
     with pytest.raises(ValueError, match="wikis must be one of refuse, delete"):
-        await unreachable_store.delete_user("ada", wikis="keep")  # type: ignore[arg-type]
+        await unreachable_store.users.delete("ada", wikis="keep")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wikis", ["refuse", "delete"])
@@ -188,10 +189,10 @@ async def test_marked_users_get_nothing_more(store: WikibotStore, wikis: Literal
     """From the mark on the user is `deleting`, says what is to become of the wikis, and neither gets nor opens any."""
     user, other = await a_user(store), await a_user(store)
     wiki = await create(store, other)
-    await store.grant(other.id, wiki.wiki_slug, user.id, "editor", granted_by=other.id)
+    await store.acls.create(WikiKey(other.id, wiki.wiki_slug), user.id, "editor", granted_by=other.id)
     before_the_end = {"refuse": 3, "delete": 2}[wikis]
 
-    assert await is_stopped(store, before_the_end, store.delete_user(user.id, wikis=wikis))
+    assert await is_stopped(store, before_the_end, store.users.delete(user.id, wikis=wikis))
 
     item = await stored(store, "users", id=user.id)
     assert item is not None
@@ -200,7 +201,7 @@ async def test_marked_users_get_nothing_more(store: WikibotStore, wikis: Literal
     with pytest.raises(NotActiveError):
         await create(store, user)
     with pytest.raises(NotActiveError):
-        await store.transfer_wiki(other.id, wiki.wiki_slug, user.id)
+        await store.wikis.transfer(other.id, wiki.wiki_slug, user.id)
 
 
 @pytest.mark.parametrize("wikis", ["refuse", "delete"])
@@ -210,8 +211,8 @@ async def test_delete_goes_on_after_a_stop(store: WikibotStore, wikis: Literal["
         user, claims = await a_person(store)
         slugs = [(await create(store, user)).wiki_slug for _ in range(wikis == "delete")]
 
-        stopped = await is_stopped(store, requests, store.delete_user(user.id, wikis=wikis))
-        await store.delete_user(user.id, wikis=wikis)
+        stopped = await is_stopped(store, requests, store.users.delete(user.id, wikis=wikis))
+        await store.users.delete(user.id, wikis=wikis)
 
         assert await left_of(store, user, claims) == []
         assert await wikis_of(store, user.id) == []
@@ -226,10 +227,10 @@ async def test_refusing_goes_before_an_unfinished_delete(store: WikibotStore) ->
     """A call that is to refuse spares the wikis that an earlier one was to delete and has not reached."""
     user = await a_user(store)
     await create(store, user)
-    assert await is_stopped(store, 2, store.delete_user(user.id, wikis="delete"))
+    assert await is_stopped(store, 2, store.users.delete(user.id, wikis="delete"))
 
     with pytest.raises(UserOwnsWikisError):
-        await store.delete_user(user.id)
+        await store.users.delete(user.id)
 
     assert len(await wikis_of(store, user.id)) == 1
 
@@ -240,7 +241,7 @@ async def test_somebody_elses_claim_stays(store: WikibotStore) -> None:
     other = await a_user(store)
     await put(store, "users", an_item(id=claims[0], user_id=other.id))
 
-    await store.delete_user(user.id)
+    await store.users.delete(user.id)
 
     assert await left_of(store, user, claims) == [claims[0]]
 
@@ -250,7 +251,7 @@ async def test_deletes_at_once_delete_once(store: WikibotStore) -> None:
     user, claims = await a_person(store)
 
     choices: list[Literal["refuse", "delete"]] = ["refuse", "delete"]
-    await asyncio.gather(*[store.delete_user(user.id, wikis=wikis) for wikis in choices * 4])
+    await asyncio.gather(*[store.users.delete(user.id, wikis=wikis) for wikis in choices * 4])
 
     assert await left_of(store, user, claims) == []
 
@@ -265,7 +266,7 @@ async def test_delete_beside_changes_of_claims(store: WikibotStore) -> None:
             *[store.users.set_username(user.id, name) for name in names],
             *[store.users.link_identity(user.id, provider, sub) for sub in subs],
             store.users.unlink_identity(user.id, user.oauth_provider, user.oauth_provider_sub),
-            store.delete_user(user.id),
+            store.users.delete(user.id),
             return_exceptions=True,
         )
 
@@ -280,7 +281,7 @@ async def test_delete_beside_logins(store: WikibotStore) -> None:
         user = await a_user(store)
         identity = user.oauth_provider, user.oauth_provider_sub
 
-        deleting = asyncio.create_task(store.delete_user(user.id))
+        deleting = asyncio.create_task(store.users.delete(user.id))
         logins = await asyncio.gather(*[store.users.get_or_create_by_oauth(*identity) for _ in range(6)])
         await deleting
 
@@ -297,7 +298,7 @@ async def test_delete_beside_creates(store: WikibotStore, wikis: Literal["refuse
         user = await a_user(store)
 
         deleted, *created = await asyncio.gather(
-            store.delete_user(user.id, wikis=wikis), *[create(store, user) for _ in range(6)], return_exceptions=True
+            store.users.delete(user.id, wikis=wikis), *[create(store, user) for _ in range(6)], return_exceptions=True
         )
 
         assert {type(result) for result in created} <= {Wiki, NotActiveError, NotFoundError}
@@ -315,8 +316,8 @@ async def test_delete_beside_transfers_to_the_user(store: WikibotStore) -> None:
         wiki = await create(store, giver)
 
         _, transferred = await asyncio.gather(
-            store.delete_user(user.id, wikis="delete"),
-            store.transfer_wiki(giver.id, wiki.wiki_slug, user.id),
+            store.users.delete(user.id, wikis="delete"),
+            store.wikis.transfer(giver.id, wiki.wiki_slug, user.id),
             return_exceptions=True,
         )
 
@@ -332,8 +333,8 @@ async def test_delete_beside_transfers_from_the_user(store: WikibotStore) -> Non
         wiki = await create(store, user)
 
         _, transferred = await asyncio.gather(
-            store.delete_user(user.id, wikis="delete"),
-            store.transfer_wiki(user.id, wiki.wiki_slug, receiver.id),
+            store.users.delete(user.id, wikis="delete"),
+            store.wikis.transfer(user.id, wiki.wiki_slug, receiver.id),
             return_exceptions=True,
         )
 
@@ -351,8 +352,8 @@ async def test_delete_beside_renames(store: WikibotStore) -> None:
         slugs = [(await create(store, user)).wiki_slug for _ in range(2)]
 
         await asyncio.gather(
-            store.delete_user(user.id, wikis="delete"),
-            *[store.rename_wiki(user.id, slug, f"{prefix}-{slug}") for slug, prefix in zip(slugs, "0z", strict=True)],
+            store.users.delete(user.id, wikis="delete"),
+            *[store.wikis.rename(user.id, slug, f"{prefix}-{slug}") for slug, prefix in zip(slugs, "0z", strict=True)],
             return_exceptions=True,
         )
 
@@ -365,10 +366,10 @@ async def test_delete_of_an_owner_whose_wiki_is_renamed(store: WikibotStore) -> 
         user = await a_user(store)
         wiki = await create(store, user)
 
-        stopped = await is_stopped(store, requests, store.rename_wiki(user.id, wiki.wiki_slug, "renamed"))
+        stopped = await is_stopped(store, requests, store.wikis.rename(user.id, wiki.wiki_slug, "renamed"))
         with pytest.raises(UserOwnsWikisError) as refusal:
-            await store.delete_user(user.id)
-        await store.delete_user(user.id, wikis="delete")
+            await store.users.delete(user.id)
+        await store.users.delete(user.id, wikis="delete")
 
         assert refusal.value.count == 1
         assert await wikis_of(store, user.id) == []
@@ -382,8 +383,8 @@ async def test_delete_of_an_owner_whose_wiki_leaves(store: WikibotStore) -> None
         user, receiver = await a_user(store), await a_user(store)
         wiki = await create(store, user)
 
-        stopped = await is_stopped(store, requests, store.transfer_wiki(user.id, wiki.wiki_slug, receiver.id))
-        await store.delete_user(user.id, wikis="delete")
+        stopped = await is_stopped(store, requests, store.wikis.transfer(user.id, wiki.wiki_slug, receiver.id))
+        await store.users.delete(user.id, wikis="delete")
 
         assert (await stored(store, "users", id=user.id), await wikis_of(store, user.id)) == (None, [])
         assert await count_of(store, receiver) == len(await wikis_of(store, receiver.id))
@@ -398,8 +399,8 @@ async def test_delete_of_a_receiver(store: WikibotStore) -> None:
         giver, user = await a_user(store), await a_user(store)
         wiki = await create(store, giver)
 
-        stopped = await is_stopped(store, requests, store.transfer_wiki(giver.id, wiki.wiki_slug, user.id))
-        await store.delete_user(user.id, wikis="delete")
+        stopped = await is_stopped(store, requests, store.wikis.transfer(giver.id, wiki.wiki_slug, user.id))
+        await store.users.delete(user.id, wikis="delete")
 
         assert (await stored(store, "users", id=user.id), await wikis_of(store, user.id)) == (None, [])
         found = await store.wikis.get(giver.id, wiki.wiki_slug, consistent=True)
@@ -413,9 +414,9 @@ async def test_delete_of_a_receiver(store: WikibotStore) -> None:
 async def test_an_active_user_again_is_marked_again(store: WikibotStore) -> None:
     """A user whose status was set back is deleted by the next call all the same."""
     user, claims = await a_person(store)
-    assert await is_stopped(store, 3, store.delete_user(user.id))
+    assert await is_stopped(store, 3, store.users.delete(user.id))
     await store.users.update(user.id, status=UserStatus.ACTIVE)
 
-    await store.delete_user(user.id)
+    await store.users.delete(user.id)
 
     assert await left_of(store, user, claims) == []

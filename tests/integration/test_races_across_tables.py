@@ -23,6 +23,7 @@ from wikibot_store import (
     UserOwnsWikisError,
     Wiki,
     WikibotStore,
+    WikiKey,
 )
 from wikibot_store.provision import create_tables
 
@@ -62,8 +63,10 @@ async def outcome(call: Awaitable[T], *refusals: type[Exception]) -> T | Excepti
 
 async def a_shared_wiki(store: WikibotStore, owner: User, people: list[User]) -> Wiki:
     """Create a wiki in which these people are editors."""
-    wiki = await store.create_wiki(owner.id, "old", display_name="A wiki", repo_path="/srv/a")
-    await asyncio.gather(*[store.grant(owner.id, "old", user.id, "editor", granted_by=owner.id) for user in people])
+    wiki = await store.wikis.create(owner.id, "old", display_name="A wiki", repo_path="/srv/a")
+    await asyncio.gather(
+        *[store.acls.create(WikiKey(owner.id, "old"), user.id, "editor", granted_by=owner.id) for user in people]
+    )
     return wiki
 
 
@@ -92,7 +95,7 @@ async def test_rename_against_updates_grants_and_readers(store: WikibotStore) ->
                 assert Role.EDITOR in roles
 
         async def rename() -> None:
-            await store.rename_wiki(owner.id, "old", "new")
+            await store.wikis.rename(owner.id, "old", "new")
             done.set()
 
         async def update(slug: str) -> bool:
@@ -100,7 +103,7 @@ async def test_rename_against_updates_grants_and_readers(store: WikibotStore) ->
             return isinstance(await outcome(store.wikis.update(owner.id, slug, is_public=False), *refusals), Wiki)
 
         async def grant(user: User) -> bool:
-            given = store.grant(owner.id, "old", user.id, "viewer", granted_by=owner.id)
+            given = store.acls.create(WikiKey(owner.id, "old"), user.id, "viewer", granted_by=owner.id)
             return isinstance(await outcome(given, NotFoundError, NotActiveError), Acl)
 
         _, _, updated, granted = await asyncio.gather(
@@ -127,7 +130,7 @@ async def test_rename_against_rename(store: WikibotStore) -> None:
 
         results = await asyncio.gather(
             *[
-                outcome(store.rename_wiki(owner.id, "old", slug), NotActiveError, NotFoundError)
+                outcome(store.wikis.rename(owner.id, "old", slug), NotActiveError, NotFoundError)
                 for slug in ("this", "that")
             ]
         )
@@ -147,7 +150,7 @@ async def test_same_rename_by_two(store: WikibotStore) -> None:
         owner, *people = await some_users(store, PEOPLE)
         await a_shared_wiki(store, owner, people)
 
-        one, other = await asyncio.gather(*[store.rename_wiki(owner.id, "old", "new") for _ in range(2)])
+        one, other = await asyncio.gather(*[store.wikis.rename(owner.id, "old", "new") for _ in range(2)])
 
         assert one == other == await store.wikis.get(owner.id, "new", consistent=True)
         assert one.version == 2
@@ -165,7 +168,7 @@ async def test_rename_against_delete(store: WikibotStore, slug: str) -> None:
         refusals = (AlreadyExistsError, NotActiveError, NotFoundError)
 
         renamed, _ = await asyncio.gather(
-            outcome(store.rename_wiki(owner.id, "old", "new"), *refusals), store.delete_wiki(owner.id, slug)
+            outcome(store.wikis.rename(owner.id, "old", "new"), *refusals), store.wikis.delete(owner.id, slug)
         )
 
         wikis = await store.wikis.list_by_owner(owner.id, consistent=True)
@@ -187,7 +190,7 @@ async def test_rename_against_delete_of_the_owner(store: WikibotStore) -> None:
         refusals = (AlreadyExistsError, NotActiveError, NotFoundError)
 
         await asyncio.gather(
-            outcome(store.rename_wiki(owner.id, "old", "new"), *refusals), store.delete_user(owner.id, wikis="delete")
+            outcome(store.wikis.rename(owner.id, "old", "new"), *refusals), store.users.delete(owner.id, wikis="delete")
         )
 
         assert len(await store.wikis.list_by_owner(owner.id, consistent=True)) == 0
@@ -202,14 +205,14 @@ async def test_transfer_against_creates_at_the_quota(store: WikibotStore) -> Non
         owner, receiver = await some_users(store, 2)
         await a_shared_wiki(store, owner, [])
         creates = [
-            store.create_wiki(receiver.id, f"wiki-{number}", display_name="A wiki", repo_path="/srv/a", limit=1)
+            store.wikis.create(receiver.id, f"wiki-{number}", display_name="A wiki", repo_path="/srv/a", limit=1)
             for number in range(PEOPLE)
         ]
 
         results = await asyncio.gather(
             *[
                 outcome(call, QuotaExceededError)
-                for call in (store.transfer_wiki(owner.id, "old", receiver.id, limit=1), *creates)
+                for call in (store.wikis.transfer(owner.id, "old", receiver.id, limit=1), *creates)
             ]
         )
 
@@ -229,7 +232,7 @@ async def test_transfer_to_two_people(store: WikibotStore) -> None:
 
         results = await asyncio.gather(
             *[
-                outcome(store.transfer_wiki(owner.id, "old", receiver.id), NotActiveError, NotFoundError)
+                outcome(store.wikis.transfer(owner.id, "old", receiver.id), NotActiveError, NotFoundError)
                 for receiver in (one, other)
             ]
         )
@@ -251,9 +254,9 @@ async def test_transfer_against_delete_of_the_receiver(store: WikibotStore, wiki
 
         transferred, deleted = await asyncio.gather(
             outcome(
-                store.transfer_wiki(owner.id, "old", receiver.id), AlreadyExistsError, NotActiveError, NotFoundError
+                store.wikis.transfer(owner.id, "old", receiver.id), AlreadyExistsError, NotActiveError, NotFoundError
             ),
-            outcome(store.delete_user(receiver.id, wikis=wikis), UserOwnsWikisError),
+            outcome(store.users.delete(receiver.id, wikis=wikis), UserOwnsWikisError),
         )
 
         here = [wiki.is_live for wiki in await store.wikis.list_by_owner(owner.id, consistent=True)]
@@ -274,12 +277,12 @@ async def test_one_invitation_for_two(store: WikibotStore) -> None:
         owner, *people = await some_users(store, PEOPLE)
         await a_shared_wiki(store, owner, [])
         tomorrow = datetime.now(UTC) + timedelta(days=1)
-        _, token = await store.invite(
-            owner.id, "old", "a@example.org", "editor", invited_by=owner.id, expires_at=tomorrow
+        _, token = await store.acls.invite(
+            WikiKey(owner.id, "old"), "a@example.org", "editor", invited_by=owner.id, expires_at=tomorrow
         )
 
         results = await asyncio.gather(
-            *[outcome(store.accept_invite(token, user.id), InvalidInviteError) for user in people]
+            *[outcome(store.acls.accept_invite(token, user.id), InvalidInviteError) for user in people]
         )
 
         (grant,) = (result for result in results if isinstance(result, Acl))
@@ -297,11 +300,11 @@ async def test_revoke_against_rename(store: WikibotStore) -> None:
         await a_shared_wiki(store, owner, people)
 
         async def revoke(user: User) -> None:
-            if not await store.revoke(owner.id, "old", user.id):
+            if not await store.acls.delete(WikiKey(owner.id, "old"), user.id):
                 assert await store.wikis.get(owner.id, "old", consistent=True) is None
-                assert await store.revoke(owner.id, "new", user.id)
+                assert await store.acls.delete(WikiKey(owner.id, "new"), user.id)
 
-        await asyncio.gather(store.rename_wiki(owner.id, "old", "new"), *map(revoke, people))
+        await asyncio.gather(store.wikis.rename(owner.id, "old", "new"), *map(revoke, people))
 
         assert {await role(store, user, owner, "new") for user in people} == {None}
 
@@ -316,8 +319,8 @@ async def test_revoke_under_both_keys_against_rename(store: WikibotStore) -> Non
         await a_shared_wiki(store, owner, [user])
 
         _, revoked = await asyncio.gather(
-            store.rename_wiki(owner.id, "old", "new"),
-            asyncio.gather(*[store.revoke(owner.id, slug, user.id) for slug in ("old", "new")]),
+            store.wikis.rename(owner.id, "old", "new"),
+            asyncio.gather(*[store.acls.delete(WikiKey(owner.id, slug), user.id) for slug in ("old", "new")]),
         )
 
         assert sum(revoked) <= 1

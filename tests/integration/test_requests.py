@@ -61,7 +61,7 @@ async def test_sweep_reads_each_item_and_what_it_names(world: WikibotStore) -> N
     sent: list[str] = []
 
     with recording(world, lambda operation, request: sent.append(described(operation, request))):
-        pages = await collect(world.sweep())
+        pages = await collect(world.admin.sweep())
 
     scanned = {page.table: page.scanned for page in pages}
     assert scanned == {"wikis": len(WORLD.wikis), "users": len(WORLD.users), "acls": len(WORLD.acls)}

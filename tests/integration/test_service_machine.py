@@ -172,7 +172,7 @@ class ServiceMachine(RuleBasedStateMachine):
         """A user leaves, with all wikis or only without."""
         owned = self.owned(self.id_of(person))
         is_refused = wikis == "refuse" and bool(owned)
-        self.run(self.store.delete_user(self.id_of(person), wikis=wikis), UserOwnsWikisError if is_refused else None)
+        self.run(self.store.users.delete(self.id_of(person), wikis=wikis), UserOwnsWikisError if is_refused else None)
         if not is_refused:
             self.users.pop(person, None)
             for key in owned:
@@ -185,7 +185,7 @@ class ServiceMachine(RuleBasedStateMachine):
         """A wiki is created within the quota unless there is one."""
         key = WikiKey(self.id_of(owner), slug)
         error = self.newcomer_error(owner, limit) or (AlreadyExistsError if key in self.wikis else None)
-        create = self.store.create_wiki(
+        create = self.store.wikis.create(
             key.owner_id, slug, display_name=slug, repo_path="/srv", is_public=is_public, limit=limit
         )
         self.run(create, error)
@@ -204,14 +204,14 @@ class ServiceMachine(RuleBasedStateMachine):
     @rule(owner=people, slug=slugs)
     def delete_wiki(self, owner: str, slug: str) -> None:
         """A wiki goes with its grants and invitations."""
-        self.run(self.store.delete_wiki(self.id_of(owner), slug))
+        self.run(self.store.wikis.delete(self.id_of(owner), slug))
         self.wikis.pop(WikiKey(self.id_of(owner), slug), None)
 
     @rule(owner=people, slug=slugs, new_slug=slugs)
     def rename_wiki(self, owner: str, slug: str, new_slug: str) -> None:
         """A wiki gets another slug unless there is one of it."""
         source, target = WikiKey(self.id_of(owner), slug), WikiKey(self.id_of(owner), new_slug)
-        call = self.store.rename_wiki(source.owner_id, slug, new_slug)
+        call = self.store.wikis.rename(source.owner_id, slug, new_slug)
         self.move(call, source, target, None)
 
     @rule(owner=people, slug=slugs, receiver=people, limit=limits)
@@ -219,7 +219,7 @@ class ServiceMachine(RuleBasedStateMachine):
         """A wiki gets another owner within the quota."""
         source, target = WikiKey(self.id_of(owner), slug), WikiKey(self.id_of(receiver), slug)
         error = None if owner == receiver else self.newcomer_error(receiver, limit)
-        call = self.store.transfer_wiki(source.owner_id, slug, target.owner_id, limit=limit)
+        call = self.store.wikis.transfer(source.owner_id, slug, target.owner_id, limit=limit)
         self.move(call, source, target, error)
 
     def move(
@@ -248,7 +248,9 @@ class ServiceMachine(RuleBasedStateMachine):
         """A grant replaces the one before."""
         wiki = self.wikis.get(WikiKey(self.id_of(owner), slug))
         error = ProtectedOwnerError if owner == grantee else NotFoundError if wiki is None else None
-        call = self.store.grant(self.id_of(owner), slug, self.id_of(grantee), role, granted_by=self.id_of(owner))
+        call = self.store.acls.create(
+            WikiKey(self.id_of(owner), slug), self.id_of(grantee), role, granted_by=self.id_of(owner)
+        )
         self.run(call, error)
         if wiki is not None and error is None:
             wiki.grants[self.id_of(grantee)] = role
@@ -258,7 +260,7 @@ class ServiceMachine(RuleBasedStateMachine):
         """A revoke tells whether there was a grant."""
         wiki = self.wikis.get(WikiKey(self.id_of(owner), slug))
         is_protected = owner == grantee
-        call = self.store.revoke(self.id_of(owner), slug, self.id_of(grantee))
+        call = self.store.acls.delete(WikiKey(self.id_of(owner), slug), self.id_of(grantee))
         revoked = self.run(call, ProtectedOwnerError if is_protected else None)
         if not is_protected:
             there = wiki.grants.pop(self.id_of(grantee), None) if wiki is not None else None
@@ -269,8 +271,8 @@ class ServiceMachine(RuleBasedStateMachine):
         """An invitation is given in a wiki that is there."""
         wiki = self.wikis.get(WikiKey(self.id_of(owner), slug))
         tomorrow = datetime.now(UTC) + timedelta(days=1)
-        call = self.store.invite(
-            self.id_of(owner), slug, "a@example.org", role, invited_by=self.id_of(owner), expires_at=tomorrow
+        call = self.store.acls.invite(
+            WikiKey(self.id_of(owner), slug), "a@example.org", role, invited_by=self.id_of(owner), expires_at=tomorrow
         )
         invited = self.run(call, NotFoundError if wiki is None else None)
         if wiki is not None and invited is not None:
@@ -291,7 +293,7 @@ class ServiceMachine(RuleBasedStateMachine):
             error = InvalidInviteError
         elif user is None or user.status != "active":
             error = NotFoundError if user is None else NotActiveError
-        self.run(self.store.accept_invite(token, self.id_of(person)), error)
+        self.run(self.store.acls.accept_invite(token, self.id_of(person)), error)
         if error is None:
             (wiki,) = opened
             role, ranks = wiki.invitations.pop(token), list(Role)
@@ -318,7 +320,7 @@ class ServiceMachine(RuleBasedStateMachine):
     def members(self, owner: str, slug: str) -> None:
         """All grants of a wiki are listed, with those of their users who are there."""
         wiki = self.wikis.get(WikiKey(self.id_of(owner), slug))
-        page = self.run(self.store.members(self.id_of(owner), slug))
+        page = self.run(self.store.acls.list_members(WikiKey(self.id_of(owner), slug)))
         ids = {user.id for user in self.users.values()}
         expected = {} if wiki is None else {who: (role, who in ids) for who, role in wiki.grants.items()}
         assert page is not None
@@ -327,7 +329,7 @@ class ServiceMachine(RuleBasedStateMachine):
     @rule(person=people)
     def list_shared_with(self, person: str) -> None:
         """All wikis are listed that a user was let into."""
-        page = self.run(self.store.list_shared_with(self.id_of(person)))
+        page = self.run(self.store.acls.list_shared_with(self.id_of(person)))
         user_id = self.id_of(person)
         expected = {key: wiki.grants[user_id] for key, wiki in self.wikis.items() if user_id in wiki.grants}
         assert page is not None

@@ -13,13 +13,13 @@ async def share(store: WikibotStore, grantee: str, number: int) -> list[Wiki]:
     """Create wikis that are shared with somebody."""
     wikis = [await a_wiki(store) for _ in range(number)]
     for wiki in wikis:
-        await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "editor", granted_by=wiki.owner_id)
+        await store.acls.create(wiki.key, grantee, "editor", granted_by=wiki.owner_id)
     return sorted(wikis, key=lambda wiki: wiki.key.wiki_id)
 
 
 async def shown(store: WikibotStore, grantee: str) -> list[tuple[str, Wiki | None]]:
     """Return what a user is shown, as wiki id and wiki."""
-    return [(acl.wiki_id, wiki) for acl, wiki in await store.list_shared_with(grantee)]
+    return [(acl.wiki_id, wiki) for acl, wiki in await store.acls.list_shared_with(grantee)]
 
 
 async def test_grants_come_with_their_wikis(store: WikibotStore) -> None:
@@ -68,7 +68,7 @@ async def test_expired_grants_are_left_out(store: WikibotStore) -> None:
     """A grant that has run out is not shown, whether or not TTL has removed it."""
     grantee, wiki = fresh(), await a_wiki(store)
     past = datetime.now(UTC) - timedelta(hours=1)
-    await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id, expires_at=past)
+    await store.acls.create(wiki.key, grantee, "viewer", granted_by=wiki.owner_id, expires_at=past)
     (kept,) = await share(store, grantee, 1)
 
     await eventually(lambda: shown(store, grantee), [(kept.key.wiki_id, kept)])
@@ -84,7 +84,7 @@ async def test_pages_are_exact(store: WikibotStore, limit: int, sizes: list[int]
     pages: list[Page[tuple[object, Wiki | None]]] = []
     cursor = None
     for _ in sizes:
-        page = await store.list_shared_with(grantee, limit=limit, cursor=cursor)
+        page = await store.acls.list_shared_with(grantee, limit=limit, cursor=cursor)
         pages.append(Page([*page], page.cursor))
         cursor = page.cursor
 
@@ -104,7 +104,7 @@ async def test_index_must_be_configured() -> None:
     config = StoreConfig(endpoint_url="http://127.0.0.1:1", max_attempts=1)
     async with WikibotStore.open(config, session=local_session()) as store:
         with pytest.raises(IndexNotConfiguredError) as refusal:
-            await store.list_shared_with("ada")
+            await store.acls.list_shared_with("ada")
 
     assert refusal.value.index == "by-grantee"
 
@@ -112,6 +112,6 @@ async def test_index_must_be_configured() -> None:
 async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:
     """A bad id and a bad limit are refused before any request."""
     with pytest.raises(InvalidKeyError, match="grantee_id"):
-        await unreachable_store.list_shared_with("a b")
+        await unreachable_store.acls.list_shared_with("a b")
     with pytest.raises(ValueError, match="limit"):
-        await unreachable_store.list_shared_with("ada", limit=0)
+        await unreachable_store.acls.list_shared_with("ada", limit=0)

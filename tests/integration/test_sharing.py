@@ -16,6 +16,7 @@ from wikibot_store import (
     Role,
     UnavailableError,
     WikibotStore,
+    WikiKey,
 )
 
 
@@ -24,7 +25,7 @@ async def test_grant_remembers_the_incarnation(store: WikibotStore, sent: list[s
     wiki, grantee = await a_wiki(store), fresh()
     sent.clear()
 
-    acl = await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "editor", granted_by=wiki.owner_id)
+    acl = await store.acls.create(wiki.key, grantee, "editor", granted_by=wiki.owner_id)
 
     assert sent == ["BatchGetItem", "TransactWriteItems (ConditionCheck, Put)"]
     assert (acl.role, acl.wiki_uid) == (Role.EDITOR, wiki.uid)
@@ -34,10 +35,10 @@ async def test_grant_remembers_the_incarnation(store: WikibotStore, sent: list[s
 async def test_same_grant_is_left_as_it_is(store: WikibotStore, sent: list[str]) -> None:
     """Granting the same again writes nothing and keeps who granted first and when."""
     wiki, grantee = await a_wiki(store), fresh()
-    first = await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "editor", granted_by=wiki.owner_id)
+    first = await store.acls.create(wiki.key, grantee, "editor", granted_by=wiki.owner_id)
     sent.clear()
 
-    again = await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "editor", granted_by=fresh())
+    again = await store.acls.create(wiki.key, grantee, "editor", granted_by=fresh())
 
     assert again == first
     assert sent == ["BatchGetItem"]
@@ -46,9 +47,9 @@ async def test_same_grant_is_left_as_it_is(store: WikibotStore, sent: list[str])
 async def test_another_role_replaces_the_grant(store: WikibotStore) -> None:
     """Granting another role says who did it and when."""
     wiki, grantee, other = await a_wiki(store), fresh(), fresh()
-    first = await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "editor", granted_by=wiki.owner_id)
+    first = await store.acls.create(wiki.key, grantee, "editor", granted_by=wiki.owner_id)
 
-    second = await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=other)
+    second = await store.acls.create(wiki.key, grantee, "viewer", granted_by=other)
 
     assert (second.role, second.granted_by) == (Role.VIEWER, other)
     assert second.granted_at > first.granted_at
@@ -59,14 +60,10 @@ async def test_expired_grant_can_be_given_again(store: WikibotStore) -> None:
     """An expired grant is replaced, even by one that reads the same."""
     wiki, grantee = await a_wiki(store), fresh()
     past = datetime.now(UTC) - timedelta(hours=1)
-    first = await store.grant(
-        wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id, expires_at=past
-    )
+    first = await store.acls.create(wiki.key, grantee, "viewer", granted_by=wiki.owner_id, expires_at=past)
 
-    again = await store.grant(
-        wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id, expires_at=past
-    )
-    forever = await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id)
+    again = await store.acls.create(wiki.key, grantee, "viewer", granted_by=wiki.owner_id, expires_at=past)
+    forever = await store.acls.create(wiki.key, grantee, "viewer", granted_by=wiki.owner_id)
 
     assert again.granted_at > first.granted_at
     assert forever.expires_at is None
@@ -78,7 +75,7 @@ async def test_missing_wiki_is_not_granted(store: WikibotStore) -> None:
     owner_id, grantee = fresh(), fresh()
 
     with pytest.raises(NotFoundError, match="wikis"):
-        await store.grant(owner_id, "none", grantee, "viewer", granted_by=owner_id)
+        await store.acls.create(WikiKey(owner_id, "none"), grantee, "viewer", granted_by=owner_id)
 
     assert await stored(store, "acls", wiki_id=f"{owner_id}:none", grantee_id=grantee) is None
 
@@ -95,7 +92,7 @@ async def test_dying_wiki_is_not_granted(store: WikibotStore) -> None:
     )
 
     with pytest.raises(NotActiveError) as refusal:
-        await store.grant(wiki.owner_id, wiki.wiki_slug, fresh(), "viewer", granted_by=wiki.owner_id)
+        await store.acls.create(wiki.key, fresh(), "viewer", granted_by=wiki.owner_id)
 
     assert refusal.value.status == "deleting"
 
@@ -103,51 +100,50 @@ async def test_dying_wiki_is_not_granted(store: WikibotStore) -> None:
 async def test_owner_is_protected(unreachable_store: WikibotStore) -> None:
     """The owner can be neither granted nor revoked anything, and nothing is sent to find that out."""
     with pytest.raises(ProtectedOwnerError):
-        await unreachable_store.grant("owner", "wiki", "owner", "viewer", granted_by="owner")
+        await unreachable_store.acls.create("owner:wiki", "owner", "viewer", granted_by="owner")
     with pytest.raises(ProtectedOwnerError):
-        await unreachable_store.revoke("owner", "wiki", "owner")
+        await unreachable_store.acls.delete("owner:wiki", "owner")
 
 
 async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:
     """Bad ids, roles and times are refused before any request; good ones would be sent."""
     with pytest.raises(InvalidKeyError, match="grantee_id"):
-        await unreachable_store.grant("owner", "wiki", "a b", "viewer", granted_by="owner")
+        await unreachable_store.acls.create("owner:wiki", "a b", "viewer", granted_by="owner")
     with pytest.raises(InvalidKeyError, match="granted_by"):
-        await unreachable_store.grant("owner", "wiki", "bob", "viewer", granted_by="")
+        await unreachable_store.acls.create("owner:wiki", "bob", "viewer", granted_by="")
     with pytest.raises(ValueError, match="role"):
-        await unreachable_store.grant("owner", "wiki", "bob", "superuser", granted_by="owner")
+        await unreachable_store.acls.create("owner:wiki", "bob", "superuser", granted_by="owner")
     with pytest.raises(ValueError, match="naive"):
-        await unreachable_store.grant(
-            "owner",
-            "wiki",
+        await unreachable_store.acls.create(
+            "owner:wiki",
             "bob",
             "viewer",
             granted_by="owner",
             expires_at=datetime(2030, 1, 1),  # noqa: DTZ001 - naive on purpose
         )
     with pytest.raises(UnavailableError):
-        await unreachable_store.grant("owner", "wiki", "bob", "viewer", granted_by="owner")
+        await unreachable_store.acls.create("owner:wiki", "bob", "viewer", granted_by="owner")
 
 
 async def test_revoke_tells_whether_there_was_a_grant(store: WikibotStore) -> None:
     """The first revoke finds the grant, the second finds nothing."""
     wiki, grantee = await a_wiki(store), fresh()
-    await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id)
+    await store.acls.create(wiki.key, grantee, "viewer", granted_by=wiki.owner_id)
 
-    assert await store.revoke(wiki.owner_id, wiki.wiki_slug, grantee)
-    assert not await store.revoke(wiki.owner_id, wiki.wiki_slug, grantee)
+    assert await store.acls.delete(wiki.key, grantee)
+    assert not await store.acls.delete(wiki.key, grantee)
 
 
 async def test_revoke_takes_what_is_there_in_the_end(store: WikibotStore) -> None:
     """A revoke takes away the grant of its moment: another than it has read, or one that it has not seen."""
     wiki = await a_wiki(store)
     key, seen, unseen = (wiki.owner_id, wiki.wiki_slug), fresh(), fresh()
-    await store.grant(*key, seen, "viewer", granted_by=wiki.owner_id)
+    await store.acls.create(WikiKey(*key), seen, "viewer", granted_by=wiki.owner_id)
 
     for grantee in (seen, unseen):
-        grant = partial(store.grant, *key, grantee, "editor", granted_by=wiki.owner_id)
+        grant = partial(store.acls.create, *key, grantee, "editor", granted_by=wiki.owner_id)
         with before_requests(store, {3: grant}):
-            assert await store.revoke(*key, grantee)
+            assert await store.acls.delete(WikiKey(*key), grantee)
         assert await stored(store, "acls", wiki_id=wiki.key.wiki_id, grantee_id=grantee) is None
 
 
@@ -156,10 +152,7 @@ async def test_parallel_grants_end_as_one_of_them(store: WikibotStore) -> None:
     wiki, grantee = await a_wiki(store), fresh()
 
     acls = await asyncio.gather(
-        *[
-            store.grant(wiki.owner_id, wiki.wiki_slug, grantee, role, granted_by=wiki.owner_id)
-            for role in ("viewer", "editor") * 6
-        ]
+        *[store.acls.create(wiki.key, grantee, role, granted_by=wiki.owner_id) for role in ("viewer", "editor") * 6]
     )
 
     assert await store.acls.get(wiki.key.wiki_id, grantee, consistent=True) in acls
@@ -171,10 +164,10 @@ async def test_members_come_with_their_users(store: WikibotStore, sent: list[str
     people = [await a_user(store) for _ in range(5)]
     gone = fresh()
     for grantee in [*(user.id for user in people), gone]:
-        await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id)
+        await store.acls.create(wiki.key, grantee, "viewer", granted_by=wiki.owner_id)
     sent.clear()
 
-    page = await store.members(wiki.owner_id, wiki.wiki_slug, limit=10)
+    page = await store.acls.list_members(wiki.key, limit=10)
 
     assert sent == ["Query", "BatchGetItem"]
     assert {acl.grantee_id: user for acl, user in page} == {user.id: user for user in people} | {gone: None}
@@ -186,10 +179,10 @@ async def test_members_are_paged_exactly(store: WikibotStore) -> None:
     wiki = await a_wiki(store)
     grantees = sorted(fresh() for _ in range(6))
     for grantee in grantees:
-        await store.grant(wiki.owner_id, wiki.wiki_slug, grantee, "viewer", granted_by=wiki.owner_id)
+        await store.acls.create(wiki.key, grantee, "viewer", granted_by=wiki.owner_id)
 
-    first = await store.members(wiki.owner_id, wiki.wiki_slug, limit=3)
-    second = await store.members(wiki.owner_id, wiki.wiki_slug, limit=3, cursor=first.cursor)
+    first = await store.acls.list_members(wiki.key, limit=3)
+    second = await store.acls.list_members(wiki.key, limit=3, cursor=first.cursor)
 
     assert [acl.grantee_id for acl, _ in [*first, *second]] == grantees
     assert (len(first), second.cursor) == (3, None)

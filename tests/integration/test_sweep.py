@@ -25,10 +25,10 @@ from tests.half_done import (
 )
 from tests.integration.samples import a_user, a_wiki, an_item, collect, fresh, put, stored
 from tests.integration.stops import is_stopped
-from wikibot_store import NotFoundError, WikibotStore
+from wikibot_store import NotFoundError, WikibotStore, WikiKey
 from wikibot_store.provision import create_tables
 from wikibot_store.workflows import maintenance
-from wikibot_store.workflows.findings import Fault, Finding
+from wikibot_store.workflows.sweep import Finding, FindingKind
 
 
 @pytest.fixture
@@ -53,11 +53,11 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 async def findings_of(store: WikibotStore, **options: Any) -> list[Finding]:  # noqa: ANN401 - a sweep's
     """Return all that a sweep finds."""
-    return [finding async for page in store.sweep(**options) for finding in page.findings]
+    return [finding async for page in store.admin.sweep(**options) for finding in page.findings]
 
 
 @pytest.mark.parametrize(("fault", "arrange"), MENDABLE.values(), ids=MENDABLE)
-async def test_fault_is_found_and_mended(store: WikibotStore, fault: Fault, arrange: Arrange) -> None:
+async def test_fault_is_found_and_mended(store: WikibotStore, fault: FindingKind, arrange: Arrange) -> None:
     """A dry run shows the item that has the fault and changes nothing; `apply` leaves sound tables."""
     key = await arrange(store)
     before = await snapshot(store)
@@ -66,8 +66,8 @@ async def test_fault_is_found_and_mended(store: WikibotStore, fault: Fault, arra
     assert await snapshot(store) == before
     mended = await findings_of(store, apply=True)
 
-    assert [(found.fault, found.key, found.mended, found.problem) for found in dry] == [(fault, key, False, None)]
-    assert [(found.fault, found.key, found.mended, found.problem) for found in mended] == [(fault, key, True, None)]
+    assert [(found.kind, found.key, found.repaired, found.problem) for found in dry] == [(fault, key, False, None)]
+    assert [(found.kind, found.key, found.repaired, found.problem) for found in mended] == [(fault, key, True, None)]
     assert mended[0].table in {store.config.users_table, store.config.wikis_table, store.config.acls_table}
     assert await findings_of(store) == []
     await assert_sound(store)
@@ -75,7 +75,7 @@ async def test_fault_is_found_and_mended(store: WikibotStore, fault: Fault, arra
 
 @pytest.mark.parametrize(("fault", "arrange", "problem"), UNMENDABLE.values(), ids=UNMENDABLE)
 async def test_what_a_person_must_mend_is_told(
-    store: WikibotStore, fault: Fault, arrange: Arrange, problem: str
+    store: WikibotStore, fault: FindingKind, arrange: Arrange, problem: str
 ) -> None:
     """What cannot be mended is found by every sweep, left as it is, and said to be so."""
     key = await arrange(store)
@@ -84,7 +84,7 @@ async def test_what_a_person_must_mend_is_told(
     found = await findings_of(store, apply=True)
 
     (finding,) = [finding for finding in found if finding.key == key]
-    assert (finding.fault, finding.mended) == (fault, False)
+    assert (finding.kind, finding.repaired) == (fault, False)
     assert problem in (finding.problem or "")
     table = {store.config.table_name(name): name for name in ("users", "wikis", "acls")}[finding.table]
     (item,) = [item for item in before[table] if item.items() >= an_item(**key).items()]
@@ -95,9 +95,11 @@ async def test_a_sound_service_has_no_findings(store: WikibotStore) -> None:
     """Users with several identities, renamed wikis, open invitations and expired grants are no faults."""
     owner, wiki = await an_owner(store)
     await store.users.link_identity(owner.id, fresh(), fresh())
-    await store.rename_wiki(owner.id, wiki.wiki_slug, "renamed")
+    await store.wikis.rename(owner.id, wiki.wiki_slug, "renamed")
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    await store.invite(owner.id, "renamed", "bob@example.org", "viewer", invited_by=owner.id, expires_at=tomorrow)
+    await store.acls.invite(
+        WikiKey(owner.id, "renamed"), "bob@example.org", "viewer", invited_by=owner.id, expires_at=tomorrow
+    )
     await store.users.update(owner.id, status="suspended")
 
     assert await findings_of(store) == []
@@ -130,8 +132,8 @@ async def test_corrupt_grants_of_no_wiki_are_removed(store: WikibotStore) -> Non
     key = {"wiki_id": f"{fresh()}:gone", "grantee_id": fresh()}
     await put(store, "acls", an_item(**key, role="emperor"))
 
-    assert [(found.fault, found.mended) for found in await findings_of(store, apply=True)] == [
-        (Fault.GRANT_WITHOUT_WIKI, True)
+    assert [(found.kind, found.repaired) for found in await findings_of(store, apply=True)] == [
+        (FindingKind.GRANT_WITHOUT_WIKI, True)
     ]
 
 
@@ -141,8 +143,8 @@ async def test_everything_at_once(store: WikibotStore) -> None:
 
     found = await findings_of(store, apply=True)
 
-    assert Counter(finding.fault for finding in found) == made
-    assert all(finding.mended for finding in found)
+    assert Counter(finding.kind for finding in found) == made
+    assert all(finding.repaired for finding in found)
     await assert_sound(store)
 
 
@@ -152,17 +154,17 @@ async def test_every_page_can_be_gone_on_from(store: WikibotStore, slept: list[f
     for name in made:
         await MENDABLE[name][1](store)
 
-    pages = await collect(store.sweep(max_rcu=1))
+    pages = await collect(store.admin.sweep(max_rcu=1))
 
     assert len(slept) == len(pages) - 1
     order = ["wikis", "users", "acls"]
     assert [page.table for page in pages] == sorted((page.table for page in pages), key=order.index)
-    found = Counter(finding.fault for page in pages for finding in page.findings)
+    found = Counter(finding.kind for page in pages for finding in page.findings)
     assert found == Counter(MENDABLE[name][0] for name in made)
     assert [page.resume is None for page in pages] == [False] * (len(pages) - 1) + [True]
     ends_of_tables = [position for position, page in enumerate(pages[:-1]) if page.table != pages[position + 1].table]
     for position in [*range(0, len(pages) - 1, 5), *ends_of_tables]:
-        assert await collect(store.sweep(max_rcu=1, resume=pages[position].resume)) == pages[position + 1 :]
+        assert await collect(store.admin.sweep(max_rcu=1, resume=pages[position].resume)) == pages[position + 1 :]
 
 
 async def test_pages_and_pauses_follow_max_rcu(store: WikibotStore, slept: list[float]) -> None:
@@ -170,7 +172,7 @@ async def test_pages_and_pauses_follow_max_rcu(store: WikibotStore, slept: list[
     for _ in range(4):
         await an_owner(store)
 
-    pages = await collect(store.sweep(max_rcu=6))
+    pages = await collect(store.admin.sweep(max_rcu=6))
 
     most, checked = {"wikis": 6, "users": 2, "acls": 2}, {"wikis": 0, "users": 2, "acls": 2}
     assert all(page.scanned <= most[page.table] for page in pages)
@@ -186,7 +188,7 @@ async def test_without_max_rcu_nothing_waits(store: WikibotStore, slept: list[fl
         await an_owner(store)
     sent.clear()
 
-    pages = await collect(store.sweep())
+    pages = await collect(store.admin.sweep())
 
     assert [(page.table, page.scanned) for page in pages] == [("wikis", 3), ("users", 15), ("acls", 3)]
     assert slept == []
@@ -214,7 +216,7 @@ async def test_without_max_rcu_nothing_waits(store: WikibotStore, slept: list[fl
 async def test_bad_arguments_are_refused(unreachable_store: WikibotStore, options: dict[str, Any]) -> None:
     """A rate that is none and a place to go on from that no sweep has given are refused before any request."""
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
-        await collect(unreachable_store.sweep(**options))
+        await collect(unreachable_store.admin.sweep(**options))
 
 
 async def test_what_changes_meanwhile_is_left(store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,8 +235,8 @@ async def test_what_changes_meanwhile_is_left(store: WikibotStore, monkeypatch: 
     monkeypatch.setattr(store._wire, "call", sign_up_first)
     (found,) = await findings_of(store, apply=True)
 
-    assert (found.fault, found.mended, found.problem) == (
-        Fault.CLAIM_WITHOUT_USER,
+    assert (found.kind, found.repaired, found.problem) == (
+        FindingKind.CLAIM_WITHOUT_USER,
         False,
         "changed meanwhile: sweep again",
     )
@@ -267,7 +269,7 @@ async def test_a_consumer_that_stops_ends_the_sweep(store: WikibotStore, sent: l
     await an_owner(store)
     sent.clear()
 
-    pages = store.sweep()
+    pages = store.admin.sweep()
     await anext(pages)
     await pages.aclose()
 
@@ -279,7 +281,7 @@ async def test_sweeps_finish_what_a_delete_of_a_user_left(store: WikibotStore) -
     for requests in count(1):
         owner, _ = await an_owner(store)
 
-        stopped = await is_stopped(store, requests, store.delete_user(owner.id, wikis="delete"))
+        stopped = await is_stopped(store, requests, store.users.delete(owner.id, wikis="delete"))
         await findings_of(store, apply=True)
 
         await assert_sound(store)
@@ -294,11 +296,11 @@ async def test_sweeps_beside_a_running_service(store: WikibotStore) -> None:
     (renamer, renamed), (giver, given), (deleter, deleted), (leaver, _) = owners
     receiver = await a_user(store)
     running = asyncio.gather(
-        store.rename_wiki(renamer.id, renamed.wiki_slug, "renamed"),
-        store.transfer_wiki(giver.id, given.wiki_slug, receiver.id),
-        store.delete_wiki(deleter.id, deleted.wiki_slug),
-        store.delete_user(leaver.id, wikis="delete"),
-        *[store.create_wiki(deleter.id, fresh(), display_name="New", repo_path="/srv/n") for _ in range(3)],
+        store.wikis.rename(renamer.id, renamed.wiki_slug, "renamed"),
+        store.wikis.transfer(giver.id, given.wiki_slug, receiver.id),
+        store.wikis.delete(deleter.id, deleted.wiki_slug),
+        store.users.delete(leaver.id, wikis="delete"),
+        *[store.wikis.create(deleter.id, fresh(), display_name="New", repo_path="/srv/n") for _ in range(3)],
     )
 
     while not running.done():
@@ -320,7 +322,7 @@ async def test_count_is_set_right(store: WikibotStore, sent: list[str]) -> None:
     await a_wiki(store, owner.id)
     sent.clear()
 
-    assert await store.reconcile_wiki_count(owner.id) == 2
+    assert await store.admin.reconcile_wiki_count(owner.id) == 2
 
     assert sent == ["GetItem (consistent)", "Query (consistent)", "UpdateItem"]
     reconciled = await store.users.require(owner.id, consistent=True)
@@ -336,7 +338,7 @@ async def test_count_that_is_right_is_left(store: WikibotStore, sent: list[str])
     await put(store, "users", item)
     sent.clear()
 
-    assert [await store.reconcile_wiki_count(user.id) for user in (owner, nobody)] == [1, 0]
+    assert [await store.admin.reconcile_wiki_count(user.id) for user in (owner, nobody)] == [1, 0]
 
     assert sent == ["GetItem (consistent)", "Query (consistent)"] * 2
 
@@ -346,9 +348,9 @@ async def test_a_wiki_that_is_renamed_counts_once(store: WikibotStore) -> None:
     for requests in count(1):
         owner, wiki = await an_owner(store)
 
-        stopped = await is_stopped(store, requests, store.rename_wiki(owner.id, wiki.wiki_slug, "renamed"))
+        stopped = await is_stopped(store, requests, store.wikis.rename(owner.id, wiki.wiki_slug, "renamed"))
 
-        assert await store.reconcile_wiki_count(owner.id) == 1
+        assert await store.admin.reconcile_wiki_count(owner.id) == 1
         if not stopped:
             return
 
@@ -356,19 +358,19 @@ async def test_a_wiki_that_is_renamed_counts_once(store: WikibotStore) -> None:
 async def test_count_is_exact_beside_creates_and_deletes(store: WikibotStore) -> None:
     """However wikis come and go while a wrong count is set right, it agrees with the wikis in the end."""
     owner = await a_user(store)
-    doomed = [await store.create_wiki(owner.id, fresh(), display_name="Old", repo_path="/srv/o") for _ in range(3)]
+    doomed = [await store.wikis.create(owner.id, fresh(), display_name="Old", repo_path="/srv/o") for _ in range(3)]
     await change(store, "users", {"id": owner.id}, wiki_count=40)
 
-    work: list[Awaitable[object]] = [store.delete_wiki(owner.id, wiki.wiki_slug) for wiki in doomed]
-    work += [store.create_wiki(owner.id, fresh(), display_name="New", repo_path="/srv/n") for _ in range(4)]
-    work += [store.reconcile_wiki_count(owner.id) for _ in range(4)]
+    work: list[Awaitable[object]] = [store.wikis.delete(owner.id, wiki.wiki_slug) for wiki in doomed]
+    work += [store.wikis.create(owner.id, fresh(), display_name="New", repo_path="/srv/n") for _ in range(4)]
+    work += [store.admin.reconcile_wiki_count(owner.id) for _ in range(4)]
     await asyncio.gather(*work)
 
     await assert_sound(store)
-    assert await store.reconcile_wiki_count(owner.id) == 4
+    assert await store.admin.reconcile_wiki_count(owner.id) == 4
 
 
 async def test_count_of_nobody(store: WikibotStore) -> None:
     """There is no count without a user."""
     with pytest.raises(NotFoundError, match="users"):
-        await store.reconcile_wiki_count(fresh())
+        await store.admin.reconcile_wiki_count(fresh())

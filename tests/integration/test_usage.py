@@ -51,7 +51,7 @@ async def test_operations_over_several_tables(store: WikibotStore) -> None:
     user = await a_user(store)
 
     with collect() as usage:
-        await store.create_wiki(user.id, "notes", display_name="Notes", repo_path="/srv/notes")
+        await store.wikis.create(user.id, "notes", display_name="Notes", repo_path="/srv/notes")
         await store.authorize(user.id, user.id, "notes")
 
     assert usage.requests == 2

@@ -27,7 +27,7 @@ from tests.wire.scripted_server import (
 )
 from tests.world import WORLD, replace
 from wikibot_store import ConflictError, CorruptItemError, StoreConfig, WikibotStore, WikibotStoreError, hash_token
-from wikibot_store._items import string
+from wikibot_store._dynamo.items import string
 from wikibot_store._wire import _retry
 from wikibot_store.local import local_engine
 from wikibot_store.provision import create_tables
@@ -148,7 +148,7 @@ TELLING: dict[str, Call] = {
     "wikis.create": lambda store: store.wikis.create(
         "eve", "notes", display_name="Notes", repo_path="/n", mcp_token_hash=hash_token(TOKEN)
     ),
-    "another wiki": lambda store: store.create_wiki(
+    "another wiki": lambda store: store.wikis.create(
         "eve", "journal", display_name="Journal", repo_path="/j", mcp_token_hash=hash_token(TOKEN)
     ),
     "a wiki's duplicate": lambda store: store.wikis.create(
@@ -158,8 +158,8 @@ TELLING: dict[str, Call] = {
     "a wiki's conflict": lambda store: store.wikis.update(
         "eve", "notes", mcp_token_hash=hash_token(TOKEN), expected_version=7
     ),
-    "a grant": lambda store: store.grant("eve", "notes", "ada", "editor", granted_by="eve"),
-    "members": lambda store: store.members("eve", "notes"),
+    "a grant": lambda store: store.acls.create("eve:notes", "ada", "editor", granted_by="eve"),
+    "members": lambda store: store.acls.list_members("eve:notes"),
     "authorize": lambda store: store.authorize("eve", "eve", "notes"),
     "a page with a cursor": lambda store: store.wikis.list_by_owner("eve", limit=1),
     "a bad cursor": lambda store: store.wikis.list_by_owner("eve", cursor=SECRETS["cursor secret"]),

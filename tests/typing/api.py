@@ -18,8 +18,8 @@ from wikibot_store import (
     ConfigurationError,
     ConflictError,
     CorruptItemError,
-    Fault,
     Finding,
+    FindingKind,
     Identity,
     IndexNotConfiguredError,
     InsecureEndpointWarning,
@@ -206,37 +206,37 @@ async def acls(store: WikibotStore, expires_at: datetime) -> None:
 
 async def moving_and_inviting(store: WikibotStore, expires_at: datetime) -> None:
     """What crosses tables returns models, pages of pairs, or nothing."""
-    assert_type(await store.rename_wiki("u-1", "notes", "diary"), Wiki)
-    assert_type(await store.transfer_wiki("u-1", "notes", "u-2", limit=10), Wiki)
-    await store.delete_user("u-1")
-    await store.delete_user("u-1", wikis="delete")
-    await store.delete_user("u-1", wikis="keep")  # type: ignore[arg-type]
-    invitation, token = await store.invite(
-        "u-1", "notes", "bob@example.org", Role.EDITOR, invited_by="u-1", expires_at=expires_at
+    assert_type(await store.wikis.rename("u-1", "notes", "diary"), Wiki)
+    assert_type(await store.wikis.transfer("u-1", "notes", "u-2", limit=10), Wiki)
+    await store.users.delete("u-1")
+    await store.users.delete("u-1", wikis="delete")
+    await store.users.delete("u-1", wikis="keep")  # type: ignore[arg-type]
+    invitation, token = await store.acls.invite(
+        "u-1:notes", "bob@example.org", Role.EDITOR, invited_by="u-1", expires_at=expires_at
     )
     assert_type((invitation, token), tuple[Acl, str])
     assert_type(invitation.invited_email, str | None)
-    await store.invite("u-1", "notes", "bob@example.org", "editor", invited_by="u-1")  # type: ignore[call-arg]
-    assert_type(await store.accept_invite(token, "u-2"), Acl)
+    await store.acls.invite("u-1:notes", "bob@example.org", "editor", invited_by="u-1")  # type: ignore[call-arg]
+    assert_type(await store.acls.accept_invite(token, "u-2"), Acl)
     assert_type(await store.acls.list_invitations("u-1:notes", limit=10), Page[Acl])
-    assert_type(await store.list_shared_with("u-2", limit=10, cursor=None), Page[tuple[Acl, Wiki | None]])
+    assert_type(await store.acls.list_shared_with("u-2", limit=10, cursor=None), Page[tuple[Acl, Wiki | None]])
 
 
 async def operating(store: WikibotStore) -> None:
     """A sweep is an async iterator of pages, whose findings say what is wrong with which item."""
-    assert_type(await store.reconcile_wiki_count("u-1"), int)
-    assert_type(store.sweep(), AsyncGenerator[SweepPage, None])
-    async for page in store.sweep(apply=True, max_rcu=50, resume=None):
+    assert_type(await store.admin.reconcile_wiki_count("u-1"), int)
+    assert_type(store.admin.sweep(), AsyncGenerator[SweepPage, None])
+    async for page in store.admin.sweep(apply=True, max_rcu=50, resume=None):
         assert_type(page.table, Literal["wikis", "users", "acls"])
         assert_type(page.scanned, int)
         assert_type(page.resume, str | None)
         for finding in page.findings:
             assert_type(finding, Finding)
-            assert_type(finding.fault, Fault)
+            assert_type(finding.kind, FindingKind)
             assert_type(finding.key, dict[str, str])
-            assert_type(finding.mended, bool)
+            assert_type(finding.repaired, bool)
             assert_type(finding.problem, str | None)
-    await store.sweep()  # type: ignore[misc]
+    await store.admin.sweep()  # type: ignore[misc]
 
 
 def keys() -> None:
@@ -273,7 +273,7 @@ async def errors(store: WikibotStore) -> None:
 async def more_errors(store: WikibotStore) -> None:
     """All of them have one root."""
     try:
-        await store.delete_wiki("u-1", "notes")
+        await store.wikis.delete("u-1", "notes")
     except QuotaExceededError as error:
         assert_type(error.limit, int)
     except NotActiveError as error:
@@ -300,42 +300,42 @@ async def across_tables(store: WikibotStore, expires_at: datetime) -> None:
     assert_type(access.user, User | None)
     assert_type(access.allows("editor"), bool)
     assert_type(access.wiki_for(Role.EDITOR), Wiki | None)
-    wiki = await store.create_wiki("u-1", "notes", display_name="Notes", repo_path="/srv/notes", limit=3)
+    wiki = await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes", limit=3)
     assert_type(wiki, Wiki)
-    granted = await store.grant("u-1", "notes", "u-2", Role.VIEWER, granted_by="u-1", expires_at=expires_at)
+    granted = await store.acls.create("u-1:notes", "u-2", Role.VIEWER, granted_by="u-1", expires_at=expires_at)
     assert_type(granted, Acl)
-    assert_type(await store.revoke("u-1", "notes", "u-2"), bool)
-    members = await store.members("u-1", "notes", limit=10, cursor=None)
+    assert_type(await store.acls.delete("u-1:notes", "u-2"), bool)
+    members = await store.acls.list_members("u-1:notes", limit=10, cursor=None)
     assert_type(members, Page[tuple[Acl, User | None]])
     for acl, user in members:
         assert_type(acl, Acl)
         assert_type(user, User | None)
-    await store.delete_wiki("u-1", "notes")
-    await store.grant("u-1", "notes", "u-2", Role.VIEWER)  # type: ignore[call-arg]
-    await store.create_wiki("u-1", "notes", "Notes", "/srv/notes")  # type: ignore[call-arg]
+    await store.wikis.delete("u-1", "notes")
+    await store.acls.create("u-1:notes", "u-2", Role.VIEWER)  # type: ignore[call-arg]
+    await store.wikis.create("u-1", "notes", "Notes", "/srv/notes")  # type: ignore[call-arg]
 
 
 async def lives(store: WikibotStore) -> None:
     """Moving, deleting and mending what crosses the tables."""
-    assert_type(await store.rename_wiki("u-1", "notes", "journal"), Wiki)
-    assert_type(await store.transfer_wiki("u-1", "notes", "u-2", limit=3), Wiki)
-    await store.delete_user("u-1")
-    await store.delete_user("u-1", wikis="delete")
-    assert_type(await store.reconcile_wiki_count("u-1"), int)
-    async for page in store.sweep(apply=True, max_rcu=5.0, resume=None):
+    assert_type(await store.wikis.rename("u-1", "notes", "journal"), Wiki)
+    assert_type(await store.wikis.transfer("u-1", "notes", "u-2", limit=3), Wiki)
+    await store.users.delete("u-1")
+    await store.users.delete("u-1", wikis="delete")
+    assert_type(await store.admin.reconcile_wiki_count("u-1"), int)
+    async for page in store.admin.sweep(apply=True, max_rcu=5.0, resume=None):
         assert_type(page, SweepPage)
-    await store.delete_user("u-1", wikis="keep")  # type: ignore[arg-type]
+    await store.users.delete("u-1", wikis="keep")  # type: ignore[arg-type]
 
 
 async def invitations(store: WikibotStore, expires_at: datetime) -> None:
     """Sharing with people whose account is not known, and what is shared with one."""
-    invitation = await store.invite(
-        "u-1", "notes", "bob@example.org", "editor", invited_by="u-1", expires_at=expires_at
+    invitation = await store.acls.invite(
+        "u-1:notes", "bob@example.org", "editor", invited_by="u-1", expires_at=expires_at
     )
     assert_type(invitation, tuple[Acl, str])
-    assert_type(await store.accept_invite(invitation[1], "u-2"), Acl)
+    assert_type(await store.acls.accept_invite(invitation[1], "u-2"), Acl)
     assert_type(await store.acls.list_invitations("u-1:notes", limit=10, cursor=None), Page[Acl])
-    assert_type(await store.list_shared_with("u-2", limit=10, cursor=None), Page[tuple[Acl, Wiki | None]])
+    assert_type(await store.acls.list_shared_with("u-2", limit=10, cursor=None), Page[tuple[Acl, Wiki | None]])
 
 
 async def identities(store: WikibotStore) -> None:

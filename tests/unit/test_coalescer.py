@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wikibot_store._coalescer import Coalescer
+from wikibot_store._dynamo.coalescer import Coalescer
 
 
 class Loader:

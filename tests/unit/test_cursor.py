@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from wikibot_store import InvalidCursorError
-from wikibot_store._cursor import _NO_SECRET, _digest, decode, encode
+from wikibot_store._dynamo.cursor import _NO_SECRET, _digest, decode, encode
 
 ALPHABET = string.ascii_letters + string.digits + "-_"
 SECRET = "correct horse battery staple"

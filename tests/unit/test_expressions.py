@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from wikibot_store import Acl, User, Wiki
-from wikibot_store._expressions import (
+from wikibot_store._dynamo.expressions import (
     Condition,
     Update,
     absent_or,
@@ -19,7 +19,7 @@ from wikibot_store._expressions import (
     one_of,
     query,
 )
-from wikibot_store._items import WRITE_ID
+from wikibot_store._dynamo.items import WRITE_ID
 
 ONE, TWO, THREE = {"N": "1"}, {"N": "2"}, {"S": "three"}
 # Those of the names in use that DynamoDB reserves, and some that may come to be used.

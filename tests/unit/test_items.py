@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.unit.samples import ACL, NOW, USER, WIKI
 from wikibot_store import Acl, CorruptItemError, Role, User, UserStatus, Wiki, WikiStatus
-from wikibot_store._items import (
+from wikibot_store._dynamo.items import (
     Item,
     ItemCodec,
     epoch,
@@ -22,13 +22,13 @@ from wikibot_store._items import (
     time,
     timestamp,
 )
-from wikibot_store._replies import BatchReply, GetReply, QueryReply, UpdateReply
+from wikibot_store._dynamo.replies import BatchReply, GetReply, QueryReply, UpdateReply
 from wikibot_store.schema import ACLS, USERS, WIKIS
 
 CODECS: dict[str, ItemCodec[Any]] = {
-    "users": ItemCodec(User, USERS),
-    "wikis": ItemCodec(Wiki, WIKIS),
-    "acls": ItemCodec(Acl, ACLS),
+    "users": ItemCodec(User, USERS.key),
+    "wikis": ItemCodec(Wiki, WIKIS.key),
+    "acls": ItemCodec(Acl, ACLS.key),
 }
 SAMPLES: dict[str, Any] = {"users": USER, "wikis": WIKI, "acls": ACL}
 TABLES = list(CODECS)

@@ -117,11 +117,11 @@ async def test_a_count_of_several_pages_that_a_rename_overtakes(stage: Stage, ho
     for slug in ("a", "b", "c", "z"):
         item = wiki_item(slug) | {"owner_id": {"S": home.owner_id}, "uid": {"S": slug}, "rest": {"S": "x" * 300_000}}
         await client.put_item(TableName=direct.config.wikis_table, Item=item)
-    rename = in_turn(lambda _: direct.rename_wiki(home.owner_id, "z", "aa"), forward)
+    rename = in_turn(lambda _: direct.wikis.rename(home.owner_id, "z", "aa"), forward)
     stage.server.play(forward, forward, rename)  # the user, a page, the next page
     stage.server.default = forward
 
-    assert await stage.store.reconcile_wiki_count(home.owner_id) == 5
+    assert await stage.store.admin.reconcile_wiki_count(home.owner_id) == 5
 
     assert stage.server.operations[:3] == ["GetItem", "Query", "Query"]
 
@@ -139,7 +139,7 @@ async def test_a_deletion_that_was_called_off_does_not_come_back(direct: Wikibot
     await direct.users.update(home.owner_id, status="active")
     await direct.users.update(home.owner_id, status="deleting")
 
-    async for _ in direct.sweep(apply=True):
+    async for _ in direct.admin.sweep(apply=True):
         pass
 
     assert await direct.users.get(home.owner_id, consistent=True) is not None

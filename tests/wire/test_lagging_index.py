@@ -42,7 +42,7 @@ async def test_a_deleted_user_does_not_come_back(lagging: tuple[FaultProxy, Wiki
     proxy, store = lagging
     ada, _ = await store.users.get_or_create_by_oauth("github", owner)
     proxy.stale_index("users", seconds=600)
-    await store.delete_user(ada.id)
+    await store.users.delete(ada.id)
     shown = await store.users.get_by_oauth("github", owner)
 
     _, created = await store.users.get_or_create_by_oauth("github", owner)

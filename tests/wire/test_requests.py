@@ -12,7 +12,7 @@ from botocore.credentials import Credentials
 from tests.wire.items import wiki_item, wiki_key
 from tests.wire.scripted_server import AMZ_JSON, REQUEST_ID, Request, ScriptedServer, failed, http, refuse, reply, sent
 from wikibot_store import RequestFailedError, StoreConfig, WikibotStore
-from wikibot_store._items import timestamp
+from wikibot_store._dynamo.items import timestamp
 
 
 async def test_get_item(server: ScriptedServer, store: WikibotStore) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.wire.scripted_server import WRITES, Exchange, Step, in_turn, reset
 from tests.wire.stage import GRANTEE, Stage
-from wikibot_store import Role, Wiki, WikibotStore
+from wikibot_store import Role, Wiki, WikibotStore, WikiKey
 
 MOVE_WRITES = ("begin", "copy", "switch", "delete grants", "end")
 DELETE_WRITES = ("mark", "delete grants", "end")
@@ -38,19 +38,19 @@ async def a_counted_wiki(stage: Stage, owner: str) -> Wiki:
     """Create a wiki that its owner counts, with a grant to somebody who is there."""
     for user_id in (owner, f"{owner}-{GRANTEE}", f"{owner}-heir"):
         await stage.direct.users.create(id=user_id, oauth_provider="github", oauth_provider_sub=user_id)
-    wiki = await stage.direct.create_wiki(owner, "notes", display_name="Notes", repo_path="/srv/notes.git")
-    await stage.direct.grant(owner, "notes", f"{owner}-{GRANTEE}", "editor", granted_by=owner)
+    wiki = await stage.direct.wikis.create(owner, "notes", display_name="Notes", repo_path="/srv/notes.git")
+    await stage.direct.acls.create(WikiKey(owner, "notes"), f"{owner}-{GRANTEE}", "editor", granted_by=owner)
     return wiki
 
 
 async def rename(store: WikibotStore, owner: str) -> Wiki:
     """Rename the wiki."""
-    return await store.rename_wiki(owner, "notes", "diary")
+    return await store.wikis.rename(owner, "notes", "diary")
 
 
 async def transfer(store: WikibotStore, owner: str) -> Wiki:
     """Give the wiki away."""
-    return await store.transfer_wiki(owner, "notes", f"{owner}-heir", limit=1)
+    return await store.wikis.transfer(owner, "notes", f"{owner}-heir", limit=1)
 
 
 Move = Callable[[WikibotStore, str], Awaitable[Wiki]]
@@ -99,10 +99,10 @@ async def test_a_move_that_another_call_finishes_meanwhile(stage: Stage, owner: 
 async def test_a_lost_answer_of_a_delete(stage: Stage, owner: str, number: int) -> None:
     """A delete goes on behind a write that was applied though its answer was lost, and counts once."""
     await a_counted_wiki(stage, owner)
-    await stage.direct.create_wiki(owner, "other", display_name="Other", repo_path="/srv/other.git")
+    await stage.direct.wikis.create(owner, "other", display_name="Other", repo_path="/srv/other.git")
     lose_answer(stage, number, nothing)
 
-    await stage.store.delete_wiki(owner, "notes")
+    await stage.store.wikis.delete(owner, "notes")
 
     assert await stage.direct.wikis.get(owner, "notes", consistent=True) is None
     assert (await stage.direct.acls.list_by_wiki(f"{owner}:notes", consistent=True)).items == []
@@ -113,7 +113,7 @@ async def test_a_lost_answer_of_a_revoke(stage: Stage, home: Wiki) -> None:
     """A revoke that was applied though its answer was lost says that there was a grant."""
     lose_answer(stage, 1, nothing)
 
-    assert await stage.store.revoke(home.owner_id, home.wiki_slug, GRANTEE)
+    assert await stage.store.acls.delete(home.key, GRANTEE)
 
     assert await stage.direct.acls.get(home.key.wiki_id, GRANTEE, consistent=True) is None
 
@@ -123,9 +123,9 @@ async def test_a_revoke_of_what_was_granted_anew_since(stage: Stage, home: Wiki)
     lose_answer(
         stage,
         1,
-        lambda: stage.direct.grant(home.owner_id, home.wiki_slug, GRANTEE, "editor", granted_by=home.owner_id),
+        lambda: stage.direct.acls.create(home.key, GRANTEE, "editor", granted_by=home.owner_id),
     )
 
-    assert await stage.store.revoke(home.owner_id, home.wiki_slug, GRANTEE)
+    assert await stage.store.acls.delete(home.key, GRANTEE)
 
     assert await stage.direct.acls.get(home.key.wiki_id, GRANTEE, consistent=True) is None

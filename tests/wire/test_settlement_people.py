@@ -29,8 +29,8 @@ async def guest_of(stage: Stage, home: Wiki) -> User:
 
 async def token_for(stage: Stage, home: Wiki) -> str:
     """Invite somebody to edit the wiki; return the token."""
-    _, token = await stage.direct.invite(
-        home.owner_id, home.wiki_slug, "bob@example.org", "editor", invited_by=home.owner_id, expires_at=TOMORROW
+    _, token = await stage.direct.acls.invite(
+        home.key, "bob@example.org", "editor", invited_by=home.owner_id, expires_at=TOMORROW
     )
     return token
 
@@ -62,7 +62,7 @@ async def delete_user(stage: Stage, home: Wiki) -> None:
     """Delete a user who owns nothing."""
     guest = await guest_of(stage, home)
 
-    await stage.store.delete_user(guest.id)
+    await stage.store.users.delete(guest.id)
 
     assert await stage.direct.users.get(guest.id, consistent=True) is None
     assert await stage.direct.users.get_by_oauth("google", home.owner_id, consistent=True) is None
@@ -79,7 +79,7 @@ async def finish_deleting_user(stage: Stage, home: Wiki) -> None:
         ExpressionAttributeValues={":deleting": {"S": "deleting"}, ":refuse": {"S": "refuse"}},
     )
 
-    await stage.store.delete_user(guest.id)
+    await stage.store.users.delete(guest.id)
 
     assert await stage.direct.users.get(guest.id, consistent=True) is None
     assert await stage.direct.users.get_by_oauth("google", home.owner_id, consistent=True) is None
@@ -87,8 +87,8 @@ async def finish_deleting_user(stage: Stage, home: Wiki) -> None:
 
 async def invite(stage: Stage, home: Wiki) -> None:
     """Invite somebody."""
-    invitation, _ = await stage.store.invite(
-        home.owner_id, home.wiki_slug, "bob@example.org", "viewer", invited_by=home.owner_id, expires_at=TOMORROW
+    invitation, _ = await stage.store.acls.invite(
+        home.key, "bob@example.org", "viewer", invited_by=home.owner_id, expires_at=TOMORROW
     )
 
     (listed,) = await stage.direct.acls.list_invitations(home.key.wiki_id)
@@ -99,7 +99,7 @@ async def accept_invite(stage: Stage, home: Wiki) -> None:
     """Accept an invitation."""
     guest, token = await guest_of(stage, home), await token_for(stage, home)
 
-    acl = await stage.store.accept_invite(token, guest.id)
+    acl = await stage.store.acls.accept_invite(token, guest.id)
 
     assert acl.role is Role.EDITOR
     assert await stage.direct.acls.get(home.key.wiki_id, guest.id, consistent=True) == acl
@@ -109,9 +109,9 @@ async def accept_invite(stage: Stage, home: Wiki) -> None:
 async def accept_invite_for_less(stage: Stage, home: Wiki) -> None:
     """Accept an invitation that allows no more than the user has: the grant is kept."""
     guest, token = await guest_of(stage, home), await token_for(stage, home)
-    kept = await stage.direct.grant(home.owner_id, home.wiki_slug, guest.id, "owner", granted_by=home.owner_id)
+    kept = await stage.direct.acls.create(home.key, guest.id, "owner", granted_by=home.owner_id)
 
-    assert await stage.store.accept_invite(token, guest.id) == kept
+    assert await stage.store.acls.accept_invite(token, guest.id) == kept
 
     assert await stage.direct.acls.get(home.key.wiki_id, guest.id, consistent=True) == kept
     assert (await stage.direct.acls.list_invitations(home.key.wiki_id)).items == []
@@ -119,7 +119,7 @@ async def accept_invite_for_less(stage: Stage, home: Wiki) -> None:
 
 async def reconcile_wiki_count(stage: Stage, home: Wiki) -> None:
     """Count the wiki that was created without being counted."""
-    assert await stage.store.reconcile_wiki_count(home.owner_id) == 1
+    assert await stage.store.admin.reconcile_wiki_count(home.owner_id) == 1
 
     assert (await stage.direct.users.require(home.owner_id, consistent=True)).wiki_count == 1
 
@@ -211,7 +211,7 @@ async def test_a_mark_that_is_written_over_since(stage: Stage, home: Wiki) -> No
     guest = await guest_of(stage, home)
     stage.lose_answer(lambda: stage.direct.users.record_login(guest.id))
 
-    await stage.store.delete_user(guest.id)
+    await stage.store.users.delete(guest.id)
 
     assert await stage.direct.users.get(guest.id, consistent=True) is None
 
@@ -219,16 +219,16 @@ async def test_a_mark_that_is_written_over_since(stage: Stage, home: Wiki) -> No
 async def test_a_delete_that_somebody_else_was_faster_with(stage: Stage, home: Wiki) -> None:
     """A user whom another call deletes first is gone: that is no error."""
     guest = await guest_of(stage, home)
-    stage.overtake(lambda: stage.direct.delete_user(guest.id))
+    stage.overtake(lambda: stage.direct.users.delete(guest.id))
 
-    await stage.store.delete_user(guest.id)
+    await stage.store.users.delete(guest.id)
 
     assert await stage.direct.users.get(guest.id, consistent=True) is None
 
 
 async def test_an_invitation_whose_wiki_was_deleted_first(stage: Stage, home: Wiki) -> None:
     """An invitation that comes too late for its wiki is refused by what has become of that."""
-    stage.overtake(lambda: stage.direct.delete_wiki(home.owner_id, home.wiki_slug))
+    stage.overtake(lambda: stage.direct.wikis.delete(home.owner_id, home.wiki_slug))
 
     with pytest.raises(NotFoundError, match="wikis"):
         await invite(stage, home)
@@ -237,12 +237,10 @@ async def test_an_invitation_whose_wiki_was_deleted_first(stage: Stage, home: Wi
 async def test_an_accepted_invitation_whose_grant_is_replaced_since(stage: Stage, home: Wiki) -> None:
     """Whether an invitation was accepted by this call cannot be told once its grant has been replaced."""
     guest, token = await guest_of(stage, home), await token_for(stage, home)
-    stage.lose_answer(
-        lambda: stage.direct.grant(home.owner_id, home.wiki_slug, guest.id, "viewer", granted_by=home.owner_id)
-    )
+    stage.lose_answer(lambda: stage.direct.acls.create(home.key, guest.id, "viewer", granted_by=home.owner_id))
 
     with pytest.raises(WriteOutcomeUnknownError) as caught:
-        await stage.store.accept_invite(token, guest.id)
+        await stage.store.acls.accept_invite(token, guest.id)
 
     assert caught.value.key == {"wiki_id": home.key.wiki_id, "grantee_id": guest.id}
 
@@ -251,10 +249,10 @@ async def test_an_invitation_that_somebody_else_was_faster_with(stage: Stage, ho
     """An invitation that another user accepts before the retry, the first attempt being lost, is used."""
     guest, token = await guest_of(stage, home), await token_for(stage, home)
     other = await stage.direct.users.create(oauth_provider="apple", oauth_provider_sub=home.owner_id)
-    stage.lose_request(lambda: stage.direct.accept_invite(token, other.id))
+    stage.lose_request(lambda: stage.direct.acls.accept_invite(token, other.id))
 
     with pytest.raises(InvalidInviteError):
-        await stage.store.accept_invite(token, guest.id)
+        await stage.store.acls.accept_invite(token, guest.id)
 
     assert await stage.direct.acls.get(home.key.wiki_id, guest.id, consistent=True) is None
 
@@ -266,13 +264,11 @@ async def test_an_invitation_beside_another_grant(stage: Stage, home: Wiki, role
     granted: list[Acl] = []
 
     async def grant() -> None:
-        granted.append(
-            await stage.direct.grant(home.owner_id, home.wiki_slug, guest.id, role, granted_by=home.owner_id)
-        )
+        granted.append(await stage.direct.acls.create(home.key, guest.id, role, granted_by=home.owner_id))
 
     stage.overtake(grant)
 
-    acl = await stage.store.accept_invite(token, guest.id)
+    acl = await stage.store.acls.accept_invite(token, guest.id)
 
     assert (acl in granted) == (role == "owner")
     assert await stage.direct.acls.get(home.key.wiki_id, guest.id, consistent=True) == acl
@@ -282,7 +278,7 @@ async def test_an_invitation_beside_another_grant(stage: Stage, home: Wiki, role
 async def test_a_kept_grant_whose_user_is_suspended_before_the_retry(stage: Stage, home: Wiki) -> None:
     """A retry that is refused for another reason does not take the invitation for used."""
     guest, token = await guest_of(stage, home), await token_for(stage, home)
-    await stage.direct.grant(home.owner_id, home.wiki_slug, guest.id, "owner", granted_by=home.owner_id)
+    await stage.direct.acls.create(home.key, guest.id, "owner", granted_by=home.owner_id)
 
     async def suspend() -> None:
         await stage.direct.users.update(guest.id, status="suspended")
@@ -290,7 +286,7 @@ async def test_a_kept_grant_whose_user_is_suspended_before_the_retry(stage: Stag
     stage.lose_request(suspend)
 
     with pytest.raises(NotActiveError, match="suspended"):
-        await stage.store.accept_invite(token, guest.id)
+        await stage.store.acls.accept_invite(token, guest.id)
 
     assert len(await stage.direct.acls.list_invitations(home.key.wiki_id)) == 1
 
@@ -299,9 +295,9 @@ async def test_a_count_that_changes_before_the_retry(stage: Stage, home: Wiki) -
     """A wiki that is created between the lost answer and the retry is counted."""
 
     async def create() -> None:
-        await stage.direct.create_wiki(home.owner_id, "new", display_name="New", repo_path="/srv/new")
+        await stage.direct.wikis.create(home.owner_id, "new", display_name="New", repo_path="/srv/new")
 
     stage.lose_answer(create)
 
-    assert await stage.store.reconcile_wiki_count(home.owner_id) == 2
+    assert await stage.store.admin.reconcile_wiki_count(home.owner_id) == 2
     assert (await stage.direct.users.require(home.owner_id, consistent=True)).wiki_count == 2

@@ -152,7 +152,7 @@ async def test_all_grants_of_a_wiki_are_deleted_page_by_page(server: ScriptedSer
         reply({}),
     )
 
-    await store.delete_wiki("u-1", "notes")
+    await store.wikis.delete("u-1", "notes")
 
     assert server.operations == [
         *["GetItem", "Query", "TransactWriteItems", "Query", "TransactWriteItems"],

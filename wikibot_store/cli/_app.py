@@ -16,8 +16,8 @@ from botocore.exceptions import ProfileNotFound
 
 from wikibot_store import __version__
 from wikibot_store.cli._output import note
+from wikibot_store.cli.demo import DemoError
 from wikibot_store.config import StoreConfig, is_loopback
-from wikibot_store.demo import DemoError
 from wikibot_store.errors import WikibotStoreError
 from wikibot_store.local import local_session
 from wikibot_store.store import WikibotStore

@@ -46,8 +46,9 @@ def cell(value: object) -> str:
 
 
 def view(item: User | Wiki | Acl) -> dict[str, Any]:
-    """Return an item's attributes for showing; of a secret only whether it is set."""
-    view: dict[str, Any] = msgspec.to_builtins(item)
+    """Return an item's attributes for output; a secret is replaced by whether it is set."""
+    fields = {name: value for name, value in msgspec.structs.asdict(item).items() if not name.startswith("_")}
+    view: dict[str, Any] = msgspec.to_builtins(fields)
     if isinstance(item, Wiki):
         view["mcp_token_set"] = view.pop("mcp_token_hash") is not None
     return view

@@ -11,9 +11,9 @@ import typer
 
 from wikibot_store.cli._app import CommandError, Options, app, with_options
 from wikibot_store.cli._output import console, note, print_json, print_table
+from wikibot_store.cli.demo import Step, play
 from wikibot_store.cli.tables import existing_tables
 from wikibot_store.config import StoreConfig
-from wikibot_store.demo import Step, play
 from wikibot_store.local import REGION, local_engine, local_store
 from wikibot_store.provision import create_tables
 from wikibot_store.schema import TABLES

@@ -1,4 +1,4 @@
-"""`wikibot-store sweep` and `user reconcile`: find and mend what crashes and restores have left."""
+"""`wikibot-store sweep` and `user reconcile`: find and repair what crashes and restores left behind."""
 
 import shlex
 from collections import Counter
@@ -13,7 +13,7 @@ from wikibot_store.cli._output import console, note, print_json, print_table
 from wikibot_store.cli.tables import existing_tables
 from wikibot_store.schema import TABLES
 from wikibot_store.store import WikibotStore
-from wikibot_store.workflows.findings import Fault, Finding, SweepPage
+from wikibot_store.workflows.sweep import Finding, FindingKind, SweepPage
 
 
 @app.command("sweep", epilog="Example: wikibot-store sweep --apply --max-rcu 50")
@@ -21,21 +21,21 @@ from wikibot_store.workflows.findings import Fault, Finding, SweepPage
 def sweep(
     options: Options,
     *,
-    apply: Annotated[bool, typer.Option("--apply", help="Mend what is found; without it, only look.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Repair what is found; without it, only report.")] = False,
     max_rcu: Annotated[
-        float | None, typer.Option(metavar="NUMBER", help="About how many read units to use per second.")
+        float | None, typer.Option(metavar="NUMBER", help="The most read units to use per second, approximately.")
     ] = None,
     resume: Annotated[
-        str | None, typer.Option(metavar="POSITION", help="Go on where a sweep that was cut off said it was.")
+        str | None, typer.Option(metavar="POSITION", help="The position that a sweep printed when it was cut off.")
     ] = None,
 ) -> None:
-    """Look through the tables for what crashes and restores have left; mend it with --apply.
+    """Search the tables for what crashes and restores left behind; repair it with --apply.
 
-    That is: wikis and users that are half deleted, wikis that have half moved, claims without users and users without
-    claims, wiki counts that are off, grants to nobody or without a wiki, and items that do not decode.
+    It finds wikis and users that are half deleted, wikis that have half moved, claims without users, users without
+    claims, wrong wiki counts, grants without a user or a wiki, and items that do not decode.
 
-    It is safe beside a running service. Look first, then run it again with --apply. The exit status is 1 if anything is
-    left that is not mended.
+    It is safe beside a running service. Run it without --apply first. The exit status is 1 if anything is left that was
+    not repaired.
     """
     pages: list[SweepPage] = []
 
@@ -44,15 +44,15 @@ def sweep(
             tasks = {
                 name: progress.add_task(name, total=total) for name, total in (await _sizes(options, store)).items()
             }
-            async for page in store.sweep(apply=apply, max_rcu=max_rcu, resume=resume):
+            async for page in store.admin.sweep(apply=apply, max_rcu=max_rcu, resume=resume):
                 pages.append(page)
                 progress.advance(tasks[page.table], page.scanned)
 
     try:
         options.run(work)
-    finally:  # what has been found and mended until an error or Ctrl-C is told all the same
+    finally:  # report what was found and repaired before an error or Ctrl-C
         _report(options, pages)
-    if any(not finding.mended for page in pages for finding in page.findings):
+    if any(not finding.repaired for page in pages for finding in page.findings):
         raise typer.Exit(1)
 
 
@@ -61,7 +61,7 @@ def _shows_progress(options: Options) -> bool:
 
 
 async def _sizes(options: Options, store: WikibotStore) -> dict[str, int | None]:
-    """Return about how many items each table has, as far as anybody wants to see it."""
+    """Return about how many items each table has, if a progress bar shows it."""
     if not _shows_progress(options):
         return {schema.name: None for schema in TABLES}
     counts = {table["TableName"]: table["ItemCount"] for table in await existing_tables(store)}
@@ -69,20 +69,20 @@ async def _sizes(options: Options, store: WikibotStore) -> dict[str, int | None]
 
 
 def _report(options: Options, pages: list[SweepPage]) -> None:
-    if not pages:  # the error says it all
+    if not pages:  # the error says everything
         return
     findings = [finding for page in pages for finding in page.findings]
     resume = pages[-1].resume
     if options.json:
         print_json({"scanned": _scanned(pages), "findings": msgspec.to_builtins(findings), "resume": resume})
     elif findings:
-        print_table(("fault", "table", "key", "state"), [_row(finding) for finding in findings])
+        print_table(("finding", "table", "key", "state"), [_row(finding) for finding in findings])
         print()
-        print_table(("fault", "found", "mended", "left"), _summary(findings))
+        print_table(("finding", "found", "repaired", "left"), _summary(findings))
     else:
         print(f"nothing found in {sum(_scanned(pages).values())} items")
     if resume is not None:
-        note(f"cut off: go on with --resume {shlex.quote(resume)}")
+        note(f"cut off: continue with --resume {shlex.quote(resume)}")
 
 
 def _scanned(pages: list[SweepPage]) -> Counter[str]:
@@ -90,24 +90,24 @@ def _scanned(pages: list[SweepPage]) -> Counter[str]:
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    state = "mended" if finding.mended else finding.problem or "mend it with --apply"
-    return finding.fault, finding.table, " ".join(finding.key.values()), state
+    state = "repaired" if finding.repaired else finding.problem or "repair it with --apply"
+    return finding.kind, finding.table, " ".join(finding.key.values()), state
 
 
 def _summary(findings: list[Finding]) -> list[tuple[Any, ...]]:
-    found = Counter(finding.fault for finding in findings)
-    mended = Counter(finding.fault for finding in findings if finding.mended)
-    return [(fault, found[fault], mended[fault], found[fault] - mended[fault]) for fault in Fault if found[fault]]
+    found = Counter(finding.kind for finding in findings)
+    repaired = Counter(finding.kind for finding in findings if finding.repaired)
+    return [(kind, found[kind], repaired[kind], found[kind] - repaired[kind]) for kind in FindingKind if found[kind]]
 
 
 @user.command("reconcile", epilog="Example: wikibot-store user reconcile 3f0c")
 @with_options
 def reconcile(options: Options, user_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """Count a user's wikis anew.
+    """Count a user's wikis and store the number.
 
-    `sweep --apply` does so for all users. It is safe while wikis are created and deleted.
+    `sweep --apply` does this for all users. It is safe while wikis are created and deleted.
     """
-    wikis = options.run(lambda store: store.reconcile_wiki_count(user_id))
+    wikis = options.run(lambda store: store.admin.reconcile_wiki_count(user_id))
     if options.json:
         print_json({"id": user_id, "wiki_count": wikis})
         return

@@ -1,124 +1,151 @@
-"""Access patterns of the acls table: who may do what in a wiki."""
+"""The door to the acls table: who may do what in a wiki."""
 
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
-from wikibot_store._checks import check_choice, check_limit, check_time
-from wikibot_store._expressions import Condition, absent_or, not_exists
-from wikibot_store._items import epoch, number
-from wikibot_store._listing import Listing
-from wikibot_store._tables import Tables
+from wikibot_store import keys
+from wikibot_store._dynamo.checks import check_choice, check_limit, check_time
+from wikibot_store._dynamo.expressions import Condition, absent_or, not_exists
+from wikibot_store._dynamo.items import epoch, number
+from wikibot_store._dynamo.listing import Listing, Page
 from wikibot_store.errors import IndexNotConfiguredError
-from wikibot_store.keys import INVITE, WikiKey, check_grantee, check_id
-from wikibot_store.models import Acl, Page, Role
+from wikibot_store.keys import INVITE, WikiKey, check_id, wiki_key
+from wikibot_store.models import Acl, Member, Role, RoleName, Share
 from wikibot_store.schema import GRANTEE_INDEX
+from wikibot_store.workflows import invitations, sharing
+from wikibot_store.workflows.tables import Tables
 
 
 class AclDao:
-    """Grants. One that has expired counts as absent, whether or not DynamoDB's TTL has removed it yet."""
+    """The grants of wikis: given, found, listed and taken away; and invitations to people who are not users yet.
+
+    `wiki` is a WikiKey, such as `wiki.key`, or a wiki_id, such as "ada:notes". A grant that has expired counts as
+    missing, whether or not DynamoDB's TTL has removed it yet. The owner of a wiki needs no grant and cannot have one.
+
+    Every method may also raise these errors:
+        InvalidKeyError: A wiki or an id breaks its rule; nothing was sent.
+        ThrottledError: DynamoDB throttled every attempt; nothing was written.
+        UnavailableError: There was no usable answer within the deadline; nothing was written.
+        WriteOutcomeUnknownError: A write was sent, and the store cannot tell whether it took effect.
+        CorruptItemError: A stored item does not decode; the message names its key.
+        RequestFailedError: DynamoDB refused the request, such as for a missing permission or table.
+        ConfigurationError: The credentials cannot be renewed.
+        TypeError, ValueError: An argument has the wrong type, or is a text that DynamoDB cannot store.
+        RuntimeError: The store is closed.
+    """
 
     def __init__(self, tables: Tables) -> None:
-        self._has_grantee_index = tables.wire.config.grantee_index
-        self._table = tables.acls
+        self._tables = tables
+        self._acls = tables.acls
 
     async def create(
-        self, wiki_id: str, grantee_id: str, role: Role | str, *, granted_by: str, expires_at: datetime | None = None
+        self,
+        wiki: WikiKey | str,
+        grantee_id: str,
+        role: Role | RoleName,
+        *,
+        granted_by: str,
+        expires_at: datetime | None = None,
+        check_grantee: bool = True,
     ) -> Acl:
-        """Put this one item, in place of what was granted before. `expires_at` is cut to whole seconds.
+        """Grant a role in a live wiki, in place of the role that the grantee had; return the grant.
 
-        For tools: whether there is such a wiki is not looked at, nor whether it is moving or being deleted, and the
-        grant is for every wiki of this key. `store.grant` gives one that is for this wiki alone.
+        The same grant again changes nothing: the stored one is returned, with who gave it first and when. `expires_at`
+        is cut to whole seconds. Both ids must be users; `check_grantee=False` skips this, for ids that another system
+        manages; `admin.sweep` then keeps the grant although there is no such user.
 
-        Requests: GetItem (consistent), PutItem; again for as long as other writers are faster.
+        Requests: BatchGetItem of wiki, grant and both users (consistent), TransactWriteItems; retried while other
+        writers win.
 
         Raises:
-            InvalidKeyError: `wiki_id`, `grantee_id` or `granted_by` breaks its rule.
-            ValueError: The role is unknown, or `expires_at` is naive.
-            WriteOutcomeUnknownError: An answer was lost and another writer came between.
+            NotFoundError: There is no such wiki, grantee or grantor; the error names its table and key.
+            NotActiveError: The wiki is being deleted or moves, or one of the users is being deleted.
+            ProtectedOwnerError: The grantee owns the wiki; nothing was sent.
+            ValueError: `role` is not a role, or `expires_at` has no time zone.
 
         """
-        acl = Acl(
-            wiki_id=WikiKey.parse(wiki_id).wiki_id,
-            grantee_id=check_id("grantee_id", grantee_id),
-            role=check_choice("role", Role, role),
+        return await sharing.grant(
+            self._tables,
+            wiki_key(wiki),
+            check_id("grantee_id", grantee_id),
+            check_choice("role", Role, role),
             granted_by=check_id("granted_by", granted_by),
-            granted_at=datetime.now(UTC),
-            expires_at=check_expiry(expires_at),
+            expires_at=_expiry(expires_at),
+            check_users=check_grantee,
         )
-        return await self._table.upsert(acl)
 
-    async def get(self, wiki_id: str, grantee_id: str, *, consistent: bool = False) -> Acl | None:
+    async def get(self, wiki: WikiKey | str, grantee_id: str, *, consistent: bool = False) -> Acl | None:
         """Return the grant, or None if there is none or it has expired.
 
         Requests: GetItem.
         """
-        acl = await self._table.get(*_key(wiki_id, grantee_id), consistent=consistent)
+        key = wiki_key(wiki).wiki_id, check_id("grantee_id", grantee_id)
+        acl = await self._acls.get(*key, consistent=consistent)
         return None if acl is None or acl.is_expired(datetime.now(UTC)) else acl
 
-    async def delete(self, wiki_id: str, grantee_id: str) -> bool:
-        """Delete this one item; return whether there was one.
+    async def delete(self, wiki: WikiKey | str, grantee_id: str) -> bool:
+        """Take a grant away; return whether there was one. When this returns, the grantee has no access by a grant.
 
-        For tools: a wiki that is moving has a copy of each grant under its other key, which only `store.revoke` deletes
-        too.
+        An invitation is revoked by its `grantee_id`. In a wiki that is moving, the grant is deleted under both keys.
 
-        Requests: GetItem (consistent), then DeleteItem if there is something to delete.
+        Requests: GetItem of wiki and grant (consistent), TransactWriteItems; retried while other writers win.
 
         Raises:
-            WriteOutcomeUnknownError: An answer was lost and another writer granted anew.
+            ProtectedOwnerError: The grantee owns the wiki; nothing was sent.
 
         """
-        return await self._table.delete(*_key(wiki_id, grantee_id))
+        return await sharing.revoke(self._tables, wiki_key(wiki), keys.check_grantee(grantee_id))
 
     async def list_by_wiki(
-        self, wiki_id: str, *, limit: int = 50, cursor: str | None = None, consistent: bool = False
+        self, wiki: WikiKey | str, *, limit: int = 50, cursor: str | None = None, consistent: bool = False
     ) -> Page[Acl]:
-        """Return a page of a wiki's live grants, in the order of grantee ids. Invitations are none.
+        """Return a page of a wiki's grants, ordered by grantee id; without expired ones and invitations.
 
-        Requests: one Query; more where many grants have expired or a page exceeds 1 MB.
-
-        Raises:
-            InvalidCursorError: The cursor is not of this listing.
-
-        """
-        return await self._table.page(_by_wiki(wiki_id), limit=limit, cursor=cursor, consistent=consistent)
-
-    def iter_by_wiki(self, wiki_id: str, *, page_size: int = 500) -> AsyncGenerator[Acl, None]:
-        """Iterate over a wiki's live grants, in the order of grantee ids.
-
-        Requests: one Query per `page_size` items, each when the consumer gets there.
-        """
-        return self._table.stream(_by_wiki(wiki_id), page_size=check_limit("page_size", page_size))
-
-    async def list_invitations(self, wiki_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[Acl]:
-        """Return a page of a wiki's invitations that are open: neither accepted nor expired.
-
-        Requests: one Query; more where many have expired.
+        Requests: one Query; more if many grants have expired or the page exceeds 1 MB.
 
         Raises:
-            InvalidCursorError: The cursor is not of this listing.
+            InvalidCursorError: The cursor belongs to another listing.
+            ValueError: `limit` is not 1 to 10,000.
 
         """
-        listing = Listing(
-            name="acls.invitations",
-            partition=("wiki_id", WikiKey.parse(wiki_id).wiki_id),
-            sort_key="grantee_id",
-            check=check_grantee,
-            prefix=INVITE,
-            where=_live(),
-        )
-        return await self._table.page(listing, limit=limit, cursor=cursor)
+        return await self._acls.page(_by_wiki(wiki), limit=limit, cursor=cursor, consistent=consistent)
+
+    def iter_by_wiki(self, wiki: WikiKey | str, *, page_size: int = 500) -> AsyncGenerator[Acl, None]:
+        """Iterate over a wiki's grants, ordered by grantee id; without expired ones and invitations.
+
+        Requests: one Query per `page_size` grants, each when the consumer needs it.
+
+        Raises:
+            ValueError: `page_size` is not 1 to 10,000.
+
+        """
+        return self._acls.stream(_by_wiki(wiki), page_size=check_limit("page_size", page_size))
+
+    async def list_members(self, wiki: WikiKey | str, *, limit: int = 50, cursor: str | None = None) -> Page[Member]:
+        """Return a page of a wiki's grants as `list_by_wiki` does, each with its user; None if the user is gone.
+
+        Requests: Query, then BatchGetItem per 100 users.
+
+        Raises:
+            InvalidCursorError: The cursor belongs to another listing.
+            ValueError: `limit` is not 1 to 10,000.
+
+        """
+        page = await self.list_by_wiki(wiki, limit=limit, cursor=cursor)
+        return Page(await sharing.with_users(self._tables, page.items), page.cursor)
 
     async def list_by_grantee(self, grantee_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[Acl]:
-        """Return a page of the live grants that one user has, in the order of wiki ids.
+        """Return a page of the grants that one user has, ordered by wiki id; without expired ones.
 
-        Requests: Query of the index by-grantee, which is never strongly consistent.
+        Requests: Query of the index by-grantee, which may lag by a moment.
 
         Raises:
-            IndexNotConfiguredError: The store is not configured with `grantee_index`.
-            InvalidCursorError: The cursor is not of this listing.
+            IndexNotConfiguredError: The store is opened without `grantee_index=True`.
+            InvalidCursorError: The cursor belongs to another listing.
+            ValueError: `limit` is not 1 to 10,000.
 
         """
-        if not self._has_grantee_index:
+        if not self._tables.wire.config.grantee_index:
             raise IndexNotConfiguredError(GRANTEE_INDEX, "grantee_index")
         listing = Listing(
             name="acls.by_grantee",
@@ -126,31 +153,107 @@ class AclDao:
             partition=("grantee_id", check_id("grantee_id", grantee_id)),
             sort_key="wiki_id",
             check=WikiKey.parse,
-            where=_live(),
+            where=_unexpired(),
         )
-        return await self._table.page(listing, limit=limit, cursor=cursor)
+        return await self._acls.page(listing, limit=limit, cursor=cursor)
+
+    async def list_shared_with(self, user_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[Share]:
+        """Return a page of a user's grants as `list_by_grantee` does, each with its wiki; None if it opens none.
+
+        Requests: Query of the index by-grantee, then BatchGetItem per 100 wikis.
+
+        Raises:
+            IndexNotConfiguredError: The store is opened without `grantee_index=True`.
+            InvalidCursorError: The cursor belongs to another listing.
+            ValueError: `limit` is not 1 to 10,000.
+
+        """
+        page = await self.list_by_grantee(user_id, limit=limit, cursor=cursor)
+        return Page(await sharing.with_wikis(self._tables, page.items), page.cursor)
+
+    async def invite(
+        self, wiki: WikiKey | str, email: str, role: Role | RoleName, *, invited_by: str, expires_at: datetime
+    ) -> tuple[Acl, str]:
+        """Invite a person who may not be a user yet; return the invitation and the token to send.
+
+        Only a hash of the token is stored, so it cannot be shown again. `delete` with the invitation's `grantee_id`
+        revokes it. Renaming, transferring or deleting the wiki makes it void.
+
+        Requests: BatchGetItem of the wiki and the user who invites (consistent), TransactWriteItems.
+
+        Raises:
+            NotFoundError: There is no such wiki, or `invited_by` is not a user.
+            NotActiveError: The wiki is being deleted or moves, or the user is being deleted.
+            ValueError: `email` is empty, `role` is not a role, or `expires_at` is not in the future.
+
+        """
+        if not isinstance(email, str) or not email.strip():
+            raise ValueError("email must be the address that the invitation goes to")
+        ends = _expiry(expires_at)
+        if ends is None or ends <= datetime.now(UTC):
+            raise ValueError("expires_at must be in the future")
+        return await invitations.invite(
+            self._tables,
+            wiki_key(wiki),
+            email,
+            check_choice("role", Role, role),
+            invited_by=check_id("invited_by", invited_by),
+            expires_at=ends,
+        )
+
+    async def accept_invite(self, token: str, user_id: str) -> Acl:
+        """Turn an invitation into a grant to the user, which does not expire; each token works once.
+
+        If the user has a grant that allows as much, that grant stays, and the invitation is used up all the same.
+
+        Requests: BatchGetItem over the three tables (consistent), TransactWriteItems; retried while other writers win.
+
+        Raises:
+            InvalidInviteError: The token does not match an open invitation.
+            NotFoundError: There is no such user.
+            NotActiveError: The user is suspended or being deleted.
+            ProtectedOwnerError: The user owns the wiki.
+
+        """
+        return await invitations.accept_invite(self._tables, token, check_id("user_id", user_id))
+
+    async def list_invitations(self, wiki: WikiKey | str, *, limit: int = 50, cursor: str | None = None) -> Page[Acl]:
+        """Return a page of a wiki's open invitations: neither accepted nor expired.
+
+        Requests: one Query; more if many have expired.
+
+        Raises:
+            InvalidCursorError: The cursor belongs to another listing.
+            ValueError: `limit` is not 1 to 10,000.
+
+        """
+        listing = Listing(
+            name="acls.invitations",
+            partition=("wiki_id", wiki_key(wiki).wiki_id),
+            sort_key="grantee_id",
+            check=keys.check_grantee,
+            prefix=INVITE,
+            where=_unexpired(),
+        )
+        return await self._acls.page(listing, limit=limit, cursor=cursor)
 
 
-def _key(wiki_id: str, grantee_id: str) -> tuple[str, str]:
-    return WikiKey.parse(wiki_id).wiki_id, check_id("grantee_id", grantee_id)
-
-
-def _by_wiki(wiki_id: str) -> Listing:
+def _by_wiki(wiki: WikiKey | str) -> Listing:
     return Listing(
         name="acls.by_wiki",
-        partition=("wiki_id", WikiKey.parse(wiki_id).wiki_id),
+        partition=("wiki_id", wiki_key(wiki).wiki_id),
         sort_key="grantee_id",
         check=lambda sort_key: check_id("grantee_id", sort_key),
-        where=_live() & not_exists("invited_email"),
+        where=_unexpired() & not_exists("invited_email"),
     )
 
 
-def _live() -> Condition:
+def _unexpired() -> Condition:
     """Hold for grants that have not expired."""
     return absent_or("expires_at", ">", number(epoch(datetime.now(UTC))))
 
 
-def check_expiry(expires_at: datetime | None) -> datetime | None:
+def _expiry(expires_at: datetime | None) -> datetime | None:
     """Return the time as it will be read: DynamoDB's TTL knows whole seconds."""
     if expires_at is None:
         return None

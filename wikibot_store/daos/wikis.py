@@ -1,34 +1,52 @@
-"""Access patterns of the wikis table."""
+"""The door to the wikis table: wikis, by owner and slug."""
 
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from msgspec import UNSET, UnsetType
 
-from wikibot_store._checks import check_limit, check_time
-from wikibot_store._expressions import Condition, Update, absent_or, equals
-from wikibot_store._items import time
-from wikibot_store._listing import Listing
-from wikibot_store._table import ConditionFailedError
-from wikibot_store._tables import Tables, is_live
+from wikibot_store._dynamo.checks import check_integer, check_limit, check_time
+from wikibot_store._dynamo.expressions import Condition, Update, absent_or, equals
+from wikibot_store._dynamo.items import time
+from wikibot_store._dynamo.listing import Listing, Page
+from wikibot_store._dynamo.table import ConditionFailedError
 from wikibot_store.errors import NotFoundError
 from wikibot_store.keys import WikiKey, check_id, check_prefix, check_slug
-from wikibot_store.models import Page, Wiki
+from wikibot_store.models import UserStatus, Wiki
+from wikibot_store.tokens import check_token_hash, hash_token, new_token
+from wikibot_store.workflows import lifecycle, moves
+from wikibot_store.workflows.tables import Tables, is_live
 
-# When the usage figures were taken; the model does not show it.
+# When the usage figures were measured; the model does not show it.
 _MEASURED_AT = "usage_measured_at"
 _LONGEST_INTERVAL = 366 * 86_400
 _MAX_FIGURE = 2**63 - 1
 
 
 class WikiDao:
-    """Wikis, found by owner and slug."""
+    """The wikis: created, found, changed, moved and deleted.
+
+    A wiki is named by its owner's id and its slug. Its `uid` is its incarnation: a wiki that is created later under the
+    same slug has another one.
+
+    Every method may also raise these errors:
+        InvalidKeyError: An id or slug breaks its rule; nothing was sent.
+        ThrottledError: DynamoDB throttled every attempt; nothing was written.
+        UnavailableError: There was no usable answer within the deadline; nothing was written.
+        WriteOutcomeUnknownError: A write was sent, and the store cannot tell whether it took effect.
+        CorruptItemError: A stored item does not decode; the message names its key.
+        RequestFailedError: DynamoDB refused the request, such as for a missing permission or table.
+        ConfigurationError: The credentials cannot be renewed.
+        TypeError, ValueError: An argument has the wrong type, or is a text that DynamoDB cannot store.
+        RuntimeError: The store is closed.
+    """
 
     def __init__(self, tables: Tables) -> None:
-        self._table = tables.wikis
-        self._states = tables.moves
+        self._tables = tables
+        self._wikis = tables.wikis
 
     async def create(
         self,
@@ -39,32 +57,44 @@ class WikiDao:
         repo_path: str,
         mcp_token_hash: str | None = None,
         is_public: bool = False,
+        limit: int | UnsetType | None = UNSET,
     ) -> Wiki:
-        """Create a wiki; a duplicate is refused. The owner's `wiki_count` is left alone.
+        """Create a wiki and count it in its owner's `wiki_count`.
 
-        Requests: PutItem on condition that the key is free.
+        The owner never has more than `limit` wikis, whatever calls run at the same time. If it is left out, the setting
+        `wiki_limit` applies; None is no limit. `mcp_token_hash` is what `hash_token` returns.
+
+        Requests: TransactWriteItems of the user and the wiki.
 
         Raises:
+            NotFoundError: There is no such owner.
+            NotActiveError: The owner is suspended or being deleted.
+            QuotaExceededError: The owner has `limit` wikis.
             AlreadyExistsError: The owner has a wiki of this slug.
-            InvalidKeyError: `owner_id` or `wiki_slug` breaks its rule.
+            ValueError: `mcp_token_hash` is not a SHA-256 in hexadecimal, or `limit` is negative.
 
         """
-        return await self._table.insert(
-            new_wiki(
-                WikiKey(owner_id, wiki_slug),
-                display_name=display_name,
-                repo_path=repo_path,
-                mcp_token_hash=mcp_token_hash,
-                is_public=is_public,
-            )
+        key = WikiKey(owner_id, wiki_slug)
+        now = datetime.now(UTC)
+        wiki = Wiki(
+            owner_id=key.owner_id,
+            wiki_slug=key.wiki_slug,
+            uid=uuid4().hex,
+            display_name=display_name,
+            repo_path=repo_path,
+            mcp_token_hash=None if mcp_token_hash is None else check_token_hash("mcp_token_hash", mcp_token_hash),
+            is_public=is_public,
+            created_at=now,
+            updated_at=now,
         )
+        return await lifecycle.create_wiki(self._tables, wiki, limit=self._quota(limit))
 
     async def get(self, owner_id: str, wiki_slug: str, *, consistent: bool = False) -> Wiki | None:
         """Return the wiki, or None.
 
         Requests: GetItem.
         """
-        return await self._table.get(*_key(owner_id, wiki_slug), consistent=consistent)
+        return await self._wikis.get(*_key(owner_id, wiki_slug), consistent=consistent)
 
     async def require(self, owner_id: str, wiki_slug: str, *, consistent: bool = False) -> Wiki:
         """Return the wiki.
@@ -77,15 +107,19 @@ class WikiDao:
         """
         wiki = await self.get(owner_id, wiki_slug, consistent=consistent)
         if wiki is None:
-            raise NotFoundError(self._table.name, self._table.key((owner_id, wiki_slug)))
+            raise NotFoundError(*self._wikis.where((owner_id, wiki_slug)))
         return wiki
 
     async def get_many(self, keys: Iterable[WikiKey]) -> dict[WikiKey, Wiki]:
-        """Return those of the wikis that exist, by key.
+        """Return the wikis that exist, by key.
 
         Requests: one BatchGetItem per 100 keys, all at once.
+
+        Raises:
+            TypeError: One of the keys is not a WikiKey.
+
         """
-        found = await self._table.get_many((key.owner_id, key.wiki_slug) for key in keys)
+        found = await self._wikis.get_many(map(_key_values, keys))
         return {WikiKey(*key): wiki for key, wiki in found.items()}
 
     async def list_by_owner(
@@ -98,40 +132,50 @@ class WikiDao:
         descending: bool = False,
         consistent: bool = False,
     ) -> Page[Wiki]:
-        """Return a page of an owner's wikis in the order of slugs, only those starting with `prefix` if it is given.
+        """Return a page of an owner's wikis, ordered by slug; with `prefix`, only slugs that start with it.
 
-        Requests: one Query; more where a page exceeds 1 MB.
+        Requests: one Query; another one if the page exceeds 1 MB.
 
         Raises:
-            InvalidCursorError: The cursor is not of this listing: owner, prefix and direction must be the same.
+            InvalidCursorError: The cursor belongs to another listing. Owner, prefix and direction must stay the same.
+            ValueError: `limit` is not 1 to 10,000.
 
         """
         listing = _by_owner(owner_id, prefix, descending=descending)
-        return await self._table.page(listing, limit=limit, cursor=cursor, consistent=consistent)
+        return await self._wikis.page(listing, limit=limit, cursor=cursor, consistent=consistent)
 
     def iter_by_owner(
         self, owner_id: str, *, prefix: str | None = None, page_size: int = 500
     ) -> AsyncGenerator[Wiki, None]:
-        """Iterate over an owner's wikis in the order of slugs.
+        """Iterate over an owner's wikis, ordered by slug; with `prefix`, only slugs that start with it.
 
-        Requests: one Query per `page_size` items, each when the consumer gets there.
-        """
-        listing = _by_owner(owner_id, prefix, descending=False)
-        return self._table.stream(listing, page_size=check_limit("page_size", page_size))
-
-    async def list_public_by_owner(self, owner_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[Wiki]:
-        """Return a page of an owner's public wikis in the order of slugs, only live ones: what a profile shows.
-
-        Requests: one Query; more where few are public. What the filter leaves out is read, and paid for, too.
+        Requests: one Query per `page_size` wikis, each when the consumer needs it.
 
         Raises:
-            InvalidCursorError: The cursor is not of this listing.
+            ValueError: `page_size` is not 1 to 10,000.
 
         """
-        public = equals("is_public", self._table.codec.value("is_public", True))
+        listing = _by_owner(owner_id, prefix, descending=False)
+        return self._wikis.stream(listing, page_size=check_limit("page_size", page_size))
+
+    async def list_public_by_owner(self, owner_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[Wiki]:
+        """Return a page of an owner's live public wikis, ordered by slug: what a profile page shows.
+
+        The page is empty if the owner is not an active user. Private wikis are read, and paid for, too.
+
+        Requests: one Query, more if few wikis are public; GetItem of the owner if it finds any.
+
+        Raises:
+            InvalidCursorError: The cursor belongs to another listing.
+            ValueError: `limit` is not 1 to 10,000.
+
+        """
+        public = equals("is_public", self._wikis.codec.value("is_public", True))
         every = _by_owner(owner_id, None, descending=False)
         listing = replace(every, name="wikis.public_by_owner", where=public & is_live())
-        return await self._table.page(listing, limit=limit, cursor=cursor)
+        page = await self._wikis.page(listing, limit=limit, cursor=cursor)
+        owner = await self._tables.users.get(owner_id) if page.items else None
+        return page if owner is not None and owner.status is UserStatus.ACTIVE else Page([])
 
     async def update(
         self,
@@ -145,36 +189,58 @@ class WikiDao:
         mcp_token_hash: str | UnsetType | None = UNSET,
         is_public: bool | UnsetType = UNSET,
     ) -> Wiki:
-        """Change attributes; None removes one, leaving one out keeps it. The version grows by one.
+        """Change attributes of a wiki; None removes an attribute, an argument that is left out keeps it.
 
-        A wiki that is made again under the slug of a deleted one begins with version 1: `uid` tells the two apart.
+        The version grows by one. With `expected_version` the update is refused if somebody else has changed the wiki. A
+        later wiki under the same slug also starts at version 1: `uid` ties the update to one of them.
 
-        Requests: UpdateItem on condition of the version; without `expected_version` a consistent GetItem before it.
+        Requests: UpdateItem; without `expected_version` a consistent GetItem before it.
 
         Raises:
-            NotFoundError: There is no such wiki, or only another one than that of `uid`.
-            ConflictError: The wiki has another version than expected; `current` is it.
+            NotFoundError: There is no such wiki, or not the one of `uid`.
+            ConflictError: The wiki has another version than expected; `current` is the wiki as stored.
             NotActiveError: The wiki is being deleted, or has moved to another key.
-            TypeError: Nothing is to be changed, or a value is of another type.
-            WriteOutcomeUnknownError: An answer was lost, and others have written since.
+            TypeError: There is nothing to change, or a value has the wrong type.
+            ValueError: `mcp_token_hash` is not a SHA-256 in hexadecimal.
 
         """
-        changes = {
+        if isinstance(mcp_token_hash, str):
+            check_token_hash("mcp_token_hash", mcp_token_hash)
+        changes: dict[str, Any] = {
             "display_name": display_name,
             "repo_path": repo_path,
             "mcp_token_hash": mcp_token_hash,
             "is_public": is_public,
         }
         key = _key(owner_id, wiki_slug)
-        return await self._table.update(key, changes, expected_version=expected_version, identity=uid)
+        return await self._wikis.update(key, changes, expected_version=expected_version, identity=uid)
+
+    async def set_mcp_token(self, owner_id: str, wiki_slug: str) -> tuple[Wiki, str]:
+        """Make a new MCP token for a wiki and store its hash; return the wiki and the token.
+
+        The token is not stored, so it can be shown only this once. The one before it is invalid from now on.
+        `update(…, mcp_token_hash=None)` revokes a token, `store.authorize_token` checks one.
+
+        Requests: GetItem (consistent), UpdateItem.
+
+        Raises:
+            NotFoundError: There is no such wiki.
+            NotActiveError: The wiki is being deleted, or has moved to another key.
+
+        """
+        token = new_token()
+        return await self.update(owner_id, wiki_slug, mcp_token_hash=hash_token(token)), token
 
     async def touch(self, owner_id: str, wiki_slug: str, *, min_interval: float = 300) -> bool:
-        """Note that the wiki was accessed, at most once in `min_interval` seconds; return whether it was noted.
+        """Set `last_accessed` to now, at most once in `min_interval` seconds; return whether it was set.
 
-        False also where an answer was lost and a later touch has come since: the item then holds the later access,
-        whether or not it held this one before.
+        It also returns False if its answer was lost and a later touch came since: the item then has the later time.
 
-        Requests: UpdateItem on condition that the wiki exists and was not accessed lately. The version stays.
+        Requests: UpdateItem. The version stays.
+
+        Raises:
+            ValueError: `min_interval` is negative or more than a year.
+
         """
         if not 0 <= min_interval <= _LONGEST_INTERVAL:
             raise ValueError(f"min_interval must be 0 to {_LONGEST_INTERVAL} seconds")
@@ -194,58 +260,96 @@ class WikiDao:
         disk_usage_bytes: int,
         measured_at: datetime,
     ) -> bool:
-        """Record usage figures of the incarnation `uid`; return False if newer ones, or another wiki, are there.
+        """Store usage figures of the wiki with this `uid`; return False if newer figures or another wiki are stored.
 
-        Requests: UpdateItem on condition of `uid` and of `measured_at` being newer. The version stays.
+        Requests: UpdateItem. The version stays.
 
         Raises:
-            TypeError, ValueError: A figure is no whole number from 0 up, or `measured_at` is naive.
+            TypeError, ValueError: A figure is not an integer of at least 0, or `measured_at` has no time zone.
 
         """
         figures = {"page_count": page_count, "disk_usage_bytes": disk_usage_bytes}
-        values = {name: self._table.codec.value(name, figure) for name, figure in figures.items()}
+        values = {name: self._wikis.codec.value(name, figure) for name, figure in figures.items()}
         for name, figure in figures.items():
             if not 0 <= figure <= _MAX_FIGURE:
                 raise ValueError(f"{name} must be 0 to {_MAX_FIGURE}")
         measured = time(check_time("measured_at", measured_at))
-        newer = equals("uid", self._table.codec.value("uid", uid)) & absent_or(_MEASURED_AT, "<", measured)
+        newer = equals("uid", self._wikis.codec.value("uid", uid)) & absent_or(_MEASURED_AT, "<", measured)
         return await self._note(_key(owner_id, wiki_slug), Update(set={**values, _MEASURED_AT: measured}), newer)
 
     async def _note(self, key: tuple[str, str], update: Update, condition: Condition) -> bool:
-        """Apply a background writer's update if its condition holds; it makes no item, nor minds a corrupt one."""
+        """Apply a background writer's update if its condition holds; never create an item, but accept a corrupt one."""
         try:
-            await self._states.patch(key, update, condition & is_live())
+            await self._tables.moves.patch(key, update, condition & is_live())
         except ConditionFailedError as failed:
-            # After a lost answer: the value that only this write had is there, whoever has written since.
+            # After a lost answer, the value that only this write had shows that it took effect.
             return failed.maybe_applied and failed.item is not None and update.set.items() <= failed.item.items()
         return True
 
-    async def delete(self, owner_id: str, wiki_slug: str) -> bool:
-        """Delete this one item, no grant and no count; return whether there was one.
+    async def rename(self, owner_id: str, wiki_slug: str, new_slug: str) -> Wiki:
+        """Give a wiki another slug; return it. All grants move along, open invitations are void.
 
-        Requests: GetItem (consistent), then DeleteItem if there is something to delete.
+        At every moment readers find the wiki under the old slug or under the new one. Nothing can be granted while it
+        moves. After a crash, the same call continues where the last one stopped.
+
+        Requests: GetItem of both keys (consistent), TransactWriteItems; Query, TransactWriteItems per 49 grants;
+        GetItem, TransactWriteItems; then those at the end of `delete`; GetItem.
+
+        Raises:
+            NotFoundError: There is no such wiki.
+            NotActiveError: The wiki is being deleted, or is moving elsewhere.
+            AlreadyExistsError: The owner has a wiki of the new slug; nothing has moved.
+
         """
-        return await self._table.delete(*_key(owner_id, wiki_slug))
+        return await moves.move_wiki(self._tables, WikiKey(owner_id, wiki_slug), WikiKey(owner_id, new_slug))
 
+    async def transfer(
+        self, owner_id: str, wiki_slug: str, new_owner_id: str, *, limit: int | UnsetType | None = UNSET
+    ) -> Wiki:
+        """Give a wiki to another owner, who then has at most `limit` wikis; return it. All grants move along.
 
-def new_wiki(key: WikiKey, *, display_name: str, repo_path: str, mcp_token_hash: str | None, is_public: bool) -> Wiki:
-    """Return a wiki that is not stored yet, with an incarnation of its own."""
-    now = datetime.now(UTC)
-    return Wiki(
-        owner_id=key.owner_id,
-        wiki_slug=key.wiki_slug,
-        uid=uuid4().hex,
-        display_name=display_name,
-        repo_path=repo_path,
-        mcp_token_hash=mcp_token_hash,
-        is_public=is_public,
-        created_at=now,
-        updated_at=now,
-    )
+        The new owner's own grant is dropped, and the old owner keeps no access. If `limit` is left out, the setting
+        `wiki_limit` applies; None is no limit. Everything else is as in `rename`.
+
+        Requests: as `rename`.
+
+        Raises:
+            NotFoundError: There is no such wiki, or no such new owner.
+            NotActiveError: The wiki or the new owner is not active.
+            QuotaExceededError: The new owner has `limit` wikis; nothing has moved.
+            AlreadyExistsError: The new owner has a wiki of this slug; nothing has moved.
+            ValueError: `limit` is negative.
+
+        """
+        source, target = WikiKey(owner_id, wiki_slug), WikiKey(new_owner_id, wiki_slug)
+        return await moves.move_wiki(self._tables, source, target, limit=self._quota(limit))
+
+    async def delete(self, owner_id: str, wiki_slug: str) -> bool:
+        """Delete a wiki with all its grants and invitations, and count it out; return whether there was one.
+
+        The slug is free when this returns. After a crash, the same call continues where the last one stopped.
+
+        Requests: GetItem (consistent), UpdateItem, Query, TransactWriteItems per 99 grants, TransactWriteItems.
+        """
+        return await lifecycle.delete_wiki(self._tables, WikiKey(owner_id, wiki_slug))
+
+    def _quota(self, limit: int | UnsetType | None) -> int | None:
+        """Return the limit that applies."""
+        if isinstance(limit, UnsetType):
+            return self._tables.wire.config.wiki_limit
+        if limit is not None and check_integer("limit", limit) < 0:
+            raise ValueError("limit must be 0 or more")
+        return limit
 
 
 def _key(owner_id: str, wiki_slug: str) -> tuple[str, str]:
     key = WikiKey(owner_id, wiki_slug)
+    return key.owner_id, key.wiki_slug
+
+
+def _key_values(key: WikiKey) -> tuple[str, str]:
+    if not isinstance(key, WikiKey):
+        raise TypeError(f"keys must be several WikiKey, such as [WikiKey('ada', 'notes')], not {type(key).__name__}")
     return key.owner_id, key.wiki_slug
 
 

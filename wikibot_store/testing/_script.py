@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from wikibot_store._dynamo.checks import check_integer
 from wikibot_store.testing._exchange import Exchange
 from wikibot_store.testing._faults import Play
 
@@ -23,9 +24,9 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Refuse what would never strike."""
-        if self.times is not None and check_whole("times", self.times) < 1:
+        if self.times is not None and check_integer("times", self.times) < 1:
             raise ValueError("times must be at least 1, or None for always")
-        if check_whole("skip", self.skip) < 0:
+        if check_integer("skip", self.skip) < 0:
             raise ValueError("skip must be at least 0")
         if not 0 < check_number("probability", self.probability) <= 1:
             raise ValueError("probability must be more than 0 and at most 1")
@@ -53,15 +54,8 @@ class Fault:
         return self.session_token in (None, exchange.request.headers.get(_TOKEN))
 
 
-def check_whole(name: str, value: int) -> int:
-    """Return `value` if it is a whole number; True is none."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be int, not {type(value).__name__}")
-    return value
-
-
 def check_number(name: str, value: float) -> float:
-    """Return `value` if it is a number; True is none."""
+    """Return `value` if it is a number; `bool` is rejected."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number, not {type(value).__name__}")
     return value

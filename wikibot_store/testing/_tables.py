@@ -11,7 +11,7 @@ import msgspec
 from wikibot_store._wire._signer import Signer
 from wikibot_store.config import StoreConfig
 from wikibot_store.local import CREDENTIALS, REGION, create_inside
-from wikibot_store.schema import TABLES, create_table_request
+from wikibot_store.schema import TABLES, create_table_request, optional_indexes
 
 _SECONDS = 60
 
@@ -27,7 +27,7 @@ def create_bare_tables(config: StoreConfig, endpoint_url: str) -> None:
 
     """
     requests = [
-        create_table_request(schema, config.table_name(schema.name), optional_indexes=config.grantee_index)
+        create_table_request(schema, config.table_name(schema.name), optional=optional_indexes(config))
         for schema in TABLES
     ]
     if not create_inside(endpoint_url, requests):

@@ -1,9 +1,9 @@
-"""Users, wikis and grants for tests, with made-up values for whatever a test does not care about."""
+"""Users, wikis and grants for tests, with made-up values for everything that a test does not name."""
 
 from datetime import datetime
 from itertools import count
 
-from wikibot_store.models import Acl, Role, User, Wiki
+from wikibot_store.models import Acl, Role, RoleName, User, Wiki
 from wikibot_store.store import WikibotStore
 
 
@@ -59,13 +59,13 @@ class MakeWiki:
         mcp_token_hash: str | None = None,
         is_public: bool = False,
     ) -> Wiki:
-        """Create a wiki that its owner counts; without an owner a new user is.
+        """Create a wiki; without an owner, create a new user who owns it.
 
-        Requests: `create_wiki`, and before it `users.create` for a new owner.
+        Requests: `wikis.create`, and before it `users.create` for a new owner.
         """
         owner = await self._make_user() if owner is None else owner
         slug = f"wiki-{next(self._numbers)}" if wiki_slug is None else wiki_slug
-        return await self._store.create_wiki(
+        return await self._store.wikis.create(
             owner.id,
             slug,
             display_name=slug if display_name is None else display_name,
@@ -88,19 +88,18 @@ class MakeGrant:
         wiki: Wiki | None = None,
         grantee: User | None = None,
         *,
-        role: Role | str = Role.VIEWER,
+        role: Role | RoleName = Role.VIEWER,
         granted_by: str | None = None,
         expires_at: datetime | None = None,
     ) -> Acl:
-        """Grant a role in a wiki, by its owner if nobody else is named; a wiki or grantee that is not given is new.
+        """Grant a role in a wiki; a wiki or grantee that is not given is created, and the grantor is the owner.
 
-        Requests: `grant`, and before it what makes a new wiki and a new grantee.
+        Requests: `acls.create`, and before it those that create a new wiki and a new grantee.
         """
         wiki = await self._make_wiki() if wiki is None else wiki
         grantee = await self._make_user() if grantee is None else grantee
-        return await self._store.grant(
-            wiki.owner_id,
-            wiki.wiki_slug,
+        return await self._store.acls.create(
+            wiki.key,
             grantee.id,
             role,
             granted_by=wiki.owner_id if granted_by is None else granted_by,

@@ -4,41 +4,55 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from wikibot_store._reads import KeyValues, ReadableTable, batch_get
-from wikibot_store._tables import Tables
-from wikibot_store.keys import WikiKey, check_id
+from wikibot_store._dynamo.reads import Key, ReadableTable, batch_get
+from wikibot_store.keys import WikiKey
 from wikibot_store.models import Access, Acl, Role, User, UserStatus, Wiki
+from wikibot_store.tokens import token_matches
+from wikibot_store.workflows.tables import Tables
 
 
-async def authorize(
-    tables: Tables, user_id: str | None, owner_id: str, wiki_slug: str, *, consistent: bool = True
-) -> Access:
-    """Return what the user, or anybody if it is None, may do in the wiki."""
-    key = WikiKey(owner_id, wiki_slug)
+async def authorize(tables: Tables, user_id: str | None, key: WikiKey, *, consistent: bool) -> Access:
+    """Return what the user may do in the wiki, or what anybody may do if `user_id` is None."""
+    people = dict.fromkeys([key.owner_id] if user_id is None else [key.owner_id, user_id])
     wiki_key = (key.owner_id, key.wiki_slug)
-    wanted: dict[ReadableTable[Any], Sequence[KeyValues]] = {tables.wikis: [wiki_key]}
-    if user_id is not None:
-        wanted[tables.users] = [(check_id("user_id", user_id),)]
-        if user_id != owner_id:
-            wanted[tables.acls] = [(key.wiki_id, user_id)]
+    wanted: dict[ReadableTable[Any], Sequence[Key]] = {
+        tables.wikis: [wiki_key],
+        tables.users: [(person,) for person in people],
+    }
+    if user_id is not None and user_id != key.owner_id:
+        wanted[tables.acls] = [(key.wiki_id, user_id)]
     found = await batch_get(tables.wire, wanted, consistent=consistent)
-    wiki: Wiki | None = _only(found[tables.wikis])
-    user: User | None = _only(found.get(tables.users, {}))
-    acl: Acl | None = _only(found.get(tables.acls, {}))
-    is_known = user_id is None or (user is not None and user.status is UserStatus.ACTIVE)
-    role = _role(wiki, user, acl) if is_known else None
-    return Access(role=role, wiki=wiki, user=user)
+    wiki: Wiki | None = found[tables.wikis].get(wiki_key)
+    users: Mapping[Key, User] = found[tables.users]
+    user = None if user_id is None else users.get((user_id,))
+    acl: Acl | None = next(iter(found.get(tables.acls, {}).values()), None)
+    opened = _opened(wiki, users.get((key.owner_id,)))
+    is_known = user_id is None or _is_active(user)
+    return Access(role=None if opened is None or not is_known else _role(opened, user, acl), wiki=wiki, user=user)
 
 
-def _only(found: Mapping[KeyValues, Any]) -> Any:  # noqa: ANN401 - a model of whichever table
-    """Return the one item that was asked for, or None."""
-    return next(iter(found.values()), None)
+async def authorize_token(tables: Tables, key: WikiKey, token: str, *, role: Role) -> Access:
+    """Return access with the role if the token is the wiki's."""
+    wiki_key, owner_key = (key.owner_id, key.wiki_slug), (key.owner_id,)
+    found = await batch_get(tables.wire, {tables.wikis: [wiki_key], tables.users: [owner_key]}, consistent=True)
+    wiki: Wiki | None = found[tables.wikis].get(wiki_key)
+    # Compared in any case, so that the time does not show which condition failed.
+    matches = token_matches(token, None if wiki is None else wiki.mcp_token_hash)
+    opened = _opened(wiki, found[tables.users].get(owner_key))
+    return Access(role=role if matches and opened is not None else None, wiki=wiki, user=None)
 
 
-def _role(wiki: Wiki | None, user: User | None, acl: Acl | None) -> Role | None:
-    """Decide for somebody who is anonymous or active."""
-    if wiki is None or not wiki.is_live:
-        return None
+def _is_active(user: User | None) -> bool:
+    return user is not None and user.status is UserStatus.ACTIVE
+
+
+def _opened(wiki: Wiki | None, owner: User | None) -> Wiki | None:
+    """Return the wiki if it is open to anybody at all."""
+    return wiki if wiki is not None and wiki.is_live and _is_active(owner) else None
+
+
+def _role(wiki: Wiki, user: User | None, acl: Acl | None) -> Role | None:
+    """Return the role of an active or anonymous person in an open wiki."""
     if user is not None and user.id == wiki.owner_id:
         return Role.OWNER
     if acl is not None and acl.wiki_uid in (None, wiki.uid) and not acl.is_expired(datetime.now(UTC)):

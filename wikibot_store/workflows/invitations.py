@@ -1,29 +1,32 @@
 """Invitations: grants to whoever holds a token, such as people who have not signed up yet.
 
-An invitation is an item among the wiki's grants, under `invite#` and the SHA-256 of a secret. The token is the wiki's
-id and the secret, so that it leads to the item; from what the tables hold nobody can make a token.
+An invitation is an item among the wiki's grants, under `invite#` and the SHA-256 of a secret. The token consists of the
+wiki's id and the secret, so it leads to the item. The tables do not hold the secret, so nobody can make a token from
+them.
 """
 
 import hashlib
 import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from wikibot_store._reads import batch_get
-from wikibot_store._tables import Tables
-from wikibot_store._transaction import Transaction, TransactionRefusedError
+from wikibot_store._dynamo.reads import Key, ReadableTable, batch_get
+from wikibot_store._dynamo.transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
 from wikibot_store.errors import InvalidInviteError, NotActiveError, NotFoundError, WriteOutcomeUnknownError
 from wikibot_store.keys import INVITE, WikiKey
 from wikibot_store.models import Acl, Role, User, UserStatus, Wiki, WikiStatus
-from wikibot_store.workflows.lifecycle import is_active_user, read_move
-from wikibot_store.workflows.sharing import alive, protect_owner, require_active, unchanged
+from wikibot_store.workflows.lifecycle import is_active_user
+from wikibot_store.workflows.sharing import alive, protect_owner, require_active, require_staying, unchanged
+from wikibot_store.workflows.tables import Tables
 
 _SECRET_BYTES = 32
 # In base64url without padding: a wiki's id of at most 1,024 bytes, and a secret of 32.
 _TOKEN = re.compile(r"([A-Za-z0-9_-]{2,1366})\.([A-Za-z0-9_-]{43})")
-_NO_TOKEN = "this is no invitation's token: use the link as it was sent"  # noqa: S105 - a message
+_NO_TOKEN = "the token does not match an open invitation: use the link as it was sent"  # noqa: S105 - a message
 
 
 async def invite(
@@ -31,10 +34,14 @@ async def invite(
 ) -> tuple[Acl, str]:
     """Put an invitation on condition that the wiki is active; return it with its token."""
     secret = secrets.token_urlsafe(_SECRET_BYTES)
+    wiki_key, inviter_key = (key.owner_id, key.wiki_slug), (invited_by,)
     deadline = tables.wire.deadline()
     contention = Contention()
     while True:
-        wiki = require_active(tables, key, await read_move(tables, key, deadline=deadline))
+        wanted: dict[ReadableTable[Any], Sequence[Key]] = {tables.wikis: [wiki_key], tables.users: [inviter_key]}
+        found = await batch_get(tables.wire, wanted, consistent=True, deadline=deadline)
+        wiki = require_active(tables, key, found[tables.wikis].get(wiki_key))
+        require_staying(tables, inviter_key, found[tables.users].get(inviter_key))
         invitation = Acl(
             wiki_id=key.wiki_id,
             grantee_id=_grantee_id(secret),
@@ -46,18 +53,18 @@ async def invite(
             invited_email=email,
         )
         transaction = Transaction(tables.wire)
-        transaction.check("wiki", tables.wikis, wiki.key, alive(wiki.uid))
+        transaction.check("wiki", tables.wikis, wiki_key, alive(wiki.uid))
         transaction.put("invitation", tables.acls, invitation, tables.acls.absent)
         try:
-            await transaction.commit(tables.acls, tables.acls.key_values(invitation), deadline=deadline)
-        except TransactionRefusedError:  # the secret is new: it is the wiki that has changed
+            await transaction.commit(tables.acls, tables.acls.key_of(invitation), deadline=deadline)
+        except TransactionRefusedError:  # the secret is new, so the wiki has changed
             await contention.pause()
         else:
             return invitation, f"{_encode(key.wiki_id)}.{secret}"
 
 
 async def accept_invite(tables: Tables, token: str, user_id: str) -> Acl:
-    """Replace the invitation by a grant to the user: of any number of calls with one token one succeeds."""
+    """Replace the invitation by a grant to the user; of any number of calls with one token, one succeeds."""
     key, grantee_id = _parse(token)
     protect_owner(tables, key, user_id)
     wiki_key = (key.owner_id, key.wiki_slug)
@@ -91,9 +98,7 @@ async def accept_invite(tables: Tables, token: str, user_id: str) -> Acl:
             if used and refused.maybe_applied and granted is seen:
                 return granted
             if used and refused.maybe_applied and refused.failed("grant"):  # perhaps put, and replaced since
-                raise WriteOutcomeUnknownError(
-                    tables.acls.name, tables.acls.key(acl_key), "TransactWriteItems"
-                ) from refused
+                raise WriteOutcomeUnknownError(*tables.acls.where(acl_key), "TransactWriteItems") from refused
             await contention.pause()
         else:
             return granted
@@ -108,38 +113,38 @@ def _encode(wiki_id: str) -> str:
 
 
 def _parse(token: str) -> tuple[WikiKey, str]:
-    """Return the wiki and the grantee id that a token leads to."""
+    """Return the wiki and the grantee id that a token names."""
     match = _TOKEN.fullmatch(token) if isinstance(token, str) else None
     if match is None:
         raise InvalidInviteError(_NO_TOKEN)
     wiki_id, secret = match.groups()
     try:
         key = WikiKey.parse(urlsafe_b64decode(wiki_id + "=" * (-len(wiki_id) % 4)).decode())
-    except ValueError as error:  # no base64, no UTF-8, no wiki id
+    except ValueError as error:  # neither base64, UTF-8 nor a wiki id
         raise InvalidInviteError(_NO_TOKEN) from error
-    if _encode(key.wiki_id) != wiki_id:  # another spelling of what was handed out
+    if _encode(key.wiki_id) != wiki_id:  # another spelling of the token that was sent
         raise InvalidInviteError(_NO_TOKEN)
     return key, _grantee_id(secret)
 
 
 def _require_valid(invitation: Acl | None, wiki: Wiki | None, now: datetime) -> Acl:
     if invitation is None or invitation.is_expired(now):
-        raise InvalidInviteError("the invitation is used, revoked or expired: ask for a new one")
+        raise InvalidInviteError("the invitation was used or revoked, or has expired: ask for a new one")
     if wiki is None or wiki.uid != invitation.wiki_uid or wiki.status is not WikiStatus.ACTIVE:
-        raise InvalidInviteError("the invitation's wiki has gone or moved: ask for a new one")
+        raise InvalidInviteError("the wiki of the invitation was deleted or moved: ask for a new invitation")
     return invitation
 
 
 def _require_active_user(tables: Tables, user_id: str, user: User | None) -> None:
-    name, key = tables.users.name, tables.users.key((user_id,))
+    where = tables.users.where((user_id,))
     if user is None:
-        raise NotFoundError(name, key)
+        raise NotFoundError(*where)
     if user.status is not UserStatus.ACTIVE:
-        raise NotActiveError(name, key, user.status)
+        raise NotActiveError(*where, user.status)
 
 
 def _granted(invitation: Acl, user_id: str, now: datetime) -> Acl:
-    """Return the grant that an invitation becomes; what expires is the invitation, not the grant."""
+    """Return the grant that an invitation becomes; the invitation expires, the grant does not."""
     return Acl(
         wiki_id=invitation.wiki_id,
         grantee_id=user_id,
@@ -151,7 +156,7 @@ def _granted(invitation: Acl, user_id: str, now: datetime) -> Acl:
 
 
 def _allows_as_much(seen: Acl, granted: Acl, now: datetime) -> bool:
-    """Tell whether a grant that the user has already is as good as the one of the invitation."""
+    """Return whether the grant that the user already has allows as much as the invitation."""
     stronger = list(Role).index(seen.role) < list(Role).index(granted.role)
     lasting = seen.role is granted.role and seen.expires_at is None
     return seen.wiki_uid in {None, granted.wiki_uid} and not seen.is_expired(now) and (stronger or lasting)

@@ -3,24 +3,23 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from wikibot_store._checks import check_whole
-from wikibot_store._expressions import Condition, Update, absent_or, compare, equals, not_exists
-from wikibot_store._items import Item, number, string
-from wikibot_store._reads import KeyValues
-from wikibot_store._table import ConditionFailedError
-from wikibot_store._tables import Move, Tables
-from wikibot_store._transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
+from wikibot_store._dynamo.expressions import Condition, Update, absent_or, compare, equals, not_exists
+from wikibot_store._dynamo.items import Item, number, string
+from wikibot_store._dynamo.reads import Key
+from wikibot_store._dynamo.table import ConditionFailedError
+from wikibot_store._dynamo.transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
 from wikibot_store.errors import AlreadyExistsError, NotActiveError, NotFoundError, QuotaExceededError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import UserStatus, Wiki, WikiStatus
+from wikibot_store.workflows.tables import Move, Tables
 
 _GRANTS_AT_A_TIME = MAX_ACTIONS - 1
 
 
 async def create_wiki(tables: Tables, wiki: Wiki, *, limit: int | None) -> Wiki:
     """Put the wiki and count it at its owner: both or neither, and only if the owner is active and below the limit."""
-    owner, key = (wiki.owner_id,), tables.wikis.key_values(wiki)
+    owner, key = (wiki.owner_id,), tables.wikis.key_of(wiki)
     transaction = Transaction(tables.wire)
     transaction.update("owner", tables.users, owner, count(1), may_own_more(limit))
     transaction.put("wiki", tables.wikis, wiki, tables.wikis.absent)
@@ -29,15 +28,8 @@ async def create_wiki(tables: Tables, wiki: Wiki, *, limit: int | None) -> Wiki:
     except TransactionRefusedError as refused:
         if refused.failed("owner"):
             raise owner_error(tables, owner, refused.item("owner"), limit) from refused
-        raise AlreadyExistsError(tables.wikis.name, tables.wikis.key(key), "wiki_slug") from refused
+        raise AlreadyExistsError(*tables.wikis.where(key), "wiki_slug") from refused
     return wiki
-
-
-def check_quota(limit: int | None) -> int | None:
-    """Return `limit` if it is None or a whole number from 0 up."""
-    if limit is not None and check_whole("limit", limit) < 0:
-        raise ValueError("limit must be 0 or more")
-    return limit
 
 
 def count(change: int) -> Update:
@@ -63,31 +55,33 @@ def may_own_more(limit: int | None) -> Condition:
     return is_active_user() & (absent_or("wiki_count", "<", number(limit)) if limit > 0 else fewer)
 
 
-def owner_error(tables: Tables, owner: KeyValues, item: Item | None, limit: int | None) -> Exception:
+def owner_error(tables: Tables, owner: Key, item: Item | None, limit: int | None) -> Exception:
     """Return why the owner may not have one more wiki."""
-    name, key = tables.users.name, tables.users.key(owner)
+    where = tables.users.where(owner)
     if item is None:
-        return NotFoundError(name, key)
+        return NotFoundError(*where)
     user = tables.users.decode(item)
     if user.status is not UserStatus.ACTIVE or limit is None:
-        return NotActiveError(name, key, user.status)
-    return QuotaExceededError(name, key, limit)
+        return NotActiveError(*where, user.status)
+    return QuotaExceededError(*where, limit)
 
 
-async def delete_wiki(tables: Tables, key: WikiKey, *, seen: Move | None = None) -> None:
+async def delete_wiki(tables: Tables, key: WikiKey, *, seen: Move | None = None) -> bool:
     """Mark the wiki, so that nothing is granted any more; delete its grants; delete it and count it out.
 
     Each step finds what an earlier call left, so that a call after a crash goes on where that one stopped. A move that
-    is under way is given up. Who deletes it for the state that was `seen` leaves it alone in any other.
+    is under way is given up. Who deletes it for the state that was `seen` leaves it alone in any other. Return whether
+    there was a wiki.
     """
     doomed = await _mark_deleting(tables, (key.owner_id, key.wiki_slug), seen)
     if doomed is None:
-        return
+        return False
     if doomed.moving_to is not None:
         arriving = await read_move(tables, WikiKey.parse(doomed.moving_to))
         if arriving is not None and arriving.uid == doomed.uid and arriving.status is WikiStatus.DELETING:
             await finish_delete(tables, arriving)
     await finish_delete(tables, doomed)
+    return True
 
 
 async def read_move(tables: Tables, key: WikiKey, *, deadline: float | None = None) -> Move | None:
@@ -96,7 +90,7 @@ async def read_move(tables: Tables, key: WikiKey, *, deadline: float | None = No
     return None if item is None else tables.moves.decode(item)
 
 
-async def _mark_deleting(tables: Tables, key: KeyValues, seen: Move | None) -> Move | None:
+async def _mark_deleting(tables: Tables, key: Key, seen: Move | None) -> Move | None:
     """Set the status, also of the other end of a move; return the state as it was before, None if there is no wiki."""
     contention = Contention()
     while True:

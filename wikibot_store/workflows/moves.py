@@ -18,10 +18,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from wikibot_store._expressions import Update, equals
-from wikibot_store._items import WRITE_ID, Item, string
-from wikibot_store._tables import Move, Tables
-from wikibot_store._transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
+from wikibot_store._dynamo.expressions import Update, equals
+from wikibot_store._dynamo.items import WRITE_ID, Item, string
+from wikibot_store._dynamo.transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
 from wikibot_store.errors import AlreadyExistsError, NotActiveError, NotFoundError
 from wikibot_store.keys import WikiKey, is_invite
@@ -35,6 +34,7 @@ from wikibot_store.workflows.lifecycle import (
     read_move,
     still,
 )
+from wikibot_store.workflows.tables import Move, Tables
 
 _ACTIVE = string(WikiStatus.ACTIVE.value)
 _MOVING = string(WikiStatus.MOVING.value)
@@ -89,14 +89,14 @@ async def _go_on(tables: Tables, item: Item, arrival: Move | None, target: WikiK
 
 def _require_movable(tables: Tables, item: Item | None, source: WikiKey, target: WikiKey) -> Item:
     """Return the source's item if a move to the target can begin or go on."""
-    where = {"owner_id": source.owner_id, "wiki_slug": source.wiki_slug}
+    where = tables.wikis.where((source.owner_id, source.wiki_slug))
     if item is None:
-        raise NotFoundError(tables.wikis.name, where)
+        raise NotFoundError(*where)
     wiki = tables.moves.decode(item)
     # One that is deleted in the middle of a move still says where it was moving to, but does not go there any more.
     goes_to = wiki.moved_to if wiki.status is WikiStatus.DELETING else wiki.moving_to
     if wiki.status is not WikiStatus.ACTIVE and goes_to != target.wiki_id:
-        raise NotActiveError(tables.wikis.name, where, wiki.status)
+        raise NotActiveError(*where, wiki.status)
     return item
 
 
@@ -131,7 +131,7 @@ async def _begin(tables: Tables, wiki: Move, item: Item, target: WikiKey, *, lim
         has_begun = taken is not None and _belongs(tables.moves.decode(taken), wiki)
         if has_begun and wiki.status is WikiStatus.MOVING:
             raise _OvertakenError from refused
-        raise AlreadyExistsError(tables.wikis.name, tables.wikis.key(key), "wiki_slug") from refused
+        raise AlreadyExistsError(*tables.wikis.where(key), "wiki_slug") from refused
 
 
 def _uncounted(wiki: Move, target: WikiKey) -> Item:
@@ -216,5 +216,5 @@ async def _switch(tables: Tables, wiki: Move, target: WikiKey) -> Move:
 async def _arrived(tables: Tables, target: WikiKey) -> Wiki:
     wiki = await tables.wikis.get(target.owner_id, target.wiki_slug, consistent=True)
     if wiki is None:  # deleted since
-        raise NotFoundError(tables.wikis.name, {"owner_id": target.owner_id, "wiki_slug": target.wiki_slug})
+        raise NotFoundError(*tables.wikis.where((target.owner_id, target.wiki_slug)))
     return wiki

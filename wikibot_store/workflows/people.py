@@ -2,43 +2,48 @@
 
 from typing import Literal, get_args
 
-from wikibot_store._claims import claims_of, own_or_free
-from wikibot_store._expressions import Update, absent_or
-from wikibot_store._items import WRITE_ID, Item, number, string
-from wikibot_store._table import ConditionFailedError
-from wikibot_store._tables import Tables
-from wikibot_store._transaction import Transaction, TransactionRefusedError
+from wikibot_store._dynamo.expressions import Update, absent_or
+from wikibot_store._dynamo.items import WRITE_ID, Item, number, string
+from wikibot_store._dynamo.table import ConditionFailedError
+from wikibot_store._dynamo.transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
-from wikibot_store.daos.users import DELETION
 from wikibot_store.errors import NotFoundError, UserOwnsWikisError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import UserStatus
+from wikibot_store.workflows.claims import claims_of, own_or_free
 from wikibot_store.workflows.lifecycle import delete_wiki
+from wikibot_store.workflows.tables import Tables
 
 OwnedWikis = Literal["refuse", "delete"]
 """What to do if the user owns wikis."""
 
+_DELETION = "deletion"
+DELETION_ATTRIBUTES = (_DELETION,)
+"""The attributes of a user who is being deleted, besides the status: what is to become of the wikis."""
+
 _DELETING = string(UserStatus.DELETING.value)
 
 
-async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, resume: bool = False) -> None:
+async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, resume: bool = False) -> bool:
     """Mark the user, so that no wiki is created any more; delete the wikis; delete the user with all claims at once.
 
-    Who only wants to `resume` leaves a user alone who is not marked, or not any more.
+    With `resume`, a user who is not marked, or no longer, is left alone. Return whether there was a user.
     """
     contention = Contention()
+    found = False
     while True:
         item = await tables.users.get_item((user_id,))
         if item is None:
-            return
+            return found
+        found = True
         try:
             if resume and deletion_of(item) != wikis:
-                return
+                return found
             if deletion_of(item) != wikis:
                 await _mark(tables, item, wikis)
             elif wikis == "refuse" or not await _delete_wikis(tables, user_id):
                 await _delete_with_claims(tables, item)
-                return
+                return found
         except (ConditionFailedError, TransactionRefusedError):
             await contention.pause()
 
@@ -47,7 +52,7 @@ def deletion_of(item: Item) -> OwnedWikis | None:
     """Return what is to become of the wikis of a user that `delete_user` has marked; None if it has not."""
     if item.get("status") != _DELETING:
         return None
-    return next((choice for choice in get_args(OwnedWikis) if item.get(DELETION) == string(choice)), None)
+    return next((choice for choice in get_args(OwnedWikis) if item.get(_DELETION) == string(choice)), None)
 
 
 async def _mark(tables: Tables, item: Item, wikis: OwnedWikis) -> None:
@@ -57,9 +62,9 @@ async def _mark(tables: Tables, item: Item, wikis: OwnedWikis) -> None:
     if wikis == "refuse":
         owned = max(user.wiki_count, await count_wikis(tables, user.id))
         if owned:
-            raise UserOwnsWikisError(tables.users.name, tables.users.key((user.id,)), owned)
+            raise UserOwnsWikisError(*tables.users.where((user.id,)), owned)
         condition &= absent_or("wiki_count", "=", number(0))
-    update = Update(set={"status": _DELETING, DELETION: string(wikis)})
+    update = Update(set={"status": _DELETING, _DELETION: string(wikis)})
     await tables.users.patch((user.id,), update, condition)
 
 
@@ -83,7 +88,7 @@ async def reconcile_wiki_count(tables: Tables, user_id: str) -> int:
     while True:
         item = await tables.users.get_item((user_id,))
         if item is None:
-            raise NotFoundError(tables.users.name, tables.users.key((user_id,)))
+            raise NotFoundError(*tables.users.where((user_id,)))
         wikis = await count_wikis(tables, user_id)
         if item.get("wiki_count", number(0)) == number(wikis):
             return wikis

@@ -1,36 +1,52 @@
-"""Grants of wikis that exist, and the people behind them."""
+"""Grants in wikis that exist, and the people behind them."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any
 
-from wikibot_store._expressions import Condition, absent_or, equals
-from wikibot_store._items import WRITE_ID, string, time
-from wikibot_store._reads import batch_get
-from wikibot_store._tables import Move, Tables
-from wikibot_store._transaction import Transaction, TransactionRefusedError
+from wikibot_store._dynamo.expressions import Condition, absent_or, equals
+from wikibot_store._dynamo.items import WRITE_ID, string, time
+from wikibot_store._dynamo.reads import Key, ReadableTable, batch_get
+from wikibot_store._dynamo.transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
-from wikibot_store.daos.acls import AclDao
 from wikibot_store.errors import NotActiveError, NotFoundError, ProtectedOwnerError
 from wikibot_store.keys import WikiKey
-from wikibot_store.models import Acl, Page, Role, User, Wiki, WikiStatus
+from wikibot_store.models import Acl, Member, Role, Share, User, UserStatus, Wiki, WikiStatus
 from wikibot_store.workflows.lifecycle import read_move, still
+from wikibot_store.workflows.tables import Move, Tables
+
+FOREIGN = "foreign"
+"""The attribute of a grant whose grantee another system manages: there need not be a user of that id."""
+
+_FOREIGN = {FOREIGN: {"BOOL": True}}
 
 
 async def grant(
-    tables: Tables, key: WikiKey, grantee_id: str, role: Role, *, granted_by: str, expires_at: datetime | None
+    tables: Tables,
+    key: WikiKey,
+    grantee_id: str,
+    role: Role,
+    *,
+    granted_by: str,
+    expires_at: datetime | None,
+    check_users: bool,
 ) -> Acl:
     """Put the grant on condition that the wiki is live and the same that was read."""
     protect_owner(tables, key, grantee_id)
     acl_key, wiki_key = (key.wiki_id, grantee_id), (key.owner_id, key.wiki_slug)
+    people = [(person,) for person in dict.fromkeys([grantee_id, granted_by])] if check_users else []
+    wanted: dict[ReadableTable[Any], Sequence[Key]] = {tables.wikis: [wiki_key], tables.acls: [acl_key]}
+    if people:
+        wanted[tables.users] = people
     deadline = tables.wire.deadline()
     contention = Contention()
     while True:
-        found = await batch_get(
-            tables.wire, {tables.wikis: [wiki_key], tables.acls: [acl_key]}, consistent=True, deadline=deadline
-        )
+        found = await batch_get(tables.wire, wanted, consistent=True, deadline=deadline)
         wiki = require_active(tables, key, found[tables.wikis].get(wiki_key))
+        for person in people:
+            require_staying(tables, person, found[tables.users].get(person))
         now = datetime.now(UTC)
-        wanted = Acl(
+        granted = Acl(
             wiki_id=key.wiki_id,
             grantee_id=grantee_id,
             role=role,
@@ -40,21 +56,21 @@ async def grant(
             wiki_uid=wiki.uid,
         )
         seen: Acl | None = found[tables.acls].get(acl_key)
-        if seen is not None and not seen.is_expired(now) and _same_grant(seen, wanted):
+        if seen is not None and not seen.is_expired(now) and _same_grant(seen, granted):
             return seen
         transaction = Transaction(tables.wire)
         transaction.check("wiki", tables.wikis, wiki_key, alive(wiki.uid))
-        transaction.put("grant", tables.acls, wanted, unchanged(tables, seen))
+        transaction.put("grant", tables.acls, granted, unchanged(tables, seen), **({} if check_users else _FOREIGN))
         try:
             await transaction.commit(tables.acls, acl_key, deadline=deadline)
         except TransactionRefusedError:  # the wiki or the grant has changed since
             await contention.pause()
         else:
-            return wanted
+            return granted
 
 
 async def revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
-    """Delete the grant, whatever the state of the wiki, at all ends of a move at once; return whether there was one."""
+    """Delete the grant in any state of the wiki, at all ends of a move at once; return whether there was one."""
     protect_owner(tables, key, grantee_id)
     deadline = tables.wire.deadline()
     contention = Contention()
@@ -63,7 +79,7 @@ async def revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
         ends = await _ends(tables, key, deadline)
         grants = [await tables.acls.get_item((end.wiki_id, grantee_id), deadline) for end in ends]
         found = any(grant is not None for grant in grants)
-        # What was read is checked again, also that there is nothing: no copy of a grant slips past.
+        # The transaction checks everything that was read, absence too, so that it misses no copy of the grant.
         transaction = Transaction(tables.wire)
         for (end, wiki), grant in zip(ends.items(), grants, strict=True):
             state = tables.moves.absent if wiki is None else still(wiki)
@@ -83,7 +99,7 @@ async def revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
 
 
 async def _ends(tables: Tables, key: WikiKey, deadline: float) -> dict[WikiKey, Move | None]:
-    """Read the wiki's state, and while it moves also that under the key that it comes from or goes to."""
+    """Read the state of the wiki and, while it moves, of the key that it comes from or goes to."""
     wiki = await read_move(tables, key, deadline=deadline)
     ends = {key: wiki}
     other = None if wiki is None else wiki.moving_from or wiki.moving_to or wiki.moved_to
@@ -96,30 +112,24 @@ async def _ends(tables: Tables, key: WikiKey, deadline: float) -> dict[WikiKey, 
     return ends
 
 
-async def members(
-    tables: Tables, acls: AclDao, key: WikiKey, *, limit: int, cursor: str | None
-) -> Page[tuple[Acl, User | None]]:
-    """Page through the grants, then read all their people at once."""
-    page = await acls.list_by_wiki(key.wiki_id, limit=limit, cursor=cursor)
-    users = await tables.users.get_many((acl.grantee_id,) for acl in page)
-    return Page([(acl, users.get((acl.grantee_id,))) for acl in page], page.cursor)
+async def with_users(tables: Tables, acls: Sequence[Acl]) -> list[Member]:
+    """Return each grant with its user."""
+    users = await tables.users.get_many((acl.grantee_id,) for acl in acls)
+    return [Member(acl, users.get((acl.grantee_id,))) for acl in acls]
+
+
+async def with_wikis(tables: Tables, acls: Sequence[Acl]) -> list[Share]:
+    """Return each grant with its wiki, if it opens one."""
+    keys = [WikiKey.parse(acl.wiki_id) for acl in acls]
+    wikis = await tables.wikis.get_many((key.owner_id, key.wiki_slug) for key in keys)
+    found = [wikis.get((key.owner_id, key.wiki_slug)) for key in keys]
+    return [Share(acl, _if_opened(wiki, acl)) for acl, wiki in zip(acls, found, strict=True)]
 
 
 def protect_owner(tables: Tables, key: WikiKey, grantee_id: str) -> None:
-    """Refuse to touch the access that the owner has by owning."""
+    """Reject a change of the access that the owner has by owning the wiki."""
     if grantee_id == key.owner_id:
-        raise ProtectedOwnerError(tables.acls.name, tables.acls.key((key.wiki_id, grantee_id)))
-
-
-async def list_shared_with(
-    tables: Tables, acls: AclDao, user_id: str, *, limit: int, cursor: str | None
-) -> Page[tuple[Acl, Wiki | None]]:
-    """Page through the user's grants, then read all their wikis at once."""
-    page = await acls.list_by_grantee(user_id, limit=limit, cursor=cursor)
-    keys = [WikiKey.parse(acl.wiki_id) for acl in page]
-    wikis = await tables.wikis.get_many((key.owner_id, key.wiki_slug) for key in keys)
-    found = [wikis.get((key.owner_id, key.wiki_slug)) for key in keys]
-    return Page([(acl, _if_opened(wiki, acl)) for acl, wiki in zip(page, found, strict=True)], page.cursor)
+        raise ProtectedOwnerError(*tables.acls.where((key.wiki_id, grantee_id)))
 
 
 def _if_opened(wiki: Wiki | None, acl: Acl) -> Wiki | None:
@@ -127,17 +137,22 @@ def _if_opened(wiki: Wiki | None, acl: Acl) -> Wiki | None:
     return wiki if wiki is not None and wiki.is_live and acl.wiki_uid in {None, wiki.uid} else None
 
 
-W = TypeVar("W", Wiki, Move)
-
-
-def require_active(tables: Tables, key: WikiKey, wiki: W | None) -> W:
+def require_active(tables: Tables, key: WikiKey, wiki: Wiki | None) -> Wiki:
     """Return the wiki if grants can be given in it: not while it moves."""
-    where = {"owner_id": key.owner_id, "wiki_slug": key.wiki_slug}
+    where = tables.wikis.where((key.owner_id, key.wiki_slug))
     if wiki is None:
-        raise NotFoundError(tables.wikis.name, where)
+        raise NotFoundError(*where)
     if wiki.status is not WikiStatus.ACTIVE:
-        raise NotActiveError(tables.wikis.name, where, wiki.status)
+        raise NotActiveError(*where, wiki.status)
     return wiki
+
+
+def require_staying(tables: Tables, key: Key, user: User | None) -> None:
+    """Reject an id that is not a user, or is a user who is being deleted: a grant would outlive the user."""
+    if user is None:
+        raise NotFoundError(*tables.users.where(key))
+    if user.status is UserStatus.DELETING:
+        raise NotActiveError(*tables.users.where(key), user.status)
 
 
 def alive(uid: str) -> Condition:
@@ -146,10 +161,10 @@ def alive(uid: str) -> Condition:
 
 
 def _same_grant(one: Acl, other: Acl) -> bool:
-    """Tell whether both allow the same, no matter who granted it and when."""
+    """Return whether both allow the same, whoever granted it and whenever."""
     return (one.role, one.expires_at, one.wiki_uid) == (other.role, other.expires_at, other.wiki_uid)
 
 
 def unchanged(tables: Tables, seen: Acl | None) -> Condition:
-    """Hold while the grant is the one that was seen: each has its own time."""
+    """Hold while the grant is the one that was read: each has its own time."""
     return tables.acls.absent if seen is None else equals("granted_at", time(seen.granted_at))

@@ -12,12 +12,13 @@ from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar, get_args
 
 import msgspec
 
-from wikibot_store._checks import check_aware
+from wikibot_store._dynamo.checks import check_aware
 from wikibot_store.errors import CorruptItemError
-from wikibot_store.models import EPOCH
-from wikibot_store.schema import TableSchema
 
 M = TypeVar("M", bound=msgspec.Struct)
+
+EPOCH: Final = "epoch"
+"""Marks a datetime that is stored as whole epoch seconds, the only form that DynamoDB's TTL reads."""
 
 Item = dict[str, Any]
 """An item as DynamoDB writes it: attribute name to {"S": …}, {"N": …}, …"""
@@ -113,15 +114,21 @@ _FORMS = {
 
 
 class ItemCodec(Generic[M]):
-    """Encodes and decodes the items of one model in one table."""
+    """Encodes and decodes the items of one model.
 
-    def __init__(self, model: type[M], schema: TableSchema) -> None:
-        self.schema = schema
+    `key` names the attributes of the primary key, partition key first. `redact` shortens a key value for messages.
+    """
+
+    def __init__(self, model: type[M], key: tuple[str, ...], *, redact: Callable[[str], str] = str) -> None:
+        self.key = key
+        self._redact = redact
         self._forms: dict[str, _Form] = {}
         self._optional: set[str] = set()
         fields: list[tuple[str, Any, Any]] = []
         hints = get_type_hints(model, include_extras=True)
         for info in msgspec.structs.fields(model):
+            if info.name.startswith("_"):  # not stored
+                continue
             required = info.default is msgspec.NODEFAULT
             hint = hints[info.name]
             if type(None) in get_args(hint):
@@ -190,9 +197,16 @@ class ItemCodec(Generic[M]):
             raise TypeError(f"{attribute} cannot be None")
         return attribute
 
-    def key_of(self, item: Mapping[str, Any]) -> dict[str, str]:
-        """Return the primary key of an item, for a message; an attribute that is missing is shown so."""
-        return {name: _shown(item.get(name)) for name in self.schema.key}
+    def shown_key(self, item: Mapping[str, Any]) -> dict[str, str]:
+        """Return the primary key of an item for a message; a question mark replaces a missing or invalid value."""
+        return {name: self._shown(item.get(name)) for name in self.key}
+
+    def _shown(self, attribute: Any) -> str:  # noqa: ANN401 - any JSON
+        match attribute:
+            case {"S": str(text)}:
+                return self._redact(text)
+            case _:
+                return "?"
 
     def from_item(self, item: Item, table: str) -> M:
         """Return the model of an item that was parsed as JSON.
@@ -204,7 +218,7 @@ class ItemCodec(Generic[M]):
         try:
             return self.from_wire(msgspec.convert(item, self._wire, strict=False))
         except msgspec.ValidationError as error:
-            raise CorruptItemError(table, self.key_of(item), _reason(error)) from error
+            raise CorruptItemError(table, self.shown_key(item), _reason(error)) from error
 
     def _name_corrupt_item(self, body: bytes, table: str) -> None:
         """Raise CorruptItemError for the first item of a reply that does not decode, if it is an item's fault."""
@@ -223,20 +237,6 @@ def _items_in(reply: Any) -> list[Item]:  # noqa: ANN401 - any JSON
             return _items_in({"Items": items})
         case _:
             return []
-
-
-def _shown(attribute: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return the text of a string attribute, or a question mark for what is none.
-
-    The key of an identity's claim ends in what a provider calls a person, which is nobody else's business.
-    """
-    match attribute:
-        case {"S": str(text)} if text.startswith("claim#oauth#"):
-            return f"{text.rpartition('#')[0]}#…"
-        case {"S": str(text)}:
-            return text
-        case _:
-            return "?"
 
 
 def _reason(error: msgspec.ValidationError) -> str:

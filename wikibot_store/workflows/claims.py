@@ -1,35 +1,36 @@
-"""What keeps an identity or a username with one user, and how a user's item names its identities.
+"""Claims, which make an OAuth identity or a username belong to one user, and the identities on a user's item.
 
-A GSI cannot enforce uniqueness, so each OAuth identity and each username has a claim: an item of the users table whose
-key is the thing claimed and which holds the `user_id` of its owner. Claims are written in the same transaction as their
-user. They lack the index's key attributes, so they never show up in it.
+A GSI cannot enforce uniqueness. Each OAuth identity and each username therefore has a claim: an item of the users table
+whose key is the thing claimed and which holds the `user_id` of its owner. A claim is written in the same transaction as
+its user. It lacks the key attributes of the index, so it never appears there.
 """
 
 from collections.abc import Iterable
 
-from wikibot_store._expressions import Condition, absent_or
-from wikibot_store._items import Item, string
-from wikibot_store._table import Table
+from wikibot_store._dynamo.expressions import Condition, absent_or
+from wikibot_store._dynamo.items import Item, string
+from wikibot_store._dynamo.table import Table
 from wikibot_store.errors import CorruptItemError
 from wikibot_store.keys import oauth_claim, username_claim
 from wikibot_store.models import Identity, User
 
 IDENTITIES = "identities"
-"""The attribute with all identities of a user but the first: space-separated `provider#sub`. The model lacks it."""
+"""The attribute with a user's identities after the first: `provider#sub`, separated by spaces. The model lacks it."""
 
 
 def identities_of(users: Table[User], user: User, item: Item) -> list[Identity]:
-    """Return what a user can log in with, the one that the model shows first.
+    """Return a user's identities, first the one that the model shows.
 
     Raises:
-        CorruptItemError: The item's others are no list.
+        CorruptItemError: The attribute with the others is invalid.
 
     """
     match item.get(IDENTITIES, string("")):
         case {"S": str(text)} if all(pair.count("#") == 1 for pair in text.split()):
             others = [Identity(*pair.split("#")) for pair in text.split()]
         case _:
-            raise CorruptItemError(users.name, users.codec.key_of(item), f"`{IDENTITIES}` is no list of provider#sub")
+            reason = f"`{IDENTITIES}` is not a list of provider#sub"
+            raise CorruptItemError(users.name, users.codec.shown_key(item), reason)
     return [Identity(user.oauth_provider, user.oauth_provider_sub), *others]
 
 
@@ -39,11 +40,11 @@ def joined(identities: Iterable[Identity]) -> str:
 
 
 def claims_of(users: Table[User], item: Item) -> list[str]:
-    """Return the ids of all claims that a user's item has.
+    """Return the ids of all claims that belong to a user's item.
 
     Raises:
         CorruptItemError: The item does not decode.
-        InvalidKeyError: What it names cannot be claimed.
+        InvalidKeyError: An identity or username on it cannot be claimed.
 
     """
     user = users.decode(item)
@@ -52,5 +53,5 @@ def claims_of(users: Table[User], item: Item) -> list[str]:
 
 
 def own_or_free(user_id: str) -> Condition:
-    """Hold for a claim that is the user's or nobody's."""
+    """Hold for a claim that belongs to the user or to nobody."""
     return absent_or("user_id", "=", string(user_id))

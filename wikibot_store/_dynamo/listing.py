@@ -1,18 +1,37 @@
-"""Listings: the items that one Query finds, in their order, and the cursors between their pages."""
+"""Listings: the items that one Query finds, in their order, in pages with cursors between them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from wikibot_store import _cursor
-from wikibot_store._expressions import Condition, begins_with, equals, query
-from wikibot_store._items import Item, string
+import msgspec
+
+from wikibot_store._dynamo import cursor as cursors
+from wikibot_store._dynamo.expressions import Condition, begins_with, equals, query
+from wikibot_store._dynamo.items import Item, string
 from wikibot_store.errors import InvalidCursorError, InvalidKeyError
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a listing. `cursor` leads to the next page; it is None exactly when nothing follows."""
+
+    items: list[T]
+    cursor: str | None = None
+
+    def __iter__(self) -> Iterator[T]:
+        """Iterate over the items."""
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        """Count the items."""
+        return len(self.items)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """Which items a listing holds, and in what order. `check` raises InvalidKeyError for what is no sort key of it."""
+    """The items of one listing and their order. `check` raises InvalidKeyError for an invalid sort key."""
 
     name: str
     partition: tuple[str, str]
@@ -33,19 +52,19 @@ class Listing:
         return request if self.index is None else request | {"IndexName": self.index}
 
     def cursor(self, last: object, secrets: tuple[str, ...]) -> str:
-        """Return the cursor that leads on behind the `last` model of a page."""
-        return _cursor.encode(self._identity, getattr(last, self.sort_key), secrets)
+        """Return the cursor of the page that follows the `last` model."""
+        return cursors.encode(self._identity, getattr(last, self.sort_key), secrets)
 
     def start(self, cursor: str, secrets: tuple[str, ...]) -> Item:
-        """Return the key behind which a cursor leads on; every listing's two attributes are a whole primary key.
+        """Return the ExclusiveStartKey of a cursor; a listing's two key attributes are the whole primary key.
 
         Raises:
-            InvalidCursorError: The cursor is damaged, or not of this listing.
+            InvalidCursorError: The cursor is damaged or belongs to another listing.
 
         """
-        sort_key = _cursor.decode(self._identity, cursor, secrets)
+        sort_key = cursors.decode(self._identity, cursor, secrets)
         try:
-            # Without a secret anybody can make a cursor, so what it holds is checked like any other input.
+            # Without a secret anybody can make a cursor, so its content is checked like any other input.
             self.check(sort_key)
         except InvalidKeyError as error:
             raise InvalidCursorError("the cursor is damaged: start again without one") from error
@@ -56,5 +75,5 @@ class Listing:
 
     @property
     def _identity(self) -> tuple[str, ...]:
-        """What a cursor is bound to."""
+        """The values that a cursor is bound to."""
         return (self.name, self.partition[1], self.prefix or "", "descending" if self.descending else "ascending")

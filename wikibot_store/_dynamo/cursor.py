@@ -1,10 +1,10 @@
-"""Cursors: where a listing goes on, as url-safe text that opens no other listing.
+"""Cursors: the position in a listing as url-safe text that no other listing accepts.
 
-A cursor is base64url of `version byte · digest · sort key`. The partition key is not in it: it always comes from the
-caller. The digest covers the listing (its name, partition key, filter and direction) and the sort key, so a cursor that
-was damaged or that belongs to another listing is refused; with a secret the digest is an HMAC, so it cannot be forged.
-Of several secrets the first one makes cursors and each one opens them, so that a secret can be replaced while its
-cursors are in use.
+A cursor is base64url of `version byte · digest · sort key`. It does not hold the partition key: that always comes from
+the caller. The digest covers the listing (its name, partition key, filter and direction) and the sort key. A cursor
+that is damaged or belongs to another listing is therefore rejected. With a secret the digest is an HMAC, which nobody
+can forge. If there are several secrets, the first one makes cursors and all of them open cursors, so that a secret can
+be replaced while its cursors are in use.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _MAX_LENGTH = 2048  # a sort key has at most 1,024 bytes
 
 
 def encode(listing: tuple[str, ...], sort_key: str, secrets: tuple[str, ...]) -> str:
-    """Return the cursor that continues `listing` behind `sort_key`; without secrets anybody could make it."""
+    """Return the cursor that continues `listing` after `sort_key`; without secrets anybody can make one."""
     position = sort_key.encode()
     (signer, *_) = secrets or _NO_SECRET
     raw = bytes([_VERSION]) + _digest(listing, position, signer) + position
@@ -28,10 +28,10 @@ def encode(listing: tuple[str, ...], sort_key: str, secrets: tuple[str, ...]) ->
 
 
 def decode(listing: tuple[str, ...], cursor: str, secrets: tuple[str, ...]) -> str:
-    """Return the sort key behind which `listing` continues.
+    """Return the sort key after which `listing` continues.
 
     Raises:
-        InvalidCursorError: The cursor is damaged, or not of this listing.
+        InvalidCursorError: The cursor is damaged or belongs to another listing.
 
     """
     if not isinstance(cursor, str) or len(cursor) > _MAX_LENGTH:
@@ -44,7 +44,7 @@ def decode(listing: tuple[str, ...], cursor: str, secrets: tuple[str, ...]) -> s
         raise InvalidCursorError("the cursor is damaged or of another version: start again without one")
     digest, position = raw[1 : 1 + _DIGEST_SIZE], raw[1 + _DIGEST_SIZE :]
     genuine = any(hmac.compare_digest(digest, _digest(listing, position, secret)) for secret in secrets or _NO_SECRET)
-    # Base64 has several spellings of one value; only the one that was handed out counts.
+    # Base64 has several spellings of one value; only the one that `encode` returns is accepted.
     if not genuine or urlsafe_b64encode(raw).rstrip(b"=").decode() != cursor:
         raise InvalidCursorError("the cursor is damaged or of another listing: start again without one")
     try:
@@ -55,7 +55,7 @@ def decode(listing: tuple[str, ...], cursor: str, secrets: tuple[str, ...]) -> s
 
 def _digest(listing: tuple[str, ...], position: bytes, secret: str) -> bytes:
     parts = [part.encode() for part in listing]
-    # Each part goes in with its length, so that no two listings spell the same bytes.
+    # The length before each part keeps two listings from having the same bytes.
     message = b"".join(len(part).to_bytes(4, "big") + part for part in [*parts, position])
     key = secret.encode(errors="surrogatepass")  # an environment variable may hold any bytes
     return hmac.digest(key, message, hashlib.sha256)[:_DIGEST_SIZE]

@@ -1,6 +1,6 @@
-"""What crashes and restores may have left in each table, told from the items and what belongs to them.
+"""What crashes and restores may have left in each table, recognised from the items and what belongs to them.
 
-A suspect is mended by the very call that was cut off, or by a transaction that checks again.
+A suspect is repaired by the very call that was cut off, or by a transaction that checks again.
 """
 
 import asyncio
@@ -9,22 +9,23 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from wikibot_store._claims import claims_of, own_or_free
-from wikibot_store._expressions import Condition, compare
-from wikibot_store._items import WRITE_ID, Item, number, string
-from wikibot_store._reads import KeyValues
-from wikibot_store._table import Table
-from wikibot_store._tables import Claim, Move, Tables
-from wikibot_store._transaction import Transaction
+from wikibot_store._dynamo.expressions import Condition, compare
+from wikibot_store._dynamo.items import WRITE_ID, Item, number, string
+from wikibot_store._dynamo.reads import Key
+from wikibot_store._dynamo.table import Table
+from wikibot_store._dynamo.transaction import Transaction
 from wikibot_store.errors import CorruptItemError, InvalidKeyError
 from wikibot_store.keys import CLAIM, WikiKey, is_invite
 from wikibot_store.models import WikiStatus
-from wikibot_store.workflows.findings import Fault, Suspect, corrupt, key_in, to_remove
+from wikibot_store.workflows.claims import claims_of, own_or_free
 from wikibot_store.workflows.lifecycle import delete_wiki
 from wikibot_store.workflows.moves import finish_move
 from wikibot_store.workflows.people import count_wikis, delete_user, deletion_of, reconcile_wiki_count
+from wikibot_store.workflows.sharing import FOREIGN
+from wikibot_store.workflows.sweep.findings import FindingKind, Suspect, corrupt, to_remove
+from wikibot_store.workflows.tables import Claim, Move, Tables
 
-_Found = Mapping[KeyValues, Item | None]
+_Found = Mapping[Key, Item | None]
 
 _UNREADABLE = (CorruptItemError, InvalidKeyError)
 
@@ -39,18 +40,29 @@ async def inspect_users(tables: Tables, items: Sequence[Item]) -> list[Suspect]:
     return await _each(tables.users, items, partial(_inspect_user_or_claim, tables))
 
 
+async def inspect_items(name: str, tables: Tables, items: Sequence[Item]) -> list[Suspect]:
+    """Find items that do not decode in a table that needs no other inspection."""
+    table: Table[Any] = getattr(tables, name)
+
+    async def decode(item: Item) -> list[Suspect]:
+        table.decode(item)
+        return []
+
+    return await _each(table, items, decode)
+
+
 async def _each(
     table: Table[Any], items: Sequence[Item], inspect: Callable[[Item], Awaitable[list[Suspect]]]
 ) -> list[Suspect]:
-    """Inspect all at once; what cannot be read is a suspect as well."""
+    """Inspect all items at once; an item that does not decode is a suspect too."""
 
-    async def inspect_or_tell(item: Item) -> list[Suspect]:
+    async def inspect_or_report(item: Item) -> list[Suspect]:
         try:
             return await inspect(item)
         except _UNREADABLE as error:
             return [corrupt(table, item, error)]
 
-    return list(chain.from_iterable(await asyncio.gather(*map(inspect_or_tell, items))))
+    return list(chain.from_iterable(await asyncio.gather(*map(inspect_or_report, items))))
 
 
 # ---- wikis
@@ -61,20 +73,20 @@ async def _inspect_wiki(tables: Tables, item: Item) -> list[Suspect]:
     key = WikiKey(*state.key)
     if state.status is WikiStatus.MOVING:
         if state.moving_to is None:
-            raise CorruptItemError(table.name, table.key(state.key), "it is moving, and `moving_to` is missing")
+            raise CorruptItemError(*table.where(state.key), "it is moving, and `moving_to` is missing")
         finish = partial(finish_move, tables, item, WikiKey.parse(state.moving_to))
-        return [Suspect(fault=Fault.WIKI_MOVING, table=table, key=state.key, mend=finish)]
+        return [Suspect(kind=FindingKind.WIKI_MOVING, table=table, key=state.key, repair=finish)]
     delete = partial(delete_wiki, tables, key, seen=state)
     if state.status is WikiStatus.DELETING:
-        return [Suspect(fault=Fault.WIKI_DELETING, table=table, key=state.key, mend=delete)]
+        return [Suspect(kind=FindingKind.WIKI_DELETING, table=table, key=state.key, repair=delete)]
     if state.status is WikiStatus.ARRIVING and not await _is_awaited(tables, state):
-        return [Suspect(fault=Fault.WIKI_MOVING, table=table, key=state.key, mend=delete)]
-    table.decode(item)  # all of it
+        return [Suspect(kind=FindingKind.WIKI_MOVING, table=table, key=state.key, repair=delete)]
+    table.decode(item)  # the rest of it
     return []
 
 
 async def _is_awaited(tables: Tables, wiki: Move) -> bool:
-    """Tell whether the wiki that is to arrive is still on its way; it is found and finished where it comes from."""
+    """Return whether a wiki that is arriving is still on its way; its source is found and finished by itself."""
     if wiki.moving_from is None:
         return False
     source = WikiKey.parse(wiki.moving_from)
@@ -86,7 +98,7 @@ async def _is_awaited(tables: Tables, wiki: Move) -> bool:
 
 
 async def _inspect_user_or_claim(tables: Tables, item: Item) -> list[Suspect]:
-    is_claim = key_in(tables.users, item)[0].startswith(CLAIM)
+    is_claim = tables.users.key_in(item)[0].startswith(CLAIM)
     return await (_inspect_claim if is_claim else _inspect_user)(tables, item)
 
 
@@ -98,11 +110,11 @@ async def _inspect_claim(tables: Tables, item: Item) -> list[Suspect]:
     unused = tables.users.absent if user is None else tables.users.unchanged(user, WRITE_ID)
     transaction = Transaction(tables.wire)
     transaction.check("user", tables.users, (claim.user_id,), unused)
-    return [to_remove(Fault.CLAIM_WITHOUT_USER, tables.claims, item, transaction)]
+    return [to_remove(FindingKind.CLAIM_WITHOUT_USER, tables.claims, item, transaction)]
 
 
 def _may_claim(tables: Tables, user: Item, claim_id: str) -> bool:
-    """Tell whether a claim is one of the user's, or the user's item, which is told by itself, does not say."""
+    """Return whether the user has this claim; true too if the user's item does not decode, which is its own finding."""
     try:
         return claim_id in claims_of(tables.users, user)
     except _UNREADABLE:
@@ -110,10 +122,10 @@ def _may_claim(tables: Tables, user: Item, claim_id: str) -> bool:
 
 
 async def _inspect_user(tables: Tables, item: Item) -> list[Suspect]:
-    claims, user_id = claims_of(tables.users, item), key_in(tables.users, item)[0]
+    claims, user_id = claims_of(tables.users, item), tables.users.key_in(item)[0]
     if (wikis := deletion_of(item)) is not None:
         finish = partial(delete_user, tables, user_id, wikis=wikis, resume=True)
-        return [Suspect(fault=Fault.USER_DELETING, table=tables.users, key=(user_id,), mend=finish)]
+        return [Suspect(kind=FindingKind.USER_DELETING, table=tables.users, key=(user_id,), repair=finish)]
     suspects = []
     for claim_id in claims:
         claim = await tables.claims.get_item((claim_id,))
@@ -121,20 +133,20 @@ async def _inspect_user(tables: Tables, item: Item) -> list[Suspect]:
             suspects.append(_without_claim(tables, item, claim_id, claim))
     if item.get("wiki_count", number(0)) != number(await count_wikis(tables, user_id)):
         recount = partial(reconcile_wiki_count, tables, user_id)
-        suspects.append(Suspect(fault=Fault.COUNT_IS_OFF, table=tables.users, key=(user_id,), mend=recount))
+        suspects.append(Suspect(kind=FindingKind.WRONG_COUNT, table=tables.users, key=(user_id,), repair=recount))
     return suspects
 
 
 def _without_claim(tables: Tables, user: Item, claim_id: str, claim: Item | None) -> Suspect:
-    fault, key = Fault.USER_WITHOUT_CLAIM, key_in(tables.users, user)
+    kind, key = FindingKind.USER_WITHOUT_CLAIM, tables.users.key_in(user)
     if claim is not None:
         problem = f"somebody else holds {claim_id}: set_username or unlink_identity for one of them"
-        return Suspect(fault=fault, table=tables.users, key=key, problem=problem)
+        return Suspect(kind=kind, table=tables.users, key=key, problem=problem)
     transaction = Transaction(tables.wire)
     transaction.check("user", tables.users, key, tables.users.unchanged(user, WRITE_ID))
     transaction.put("claim", tables.claims, Claim(id=claim_id, user_id=key[0]), own_or_free(key[0]))
-    mend = partial(transaction.commit, tables.users, key)
-    return Suspect(fault=fault, table=tables.users, key=key, mend=mend)
+    repair = partial(transaction.commit, tables.users, key)
+    return Suspect(kind=kind, table=tables.users, key=key, repair=repair)
 
 
 # ---- acls
@@ -162,13 +174,13 @@ def _inspect_acl(tables: Tables, grant: Item, wikis: _Found, users: _Found) -> S
     uid = grant.get("wiki_uid")
     if uid is not None and uid != wiki.get("uid"):
         return _without_wiki(tables, grant, wiki_key, tables.wikis.absent | compare("uid", "<>", uid))
-    if users.get(_grantee(grant)) is None and not is_invite(*_grantee(grant)):
+    if users.get(_grantee(grant)) is None and not is_invite(*_grantee(grant)) and FOREIGN not in grant:
         return _without_user(tables, grant)
     return None
 
 
-def _wiki_key(grant: Item) -> KeyValues | None:
-    """Return the key of the grant's wiki, None if there cannot be one."""
+def _wiki_key(grant: Item) -> Key | None:
+    """Return the key of the grant's wiki, None if the wiki_id is invalid."""
     try:
         key = WikiKey.parse(grant["wiki_id"]["S"])
     except InvalidKeyError:
@@ -180,10 +192,10 @@ def _grantee(grant: Item) -> tuple[str]:
     return (grant["grantee_id"]["S"],)
 
 
-async def _existing(table: Table[Any], keys: Iterable[KeyValues]) -> _Found:
-    found: dict[KeyValues, Item | None] = dict.fromkeys(keys)
+async def _existing(table: Table[Any], keys: Iterable[Key]) -> _Found:
+    found: dict[Key, Item | None] = dict.fromkeys(keys)
 
-    async def look(key: KeyValues) -> None:
+    async def look(key: Key) -> None:
         found[key] = await table.get_item(key)
 
     # No task returns an item: asyncio's debug mode logs what tasks return.
@@ -191,13 +203,13 @@ async def _existing(table: Table[Any], keys: Iterable[KeyValues]) -> _Found:
     return found
 
 
-def _without_wiki(tables: Tables, grant: Item, wiki_key: KeyValues, another: Condition) -> Suspect:
+def _without_wiki(tables: Tables, grant: Item, wiki_key: Key, another: Condition) -> Suspect:
     transaction = Transaction(tables.wire)
     transaction.check("wiki", tables.wikis, wiki_key, another)
-    return to_remove(Fault.GRANT_WITHOUT_WIKI, tables.acls, grant, transaction)
+    return to_remove(FindingKind.GRANT_WITHOUT_WIKI, tables.acls, grant, transaction)
 
 
 def _without_user(tables: Tables, grant: Item) -> Suspect:
     transaction = Transaction(tables.wire)
     transaction.check("user", tables.users, _grantee(grant), tables.users.absent)
-    return to_remove(Fault.GRANT_WITHOUT_USER, tables.acls, grant, transaction)
+    return to_remove(FindingKind.GRANT_WITHOUT_USER, tables.acls, grant, transaction)

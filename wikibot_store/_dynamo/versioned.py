@@ -1,31 +1,34 @@
-"""A table whose items count their versions: an update replaces the one version that its writer has seen."""
+"""A table whose items have versions: an update replaces exactly the version that its writer has read."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import msgspec
 from msgspec import UNSET
 
-from wikibot_store._checks import check_whole
-from wikibot_store._expressions import Condition, Update, absent_or, equals
-from wikibot_store._items import Item, ItemCodec
-from wikibot_store._reads import KeyValues
-from wikibot_store._table import ConditionFailedError, Table
+from wikibot_store._dynamo.checks import check_integer
+from wikibot_store._dynamo.expressions import Condition, Update, absent_or, equals
+from wikibot_store._dynamo.items import Item, ItemCodec
+from wikibot_store._dynamo.reads import Key
+from wikibot_store._dynamo.table import ConditionFailedError, Table
 from wikibot_store._wire import Contention, Wire
 from wikibot_store.errors import ConflictError, NotActiveError, NotFoundError, WriteOutcomeUnknownError
-from wikibot_store.models import User, Wiki
 
-V = TypeVar("V", bound=User | Wiki)
+M = TypeVar("M", bound=msgspec.Struct)
 
 
-class VersionedTable(Table[V]):
-    """A table whose items count their versions. Items for which `writable` does not hold are not updated."""
+class VersionedTable(Table[M]):
+    """A table of a model with `version`, `updated_at` and `status`.
+
+    An update rejects items for which `writable` does not hold; their `status` says why.
+    """
 
     def __init__(
         self,
         wire: Wire,
         name: str,
-        codec: ItemCodec[V],
+        codec: ItemCodec[M],
         *,
         identity: str | None = None,
         writable: Condition | None = None,
@@ -35,30 +38,31 @@ class VersionedTable(Table[V]):
 
     async def update(
         self,
-        key: KeyValues,
+        key: Key,
         changes: Mapping[str, Any],
         *,
         expected_version: int | None,
         identity: str | None = None,
         forget: Sequence[str] = (),
-    ) -> V:
-        """UpdateItem on condition of the version. None removes an attribute, UNSET keeps it.
+    ) -> M:
+        """Send UpdateItem on condition of the version. None removes an attribute, UNSET keeps it.
 
-        What to `forget` is removed too: attributes that the model does not show.
+        The attributes in `forget`, which the model does not show, are removed too.
 
-        Without `expected_version` the item is read first, and again for as long as others are faster. One of another
-        `identity` is as good as none; an update never reaches another item than the one that was read for it.
+        Without `expected_version` the item is read first, and the update is retried while other writers win. An item of
+        another `identity` counts as missing. An update never changes another item than the one that was read for it.
 
         Raises:
             NotFoundError: There is no such item.
             ConflictError: The item has another version than expected.
             NotActiveError: The item is not writable.
-            WriteOutcomeUnknownError: The answer was lost and what is stored now does not tell.
-            TypeError: Nothing is to be changed, or a value is of a wrong type.
+            WriteOutcomeUnknownError: The answer was lost, and the stored item does not show whether the update took
+                effect.
+            TypeError: There is nothing to change, or a value has the wrong type.
 
         """
         if expected_version is not None:
-            check_whole("expected_version", expected_version)
+            check_integer("expected_version", expected_version)
         changes = {name: value for name, value in changes.items() if value is not UNSET}
         if not changes:
             raise TypeError("nothing to update: give at least one attribute")
@@ -66,34 +70,33 @@ class VersionedTable(Table[V]):
             set={name: self.codec.value(name, value) for name, value in changes.items() if value is not None},
             remove=(*(self.codec.removable(name) for name, value in changes.items() if value is None), *forget),
         )
-        same = self._identified(identity)
         deadline = self.wire.deadline()
         if expected_version is not None:
-            return await self._update(key, update, expected_version, same, deadline)
+            return await self._update(key, update, expected_version, self._identified(identity), deadline)
         contention = Contention()
-        current = await self.get(*key, consistent=True)
+        current: Any = await self.get(*key, consistent=True)
         while True:
             if current is None or identity not in {None, self._identity_of(current)}:
-                raise NotFoundError(self.name, self.key(key))
-            seen = self._identified(self._identity_of(current))
+                raise NotFoundError(*self.where(key))
+            same = self._identified(self._identity_of(current))
             try:
-                return await self._update(key, update, current.version, seen, deadline)
+                return await self._update(key, update, current.version, same, deadline)
             except ConflictError as conflict:
                 current = conflict.current
-            except NotFoundError:  # it is another item, or none, by now
+            except NotFoundError:  # another item is there by now, or none
                 current = await self.get(*key, consistent=True)
             await contention.pause()
 
-    def _identity_of(self, model: V) -> str | None:
+    def _identity_of(self, model: M) -> str | None:
         return None if self._identity is None else getattr(model, self._identity)
 
     def _identified(self, identity: str | None) -> Item:
-        """Return the attributes that tell this item from a later one under its key."""
+        """Return the attributes that distinguish this item from a later item under its key."""
         if identity is None or self._identity is None:
             return {}
         return {self._identity: self.codec.value(self._identity, identity)}
 
-    async def _update(self, key: KeyValues, update: Update, expected: int, same: Item, deadline: float) -> V:
+    async def _update(self, key: Key, update: Update, expected: int, same: Item, deadline: float) -> M:
         now = datetime.now(UTC)
         versioned = Update(set={**update.set, **self.next_version(expected, now)}, remove=update.remove)
         condition = self.version_is(expected)
@@ -105,25 +108,26 @@ class VersionedTable(Table[V]):
             return await self.patch(key, versioned, condition, deadline=deadline)
         except ConditionFailedError as failed:
             item = failed.item
-            current = self.decode(item) if item is not None and same.items() <= item.items() else None
+            current: Any = self.decode(item) if item is not None and same.items() <= item.items() else None
             if failed.maybe_applied:
-                # One version further: either this update, touched since by a writer that leaves version and
-                # updated_at alone, or somebody else's. Anything else may hide this update behind later ones.
+                # With the next version, it is either this update, changed since by a writer that keeps version and
+                # updated_at, or somebody else's. With any other version, later updates may hide this one.
                 if current is None or current.version != expected + 1:
-                    raise WriteOutcomeUnknownError(self.name, self.key(key), "UpdateItem") from failed
+                    raise WriteOutcomeUnknownError(*self.where(key), "UpdateItem") from failed
                 if current.updated_at == now:
-                    return current
+                    found: M = current
+                    return found
             if current is None:
-                raise NotFoundError(self.name, self.key(key)) from failed
+                raise NotFoundError(*self.where(key)) from failed
             if current.version == expected:
-                raise NotActiveError(self.name, self.key(key), current.status) from failed
-            raise ConflictError(self.name, self.key(key), current) from failed
+                raise NotActiveError(*self.where(key), current.status) from failed
+            raise ConflictError(*self.where(key), current) from failed
 
     def version_is(self, version: int) -> Condition:
-        """Hold if the item has this version; one without the attribute has version 1."""
+        """Hold if the item has this version; an item without the attribute has version 1."""
         value = self.codec.value("version", version)
         return absent_or("version", "=", value) if version == 1 else equals("version", value)
 
     def next_version(self, version: int, now: datetime) -> Item:
-        """Return the attributes that make this version the next one."""
+        """Return the attributes that turn this version into the next one."""
         return {"version": self.codec.value("version", version + 1), "updated_at": self.codec.value("updated_at", now)}

@@ -1,11 +1,12 @@
-"""One table's writes, which settle what became of a lost answer; its reads are inherited.
+"""The writes of one table, which find out whether a write took effect when its answer was lost.
 
-A write that is sent again because its answer was lost finds its own effect: the condition fails although it was this
-write that made it fail. Every write therefore leaves a random `write_id` on the item and asks for the item that it
-collided with; where that is its own, it had succeeded. What cannot be told is WriteOutcomeUnknownError.
+A write that is sent again because its answer was lost meets its own effect: the condition fails although this very
+write made it fail. Therefore every write stores a random `write_id` on the item and asks for the item that it collided
+with. If that item carries the write's own id, the write had succeeded. If the store cannot tell, it raises
+WriteOutcomeUnknownError.
 
-So that there is always something to tell by, every write is pinned to what it replaces: absence, a version, or the
-`write_id` that was read. One that the caller does not pin reads the item first.
+For this, every write has a condition on what it replaces: no item, a version, or the `write_id` that was read. A write
+that the caller does not tie to a version reads the item first.
 """
 
 import secrets
@@ -13,22 +14,22 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from wikibot_store._expressions import Condition, Update, conditional, equals, exists, not_exists
-from wikibot_store._items import WRITE_ID, Item, ItemCodec, string
-from wikibot_store._reads import KeyValues, ReadableTable
-from wikibot_store._replies import Acknowledgement, UpdateReply
-from wikibot_store._wire import Contention, ExhaustedError, Refusal, Wire
+from wikibot_store._dynamo.expressions import Condition, Update, conditional, equals, exists, not_exists
+from wikibot_store._dynamo.items import WRITE_ID, Item, ItemCodec, string
+from wikibot_store._dynamo.reads import Key, ReadableTable
+from wikibot_store._dynamo.replies import Acknowledgement, UpdateReply
+from wikibot_store._wire import ExhaustedError, Refusal, Wire
 from wikibot_store.errors import AlreadyExistsError, WriteOutcomeUnknownError
 
 M = TypeVar("M", bound=msgspec.Struct)
 
 _CONDITION_FAILED = "ConditionalCheckFailedException"
-_CONDITIONAL = frozenset({"PutItem", "UpdateItem", "DeleteItem"})  # a table's every write has a condition
+_CONDITIONAL = frozenset({"PutItem", "UpdateItem", "DeleteItem"})  # every write of a table has a condition
 acknowledge = msgspec.json.Decoder(Acknowledgement).decode
 
 
 class ConditionFailedError(Exception):
-    """A write's condition failed; `item` is what it collided with, None if there is no such item."""
+    """The condition of a write failed; `item` is the item that it collided with, None if there is no item."""
 
     def __init__(self, item: Item | None, *, maybe_applied: bool) -> None:
         super().__init__()
@@ -36,7 +37,7 @@ class ConditionFailedError(Exception):
         self.maybe_applied = maybe_applied
 
     def was(self, write_id: str) -> bool:
-        """Tell whether the item carries this very write, which had succeeded then."""
+        """Return whether the item carries this write's id: then the write had succeeded."""
         return self.item is not None and self.item.get(WRITE_ID) == string(write_id)
 
 
@@ -48,74 +49,46 @@ def new_write_id() -> str:
 class Table(ReadableTable[M]):
     """One table of one model, read and written.
 
-    `identity` names an attribute that is set at random when an item is created and never again: it tells an item from
-    a later one under the same key.
+    `identity` names an attribute that is set at random when an item is created and never changes: it distinguishes an
+    item from a later item under the same key.
     """
 
     def __init__(self, wire: Wire, name: str, codec: ItemCodec[M], *, identity: str | None = None) -> None:
         super().__init__(wire, name, codec)
-        self.exists = exists(codec.schema.partition_key)
-        self.absent = not_exists(codec.schema.partition_key)
+        self.exists = exists(codec.key[0])
+        self.absent = not_exists(codec.key[0])
         self._identity = identity
         self._decode_update = codec.reader(UpdateReply, name)
 
-    def _error(self, failure: Refusal | ExhaustedError, operation: str, key: KeyValues) -> Exception:
+    def _error(self, failure: Refusal | ExhaustedError, operation: str, key: Key) -> Exception:
         if isinstance(failure, Refusal) and failure.code == _CONDITION_FAILED and operation in _CONDITIONAL:
             return ConditionFailedError(failure.item, maybe_applied=failure.maybe_applied)
         return super()._error(failure, operation, key)
 
     async def insert(self, model: M) -> M:
-        """PutItem on condition that there is no such item.
+        """Send PutItem on condition that the key is free.
 
         Raises:
-            AlreadyExistsError: There is one; `field` is the last attribute of the key.
+            AlreadyExistsError: There is an item; `field` is the last attribute of the key.
 
         """
         write_id = new_write_id()
         item = self.codec.encode(model, write_id)
-        key = self.key_values(model)
+        key = self.key_of(model)
         request = {"TableName": self.name, "Item": item, **conditional(self.absent)}
         try:
             await self.call("PutItem", request, acknowledge, key)
         except ConditionFailedError as failed:
             if failed.maybe_applied and (failed.was(write_id) or self._same_identity(failed.item, item)):
                 return model
-            raise AlreadyExistsError(self.name, self.key(key), self._schema.key[-1]) from failed
+            raise AlreadyExistsError(*self.where(key), self.codec.key[-1]) from failed
         return model
 
     def _same_identity(self, one: Item | None, other: Item) -> bool:
         return one is not None and self._identity is not None and one.get(self._identity) == other[self._identity]
 
-    async def upsert(self, model: M) -> M:
-        """PutItem over whatever a consistent GetItem found.
-
-        Raises:
-            WriteOutcomeUnknownError: The answer was lost and another writer came between.
-
-        """
-        write_id = new_write_id()
-        item = self.codec.encode(model, write_id)
-        key = self.key_values(model)
-        deadline = self.wire.deadline()
-        seen = await self.get_item(key, deadline)
-        contention = Contention()
-        while True:
-            condition = self.absent if seen is None else self.unchanged(seen, WRITE_ID)
-            request = {"TableName": self.name, "Item": item, **conditional(condition)}
-            try:
-                await self.call("PutItem", request, acknowledge, key, deadline=deadline)
-            except ConditionFailedError as failed:
-                if failed.was(write_id):
-                    return model
-                if failed.maybe_applied:
-                    raise WriteOutcomeUnknownError(self.name, self.key(key), "PutItem") from failed
-                seen = failed.item
-                await contention.pause()
-            else:
-                return model
-
     async def delete(self, *key: str) -> bool:
-        """DeleteItem of the very item that a consistent GetItem found; False if there is none.
+        """Read the item consistently and send DeleteItem for that very item; return whether there was one.
 
         Raises:
             WriteOutcomeUnknownError: The answer was lost and another writer put an item there.
@@ -129,10 +102,10 @@ class Table(ReadableTable[M]):
             try:
                 await self.call("DeleteItem", request, acknowledge, key, deadline=deadline)
             except ConditionFailedError as failed:
-                # With an identity the item that is there now is a later one; without, it may be the one that was seen,
-                # changed before this delete arrived.
+                # With an identity, the item that is there now is a later one. Without, it may be the item that was
+                # read, changed before this delete arrived.
                 if failed.maybe_applied and failed.item is not None and self._identity is None:
-                    raise WriteOutcomeUnknownError(self.name, self.key(key), "DeleteItem") from failed
+                    raise WriteOutcomeUnknownError(*self.where(key), "DeleteItem") from failed
                 if failed.maybe_applied:
                     return True
                 seen = failed.item
@@ -141,12 +114,12 @@ class Table(ReadableTable[M]):
         return False
 
     async def patch(
-        self, key: KeyValues, update: Update, condition: Condition | None = None, *, deadline: float | None = None
+        self, key: Key, update: Update, condition: Condition | None = None, *, deadline: float | None = None
     ) -> M:
-        """UpdateItem of an item that exists; return it as it is afterwards.
+        """Send UpdateItem for an item that exists; return the item after the update.
 
         Raises:
-            ConditionFailedError: There is no such item, or the condition does not hold.
+            ConditionFailedError: There is no item, or the condition failed.
 
         """
         write_id = new_write_id()
@@ -167,6 +140,6 @@ class Table(ReadableTable[M]):
         return self.codec.from_wire(reply.attributes)
 
     def unchanged(self, seen: Item, attribute: str) -> Condition:
-        """Hold while the item has the attribute as it was seen."""
+        """Hold while the attribute has the value that was read."""
         unchanged = equals(attribute, seen[attribute]) if attribute in seen else not_exists(attribute)
         return self.exists & unchanged

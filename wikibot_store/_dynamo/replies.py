@@ -1,4 +1,4 @@
-"""What DynamoDB answers, as far as anybody asks; `M` is an item of a model's own shape, as its codec makes it."""
+"""The members of DynamoDB's answers that are read; `M` is the wire type that a codec makes for its model."""
 
 from collections.abc import Callable
 from functools import cache
@@ -6,42 +6,42 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from wikibot_store._items import Item
+from wikibot_store._dynamo.items import Item
 
 M = TypeVar("M", bound=msgspec.Struct)
 
 
 class GetReply(msgspec.Struct, Generic[M], gc=False):
-    """What GetItem answers."""
+    """The answer of GetItem."""
 
     item: M | None = msgspec.field(default=None, name="Item")
 
 
 class StoredReply(msgspec.Struct, gc=False):
-    """What GetItem answers, with the item as it is stored."""
+    """The answer of GetItem, with the item as it is stored."""
 
     item: Item | None = msgspec.field(default=None, name="Item")
 
 
 class Acknowledgement(msgspec.Struct, gc=False):
-    """What a write answers that was asked for nothing; whatever it holds is passed over."""
+    """The answer of a write that returns no attributes; its members are ignored."""
 
 
 class UpdateReply(msgspec.Struct, Generic[M], gc=False):
-    """What UpdateItem answers if it was asked for the item."""
+    """The answer of UpdateItem that returns the item."""
 
     attributes: M = msgspec.field(name="Attributes")
 
 
 class QueryReply(msgspec.Struct, Generic[M], gc=False):
-    """What Query answers."""
+    """The answer of Query."""
 
     items: list[M] = msgspec.field(name="Items")
     last_key: Item | None = msgspec.field(default=None, name="LastEvaluatedKey")
 
 
 class StoredPage(msgspec.Struct, gc=False):
-    """What Query and Scan answer, with the items as they are stored."""
+    """The answer of Query and Scan, with the items as they are stored."""
 
     items: list[Item] = msgspec.field(name="Items")
     last_key: Item | None = msgspec.field(default=None, name="LastEvaluatedKey")
@@ -54,7 +54,7 @@ class _Text(msgspec.Struct, gc=False):
 
 
 class BatchReply(msgspec.Struct, gc=False):
-    """What BatchGetItem answers; each table's items are left to its own codec."""
+    """The answer of BatchGetItem; each table's codec decodes its own items."""
 
     responses: dict[str, msgspec.Raw] = msgspec.field(name="Responses")
     unprocessed: dict[str, Any] = msgspec.field(default_factory=dict, name="UnprocessedKeys")
@@ -62,7 +62,7 @@ class BatchReply(msgspec.Struct, gc=False):
 
 @cache  # the structs of one key are the same for every store, and take a while to make
 def stored_page_reader(key: tuple[str, ...]) -> Callable[[bytes], StoredPage]:
-    """Return the function that decodes a page of items as they are stored; each has at least its primary key."""
+    """Return the function that decodes a page of items as they are stored and checks that each has its primary key."""
     decode = msgspec.json.Decoder(StoredPage).decode
     keys: Any = list[msgspec.defstruct("Key", [(name, _Text) for name in key])]  # type: ignore[misc]  # made at runtime
 

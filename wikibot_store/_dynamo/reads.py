@@ -1,4 +1,4 @@
-"""One table's requests that only read: single items, batches, listings page by page, whole partitions."""
+"""The requests of one table that only read: single items, batches, listings page by page, whole partitions, scans."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -6,19 +6,18 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from wikibot_store._checks import MAX_LIMIT, check_limit
-from wikibot_store._coalescer import Coalescer
-from wikibot_store._expressions import Condition, equals, query
-from wikibot_store._items import Item, ItemCodec, string
-from wikibot_store._listing import Listing
-from wikibot_store._replies import BatchReply, GetReply, QueryReply, StoredPage, StoredReply, stored_page_reader
+from wikibot_store._dynamo.checks import MAX_LIMIT, check_limit
+from wikibot_store._dynamo.coalescer import Coalescer
+from wikibot_store._dynamo.expressions import Condition, equals, query
+from wikibot_store._dynamo.items import Item, ItemCodec, string
+from wikibot_store._dynamo.listing import Listing, Page
+from wikibot_store._dynamo.replies import BatchReply, GetReply, QueryReply, StoredPage, StoredReply, stored_page_reader
 from wikibot_store._wire import ExhaustedError, Refusal, Wire, library_error
 from wikibot_store.errors import CorruptItemError, ThrottledError
-from wikibot_store.models import Page
 
 M = TypeVar("M", bound=msgspec.Struct)
 
-KeyValues = tuple[str, ...]
+Key = tuple[str, ...]
 """The values of a primary key, partition key first."""
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
@@ -35,15 +34,14 @@ class ReadableTable(Generic[M]):
         self.name = name
         self.codec = codec
         self.wire = wire
-        self._schema = codec.schema
         self._decode_get = codec.reader(GetReply, name)
         self._decode_query = codec.reader(QueryReply, name)
         self._decode_list = codec.reader(list, name)
-        self.decode_stored_page = stored_page_reader(codec.schema.key)
+        self._decode_stored_page = stored_page_reader(codec.key)
         self._eventual = self._coalescer(consistent=False)
         self._strong = self._coalescer(consistent=True)
 
-    def _coalescer(self, *, consistent: bool) -> Coalescer[KeyValues, M]:
+    def _coalescer(self, *, consistent: bool) -> Coalescer[Key, M]:
         return Coalescer(
             lambda key: self._get_one(key, consistent=consistent),
             lambda keys: self._get_batch_or_each(keys, consistent=consistent),
@@ -51,24 +49,28 @@ class ReadableTable(Generic[M]):
             spawn=self.wire.spawn,
         )
 
-    def key(self, values: KeyValues) -> dict[str, str]:
-        """Return a key with the names of its attributes, for messages."""
-        return dict(zip(self._schema.key, values, strict=True))
+    def where(self, key: Key) -> tuple[str, dict[str, str]]:
+        """Return the table's name and the key with its attribute names, the first arguments of an item's error."""
+        return self.name, dict(zip(self.codec.key, key, strict=True))
 
-    def key_item(self, values: KeyValues) -> Item:
+    def key_item(self, key: Key) -> Item:
         """Return a key as DynamoDB writes it."""
-        return {name: string(value) for name, value in zip(self._schema.key, values, strict=True)}
+        return {name: string(value) for name, value in zip(self.codec.key, key, strict=True)}
 
-    def key_values(self, model: M) -> KeyValues:
-        """Return the values of a model's primary key."""
-        return tuple([getattr(model, name) for name in self._schema.key])
+    def key_of(self, model: M) -> Key:
+        """Return a model's primary key."""
+        return tuple([getattr(model, name) for name in self.codec.key])
+
+    def key_in(self, item: Item) -> Key:
+        """Return the primary key of an item as it is stored."""
+        return tuple([item[name]["S"] for name in self.codec.key])
 
     async def call(
         self,
         operation: str,
         request: Mapping[str, Any],
         decode: Callable[[bytes], Any],
-        key: KeyValues,
+        key: Key,
         *,
         deadline: float | None = None,
     ) -> Any:  # noqa: ANN401 - what `decode` returns
@@ -82,34 +84,34 @@ class ReadableTable(Generic[M]):
         except ExhaustedError as exhausted:
             raise self._error(exhausted, operation, key) from exhausted.__cause__
 
-    def _error(self, failure: Refusal | ExhaustedError, operation: str, key: KeyValues) -> Exception:
+    def _error(self, failure: Refusal | ExhaustedError, operation: str, key: Key) -> Exception:
         # A Query has only the partition key.
-        return library_error(failure, operation, self.name, dict(zip(self._schema.key, key, strict=False)))
+        return library_error(failure, operation, self.name, dict(zip(self.codec.key, key, strict=False)))
 
     async def get(self, *key: str, consistent: bool = False) -> M | None:
-        """GetItem, or a share of a BatchGetItem with the other reads of this turn of the event loop."""
+        """Send GetItem, or share a BatchGetItem with the other reads of this turn of the event loop."""
         if not self.wire.config.coalesce_reads:
             return await self._get_one(key, consistent=consistent)
         return await (self._strong if consistent else self._eventual).load(key)
 
-    async def get_many(self, keys: Iterable[KeyValues]) -> dict[KeyValues, M]:
-        """BatchGetItem, 100 keys per request, all requests at once; what does not exist is left out."""
+    async def get_many(self, keys: Iterable[Key]) -> dict[Key, M]:
+        """Send a BatchGetItem per 100 keys, all at once; keys without an item are left out."""
         wanted = list(dict.fromkeys(keys))
         batches = [wanted[start : start + _MAX_BATCH_GET] for start in range(0, len(wanted), _MAX_BATCH_GET)]
         reads = [asyncio.create_task(self._get_batch(batch, consistent=False)) for batch in batches]
         try:
             return {key: item for found in await asyncio.gather(*reads) for key, item in found.items()}
         finally:
-            for read in reads:  # where one failed, the others are of no use
+            for read in reads:  # if one failed, the result of the others is not needed
                 read.cancel()
 
-    async def _get_one(self, key: KeyValues, *, consistent: bool) -> M | None:
+    async def _get_one(self, key: Key, *, consistent: bool) -> M | None:
         request = {"TableName": self.name, "Key": self.key_item(key), "ConsistentRead": consistent}
         reply: GetReply[Any] = await self.call("GetItem", request, self._decode_get, key)
         return None if reply.item is None else self.codec.from_wire(reply.item)
 
-    async def _get_batch_or_each(self, keys: list[KeyValues], *, consistent: bool) -> Mapping[KeyValues, M | Exception]:
-        """Read for readers that do not know of each other: a corrupt item is the trouble of its own readers only."""
+    async def _get_batch_or_each(self, keys: list[Key], *, consistent: bool) -> Mapping[Key, M | Exception]:
+        """Read for independent callers: a corrupt item fails only the calls that asked for it."""
         self.wire.coalesced(len(keys))
         try:
             return await self._get_batch(keys, consistent=consistent)
@@ -118,32 +120,32 @@ class ReadableTable(Generic[M]):
             results = await asyncio.gather(*reads, return_exceptions=True)
             return dict(zip(keys, results, strict=True))  # type: ignore[arg-type]  # no BaseException but cancellation
 
-    async def _get_batch(self, keys: list[KeyValues], *, consistent: bool) -> dict[KeyValues, M]:
-        """BatchGetItem of at most 100 keys."""
+    async def _get_batch(self, keys: list[Key], *, consistent: bool) -> dict[Key, M]:
+        """Send one BatchGetItem of at most 100 keys."""
         return (await batch_get(self.wire, {self: keys}, consistent=consistent))[self]
 
     def decode(self, item: Item) -> M:
         """Return the model of an item as it is stored.
 
         Raises:
-            CorruptItemError: It does not decode.
+            CorruptItemError: The item does not decode.
 
         """
         return self.codec.from_item(item, self.name)
 
-    def decode_items(self, items: msgspec.Raw) -> dict[KeyValues, M]:
+    def decode_items(self, items: msgspec.Raw) -> dict[Key, M]:
         """Return a list of items, as DynamoDB wrote it, by key."""
         found = map(self.codec.from_wire, self._decode_list(items))
-        return {self.key_values(item): item for item in found}
+        return {self.key_of(item): item for item in found}
 
-    async def get_item(self, key: KeyValues, deadline: float | None = None) -> Item | None:
-        """GetItem, consistent, of the item as it is stored: a write must reach one that does not decode too."""
+    async def get_item(self, key: Key, deadline: float | None = None) -> Item | None:
+        """Read an item consistently and return it as it is stored, so that a write reaches a corrupt item too."""
         request = {"TableName": self.name, "Key": self.key_item(key), "ConsistentRead": True}
         reply: StoredReply = await self.call("GetItem", request, _decode_stored, key, deadline=deadline)
         return reply.item
 
     async def find(self, index: str, condition: Condition) -> M | None:
-        """Query an index for the one item that its whole key names."""
+        """Query an index for the one item that has this whole index key."""
         request = {"TableName": self.name, "IndexName": index, **query(condition), "Limit": 1}
         reply: QueryReply[Any] = await self.call("Query", request, self._decode_query, ())
         return self.codec.from_wire(reply.items[0]) if reply.items else None
@@ -151,7 +153,7 @@ class ReadableTable(Generic[M]):
     async def page(self, listing: Listing, *, limit: int, cursor: str | None, consistent: bool = False) -> Page[M]:
         """Query for exactly `limit` items, or for as many as are left.
 
-        One item more is asked for than the page holds: that tells whether another page follows.
+        The Query asks for one item more than the page holds. That item shows whether another page follows.
         """
         check_limit("limit", limit)
         secrets = self.wire.config.cursor_secrets
@@ -167,11 +169,11 @@ class ReadableTable(Generic[M]):
                 return Page(items[:limit], listing.cursor(items[limit - 1], secrets))
             if start is None:
                 return Page(items)
-            if listing.where is not None:  # which has left items out: look at more of them each time
+            if listing.where is not None:  # the filter dropped items: read more of them each time
                 size = min(2 * size, MAX_LIMIT)
 
     async def stream(self, listing: Listing, *, page_size: int) -> AsyncGenerator[M, None]:
-        """Query page after page, each only when the consumer has used up the one before."""
+        """Query page after page; send the next Query only when the consumer has used up the page."""
         start: Item | None = None
         while True:
             reply = await self._query(listing, start, page_size, consistent=False, deadline=self.wire.deadline())
@@ -191,16 +193,24 @@ class ReadableTable(Generic[M]):
         reply: QueryReply[Any] = await self.call("Query", request, self._decode_query, key, deadline=deadline)
         return reply
 
+    async def scan(self, start: Key | None, limit: int) -> tuple[list[Item], Key | None]:
+        """Scan one page; return its items as they are stored, and the key where the next page starts or None."""
+        request: Item = {"TableName": self.name, "Limit": limit}
+        if start is not None:
+            request["ExclusiveStartKey"] = self.key_item(start)
+        reply: StoredPage = await self.call("Scan", request, self._decode_stored_page, ())
+        return reply.items, None if reply.last_key is None else self.key_in(reply.last_key)
+
     async def partition(self, value: str, *, keys_only: bool = False) -> AsyncGenerator[list[Item], None]:
-        """Query consistently for a whole partition, page after page, as it is stored: items need not decode."""
-        condition = query(equals(self._schema.partition_key, string(value)))
+        """Query a whole partition consistently; yield pages of items as they are stored, decodable or not."""
+        condition = query(equals(self.codec.key[0], string(value)))
         request = {"TableName": self.name, **condition, "ConsistentRead": True}
         if keys_only:
-            names = {f"#k{position}": name for position, name in enumerate(self._schema.key)}
+            names = {f"#k{position}": name for position, name in enumerate(self.codec.key)}
             request["ProjectionExpression"] = ", ".join(names)
             request["ExpressionAttributeNames"] |= names
         while True:
-            reply: StoredPage = await self.call("Query", request, self.decode_stored_page, (value,))
+            reply: StoredPage = await self.call("Query", request, self._decode_stored_page, (value,))
             yield reply.items
             request["ExclusiveStartKey"] = reply.last_key
             if reply.last_key is None:
@@ -209,22 +219,22 @@ class ReadableTable(Generic[M]):
 
 async def batch_get(
     wire: Wire,
-    wanted: Mapping[ReadableTable[Any], Sequence[KeyValues]],
+    wanted: Mapping[ReadableTable[Any], Sequence[Key]],
     *,
     consistent: bool,
     deadline: float | None = None,
-) -> dict[ReadableTable[Any], dict[KeyValues, Any]]:
-    """BatchGetItem over any tables, at most 100 keys in all; return what exists, by table and key.
+) -> dict[ReadableTable[Any], dict[Key, Any]]:
+    """Send a BatchGetItem over any tables, at most 100 keys in all; return the items that exist, by table and key.
 
-    What DynamoDB leaves unprocessed is asked for again: as long as something comes each time, for the whole deadline,
-    and otherwise ever more slowly.
+    Keys that DynamoDB leaves unprocessed are requested again until the deadline. The pause grows while no answer
+    brings an item.
 
     Raises:
         ThrottledError: Some keys were left unprocessed every time.
 
     """
 
-    def decode(body: bytes) -> tuple[dict[ReadableTable[Any], dict[KeyValues, Any]], dict[str, Any]]:
+    def decode(body: bytes) -> tuple[dict[ReadableTable[Any], dict[Key, Any]], dict[str, Any]]:
         reply = _decode_batch(body)
         items = {table: table.decode_items(reply.responses.get(table.name, _NO_ITEMS)) for table in wanted}
         return items, reply.unprocessed
@@ -233,7 +243,7 @@ async def batch_get(
         table.name: {"Keys": [table.key_item(key) for key in keys], "ConsistentRead": consistent}
         for table, keys in wanted.items()
     }
-    found: dict[ReadableTable[Any], dict[KeyValues, Any]] = {table: {} for table in wanted}
+    found: dict[ReadableTable[Any], dict[Key, Any]] = {table: {} for table in wanted}
     first = next(iter(wanted))
     if deadline is None:
         deadline = wire.deadline()

@@ -1,27 +1,28 @@
-"""The tables of one store, made once and shared by the DAOs and the workflows."""
+"""The registry of a store's tables: each is made once, and shared by the workflows and the DAOs."""
 
 import msgspec
 
-from wikibot_store._expressions import Condition, not_exists, one_of
-from wikibot_store._items import ItemCodec, string
-from wikibot_store._table import Table
-from wikibot_store._versioned import VersionedTable
+from wikibot_store._dynamo.expressions import Condition, not_exists, one_of
+from wikibot_store._dynamo.items import ItemCodec, string
+from wikibot_store._dynamo.table import Table
+from wikibot_store._dynamo.versioned import VersionedTable
 from wikibot_store._wire import Wire
+from wikibot_store.keys import redact_claim
 from wikibot_store.models import Acl, User, Wiki, WikiStatus
 from wikibot_store.schema import ACLS, USERS, WIKIS
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """An OAuth identity or a username, by its key, and the user that it belongs to."""
+    """The claim of a user on an OAuth identity or a username; the id names what is claimed."""
 
     id: str
     user_id: str
 
 
 class Move(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What a wiki's item says of its life and of a move (workflows/moves.py); other keys are wiki ids.
+    """The state of a wiki's life and of its move (workflows/moves.py); the other keys are wiki ids.
 
-    `uncounted` items are the second one of a wiki that is renamed, which counts once at its owner.
+    An `uncounted` item is the second one of a wiki that is renamed, which counts once in its owner's `wiki_count`.
     """
 
     owner_id: str
@@ -37,7 +38,7 @@ class Move(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     @property
     def key(self) -> tuple[str, str]:
-        """The values of the primary key."""
+        """The primary key."""
         return self.owner_id, self.wiki_slug
 
     @property
@@ -47,15 +48,15 @@ class Move(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 # Made once: a codec takes a millisecond of the event loop, and is the same for every store.
-_USERS = ItemCodec(User, USERS)
-_CLAIMS = ItemCodec(Claim, USERS)
-_WIKIS = ItemCodec(Wiki, WIKIS)
-_MOVES = ItemCodec(Move, WIKIS)
-_ACLS = ItemCodec(Acl, ACLS)
+_USERS = ItemCodec(User, USERS.key, redact=redact_claim)
+_CLAIMS = ItemCodec(Claim, USERS.key, redact=redact_claim)
+_WIKIS = ItemCodec(Wiki, WIKIS.key)
+_MOVES = ItemCodec(Move, WIKIS.key)
+_ACLS = ItemCodec(Acl, ACLS.key)
 
 
 class Tables:
-    """The three tables; `claims` is the users table seen as claims, `moves` the wikis table seen as moves."""
+    """The tables of one store. `claims` is a second view of the users table, `moves` of the wikis table."""
 
     def __init__(self, wire: Wire) -> None:
         config = wire.config
@@ -68,6 +69,6 @@ class Tables:
 
 
 def is_live() -> Condition:
-    """Hold for a wiki that can be read and written, as `Wiki.is_live` tells."""
+    """Hold for a wiki that can be read and written, as `Wiki.is_live` says."""
     live = [string(status.value) for status in (WikiStatus.ACTIVE, WikiStatus.MOVING)]
     return not_exists("status") | one_of("status", *live)

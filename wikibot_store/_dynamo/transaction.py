@@ -1,14 +1,14 @@
-"""TransactWriteItems: several writes of any tables, all of them or none."""
+"""TransactWriteItems: several writes to any tables, which all take effect or none does."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
-from wikibot_store._expressions import Condition, Update, conditional
-from wikibot_store._items import WRITE_ID, Item, string
-from wikibot_store._reads import KeyValues
-from wikibot_store._table import Table, acknowledge, new_write_id
+from wikibot_store._dynamo.expressions import Condition, Update, conditional
+from wikibot_store._dynamo.items import WRITE_ID, Item, string
+from wikibot_store._dynamo.reads import Key
+from wikibot_store._dynamo.table import Table, acknowledge, new_write_id
 from wikibot_store._wire import CancellationReason, ExhaustedError, Refusal, Wire, library_error
 
 M = TypeVar("M", bound=msgspec.Struct)
@@ -20,9 +20,9 @@ _CONDITION_FAILED = "ConditionalCheckFailed"
 
 
 class TransactionRefusedError(Exception):
-    """A condition failed, and nothing was written.
+    """A condition failed, and this attempt wrote nothing.
 
-    `maybe_applied` tells that an earlier attempt of this same transaction may have been applied.
+    If `maybe_applied`, an earlier attempt of this transaction may have taken effect.
     """
 
     def __init__(self, reasons: Mapping[str, CancellationReason], *, maybe_applied: bool) -> None:
@@ -31,7 +31,7 @@ class TransactionRefusedError(Exception):
         self.maybe_applied = maybe_applied
 
     def failed(self, action: str) -> bool:
-        """Tell whether the condition of this action failed."""
+        """Return whether the condition of this action failed."""
         return self._reasons[action].code == _CONDITION_FAILED
 
     def first(self) -> str:
@@ -39,14 +39,14 @@ class TransactionRefusedError(Exception):
         return next(filter(self.failed, self._reasons))
 
     def item(self, action: str) -> Item | None:
-        """Return what the action collided with, None if there is no such item."""
+        """Return the item that the action collided with, None if there is no item."""
         return self._reasons[action].item
 
 
 class Transaction:
-    """Writes to be applied together. Each has a name, by which TransactionRefusedError tells what failed.
+    """Writes that take effect together. Each has a name, by which TransactionRefusedError reports what failed.
 
-    Every item that is put or updated carries the transaction's `write_id`, which is its idempotency token too.
+    Every item that is put or updated gets the transaction's `write_id`, which is also its idempotency token.
     """
 
     def __init__(self, wire: Wire) -> None:
@@ -54,34 +54,34 @@ class Transaction:
         self._write_id = new_write_id()
         self._actions: dict[str, Item] = {}
 
-    def put(self, action: str, table: Table[M], model: M, condition: Condition) -> None:
-        """Put a model's item."""
-        self.put_item(action, table, table.codec.encode(model, self._write_id), condition)
+    def put(self, action: str, table: Table[M], model: M, condition: Condition, **attributes: Item) -> None:
+        """Put the item of a model, with further attributes that the model does not show."""
+        self.put_item(action, table, table.codec.encode(model, self._write_id) | attributes, condition)
 
     def put_item(self, action: str, table: Table[Any], item: Item, condition: Condition | None = None) -> None:
-        """Put an item as DynamoDB writes it."""
+        """Put an item that has DynamoDB's form."""
         stamped = item | {WRITE_ID: string(self._write_id)}
         members = {} if condition is None else conditional(condition)
         self._actions[action] = {"Put": {"TableName": table.name, "Item": stamped, **members}}
 
-    def update(self, action: str, table: Table[Any], key: KeyValues, update: Update, condition: Condition) -> None:
+    def update(self, action: str, table: Table[Any], key: Key, update: Update, condition: Condition) -> None:
         """Update an item that exists."""
         members = conditional(table.exists & condition, update.stamped(self._write_id))
         self._add(action, "Update", table, key, members)
 
-    def delete(self, action: str, table: Table[Any], key: KeyValues, condition: Condition | None = None) -> None:
-        """Delete an item; without a condition also one that is not there."""
+    def delete(self, action: str, table: Table[Any], key: Key, condition: Condition | None = None) -> None:
+        """Delete an item; without a condition, a missing item is no failure."""
         self._add(action, "Delete", table, key, {} if condition is None else conditional(condition))
 
-    def check(self, action: str, table: Table[Any], key: KeyValues, condition: Condition) -> None:
-        """Write nothing, but let the transaction fail unless the condition holds."""
+    def check(self, action: str, table: Table[Any], key: Key, condition: Condition) -> None:
+        """Write nothing; the transaction fails unless the condition holds."""
         self._add(action, "ConditionCheck", table, key, conditional(condition))
 
-    def _add(self, action: str, kind: str, table: Table[Any], key: KeyValues, members: Item) -> None:
+    def _add(self, action: str, kind: str, table: Table[Any], key: Key, members: Item) -> None:
         self._actions[action] = {kind: {"TableName": table.name, "Key": table.key_item(key), **members}}
 
-    async def commit(self, about: Table[Any], key: KeyValues, *, deadline: float | None = None) -> None:
-        """Send it. An error names the table and the key that it is about.
+    async def commit(self, about: Table[Any], key: Key, *, deadline: float | None = None) -> None:
+        """Send the transaction. Its errors name the table and key of `about` and `key`.
 
         Raises:
             TransactionRefusedError: A condition failed.
@@ -96,13 +96,12 @@ class Transaction:
             reasons = refusal.reasons
             conditions = [reason.code == _CONDITION_FAILED for reason in reasons]
             if not any(conditions) or len(conditions) != len(self._actions):
-                raise library_error(refusal, "TransactWriteItems", about.name, about.key(key)) from refusal
-            # An engine that ignores the token applies the transaction anew; what it collides with is then its own.
+                raise library_error(refusal, "TransactWriteItems", *about.where(key)) from refusal
+            # An engine that ignores the token applies the transaction again; it then collides with its own items.
             own = string(self._write_id)
             if any(reason.item is not None and reason.item.get(WRITE_ID) == own for reason in reasons):
                 return
             named = dict(zip(self._actions, reasons, strict=True))
             raise TransactionRefusedError(named, maybe_applied=refusal.maybe_applied) from refusal
         except ExhaustedError as exhausted:
-            where = about.name, about.key(key)
-            raise library_error(exhausted, "TransactWriteItems", *where) from exhausted.__cause__
+            raise library_error(exhausted, "TransactWriteItems", *about.where(key)) from exhausted.__cause__
