@@ -1,8 +1,8 @@
-"""Compares the store with its peers.
+"""Compares the store with other libraries.
 
-python -m benchmarks            # against a server of canned answers: what each client costs
-python -m benchmarks --engine   # through DynamoDB Local: what is felt where a server does real work
-python -m benchmarks --quick    # the same in seconds, to see that it runs
+python -m benchmarks            # against a server of canned answers: measures only the client
+python -m benchmarks --engine   # against DynamoDB Local: measures the client with a server that does real work
+python -m benchmarks --quick    # one short round, to check that everything runs
 """
 
 import argparse
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import chart, table, works
-from benchmarks.contenders import CONTENDERS, FLOOR, OURS
+from benchmarks.contenders import BASELINE, CONTENDERS, OURS
 from benchmarks.results import summarize
 from benchmarks.rounds import Plan, Setting, play
 
@@ -20,23 +20,25 @@ _WORKS = (works.STREAM, *works.BY_NAME)
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare the store with its peers.")
-    parser.add_argument("--engine", action="store_true", help="go through DynamoDB Local instead of canned answers")
-    parser.add_argument("--quick", action="store_true", help="one short round, to see that everything runs")
-    parser.add_argument("--loop", choices=("both", "uvloop", "asyncio"), default="both", help="event loops to run on")
-    parser.add_argument("--scheme", choices=("both", "http", "https"), default="both", help="with TLS or without")
-    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
-    parser.add_argument("--seconds", type=float, default=0.2, help="how long each work is repeated in a round")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds that the canned server waits")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare the store with other libraries.")
+    parser.add_argument("--engine", action="store_true", help="use DynamoDB Local instead of canned answers")
+    parser.add_argument("--quick", action="store_true", help="one short round, to check that everything runs")
+    parser.add_argument("--loop", choices=("both", "uvloop", "asyncio"), default="both", help="event loop to run on")
+    parser.add_argument("--scheme", choices=("both", "http", "https"), default="both", help="with or without TLS")
+    parser.add_argument("--rounds", type=int, default=3, help="number of times that everything is measured")
+    parser.add_argument("--seconds", type=float, default=0.2, help="seconds to repeat each workload in a round")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each canned answer")
     parser.add_argument(
         "--only",
         action="append",
         default=[],
         choices=(*(contender.name for contender in CONTENDERS), *_WORKS),
         metavar="NAME",
-        help="a contender or a work; may be given several times",
+        help="a library or a workload to measure; may be given several times",
     )
-    parser.add_argument("--output", type=Path, help=f"folder for JSON and chart; after a full run {_RESULTS.name}/")
+    parser.add_argument(
+        "--output", type=Path, help=f"folder for JSON and chart; default of a full run: {_RESULTS.name}/"
+    )
     return parser.parse_args()
 
 
@@ -44,7 +46,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     wanted = set(arguments.only)
     contenders = tuple(c for c in CONTENDERS if c.name in wanted) or CONTENDERS
     if arguments.engine:
-        contenders = tuple(c for c in contenders if c.name != FLOOR)  # DynamoDB Local wants signed requests
+        contenders = tuple(c for c in contenders if c.name != BASELINE)  # DynamoDB Local requires signed requests
     loops = ("asyncio", "uvloop") if arguments.loop == "both" else (arguments.loop,)
     schemes = ("http", "https") if arguments.scheme == "both" else (arguments.scheme,)
     if arguments.engine:

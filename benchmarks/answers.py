@@ -1,14 +1,14 @@
-"""The items that are read and written, and what DynamoDB answers about them.
+"""The items of the benchmark, and DynamoDB's answers to requests for them.
 
-Every owner is named after the number of wikis it has, so `owner-100` has `wiki-000000` to `wiki-000099`. An answer is
-computed from its request alone: the server that sends it keeps no state.
+The id of an owner holds its number of wikis: `owner-100` has `wiki-000000` to `wiki-000099`. An answer depends only on
+its request: the canned server keeps no state.
 """
 
 import json
 from typing import Any
 
 UPDATED_VERSION = 8
-# Query ends a page at 1 MB of items, which is about this many wikis.
+# Query ends a page at 1 MB of items, about this number of wikis.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html
 _LARGEST_PAGE = 2_500
 
@@ -17,7 +17,7 @@ Values = dict[str, str | int | bool]
 
 
 def owner(wikis: int) -> str:
-    """Return the id of the owner with so many wikis."""
+    """Return the id of the owner with this number of wikis."""
     return f"owner-{wikis}"
 
 
@@ -27,7 +27,7 @@ def slug(number: int) -> str:
 
 
 def wiki(owner_id: str, wiki_slug: str, version: int = UPDATED_VERSION - 1) -> Values:
-    """Return a wiki without a token that nobody has opened yet; a hundred of them make a page of 45 KB."""
+    """Return a wiki without optional attributes. A page of 100 wikis has 45 KB."""
     return {
         "owner_id": owner_id,
         "wiki_slug": wiki_slug,
@@ -97,7 +97,7 @@ _UPDATED_WIKI = _encode(wire(wiki("OWNER", "SLUG", UPDATED_VERSION)))
 
 
 def answer(operation: str, request: bytes) -> bytes:
-    """Return the body of DynamoDB's answer, with the capacity consumed if that is asked for."""
+    """Return the body of DynamoDB's answer, with the consumed capacity if the request asks for it."""
     members = json.loads(request)
     body = _answer(operation, members)
     if members.get("ReturnConsumedCapacity") in (None, "NONE"):
@@ -122,14 +122,14 @@ def _answer(operation: str, members: dict[str, Any]) -> bytes:
 
 
 def _consumed(members: dict[str, Any]) -> bytes:
-    """Return the capacity that a request consumed: of a batch by table, otherwise of the one table."""
+    """Return the capacity that a request consumed: of each table for a batch, otherwise of its table."""
     tables = members.get("RequestItems", [members.get("TableName")])
     capacity = [{"TableName": table, "CapacityUnits": 1.0} for table in tables]
     return b'"ConsumedCapacity":' + _encode(capacity if "RequestItems" in members else capacity[0])
 
 
 def _item(key: dict[str, Any]) -> bytes:
-    """Return the item of a key; each table's key has its own attributes."""
+    """Return the item with this key. The names of the key attributes identify the table."""
     if "wiki_slug" in key:
         return _wiki(_STORED_WIKI, key)
     if "wiki_id" in key:
@@ -142,7 +142,7 @@ def _wiki(template: bytes, key: dict[str, Any]) -> bytes:
 
 
 def _batch(wanted: dict[str, Any]) -> bytes:
-    """Answer BatchGetItem with exactly the items that were asked for."""
+    """Answer a BatchGetItem with exactly the requested items."""
     tables = [b'"%b":[%b]' % (table.encode(), b",".join(map(_item, keys["Keys"]))) for table, keys in wanted.items()]
     return b'{"Responses":{%b},"UnprocessedKeys":{}}' % b",".join(tables)
 

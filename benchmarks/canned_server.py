@@ -1,9 +1,9 @@
-"""A server that answers like DynamoDB without the work, so that only the client is measured.
+"""A server with canned DynamoDB answers. It does almost no work, so that the benchmark measures the client.
 
     python -m benchmarks.canned_server [--tls FOLDER] [--core NUMBER] [--latency SECONDS]
 
-It prints its URL, serves until its standard input is closed, and then prints how many connections
-were open at once. With `--tls` it speaks HTTPS, and `authority.pem` in the folder is the CA to trust.
+It prints its URL, serves until its standard input is closed, and then prints the largest number of connections that
+were open at the same time. With `--tls` it serves HTTPS; the client must trust the CA `authority.pem` in the folder.
 """
 
 import argparse
@@ -26,7 +26,7 @@ _TARGET = b"dynamodb_20120810."
 
 @lru_cache(maxsize=1024)
 def respond(operation: str, request: bytes) -> bytes:
-    """Return the whole HTTP response, with the headers that DynamoDB sends."""
+    """Return the HTTP response, with the headers that DynamoDB sends."""
     body = answer(operation, request)
     head = (
         "HTTP/1.1 200 OK\r\n"
@@ -42,7 +42,7 @@ def respond(operation: str, request: bytes) -> bytes:
 
 
 class Connections:
-    """Counts how many are open, and how many were at once."""
+    """Counts the open connections, and the most that were open at the same time."""
 
     def __init__(self) -> None:
         self._now = 0
@@ -59,7 +59,7 @@ class Connections:
 
 
 class CannedProtocol(asyncio.Protocol):
-    """Reads a request to its end, looks at its operation, and writes the answer."""
+    """Reads whole requests and writes the answer to each."""
 
     def __init__(self, connections: Connections, latency: float) -> None:
         self._connections = connections
@@ -72,7 +72,7 @@ class CannedProtocol(asyncio.Protocol):
         self._transport: asyncio.WriteTransport = transport  # type: ignore[assignment]  # a TCP transport can write
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Count the connection out."""
+        """Count one connection less."""
         self._connections.closed()
 
     def data_received(self, data: bytes) -> None:
@@ -96,13 +96,13 @@ class CannedProtocol(asyncio.Protocol):
 
 
 def _header(head: bytes, start: bytes) -> bytes:
-    """Return what stands in the head between `start` and the end of its line."""
+    """Return the text in the head between `start` and the end of the line."""
     begin = head.lower().index(start) + len(start)
     return head[begin : head.index(b"\r\n", begin)].strip()
 
 
 async def serve(tls: ssl.SSLContext | None, latency: float) -> None:
-    """Serve until standard input ends."""
+    """Serve until standard input is closed."""
     loop = asyncio.get_running_loop()
     connections = Connections()
     server = await loop.create_server(lambda: CannedProtocol(connections, latency), _ADDRESS, 0, ssl=tls)
@@ -115,9 +115,9 @@ async def serve(tls: ssl.SSLContext | None, latency: float) -> None:
 
 def main() -> None:
     """Read the arguments and serve."""
-    parser = argparse.ArgumentParser(description="Answer like DynamoDB without the work.")
-    parser.add_argument("--tls", type=Path, help="folder for a throw-away CA's files")
-    parser.add_argument("--core", type=int, help="the core to run on")
+    parser = argparse.ArgumentParser(description="Serve canned DynamoDB answers.")
+    parser.add_argument("--tls", type=Path, help="folder for the files of a temporary CA")
+    parser.add_argument("--core", type=int, help="the CPU core to run on")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds to wait before each answer")
     arguments = parser.parse_args()
     pin(arguments.core)

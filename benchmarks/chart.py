@@ -1,9 +1,9 @@
-"""The results as a picture: SVG that reads on light and on dark pages."""
+"""Draws the results as SVG for light and dark pages."""
 
 from typing import Any
 from xml.sax.saxutils import escape
 
-from benchmarks.contenders import FLOOR, OURS
+from benchmarks.contenders import BASELINE, OURS
 from benchmarks.results import Results
 
 _SHOWN = {
@@ -22,20 +22,20 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600 }
 .note { fill: #59636e }
 .bar { fill: #b6bfc9 }
-.floor { fill: none; stroke: #8c959f; stroke-dasharray: 3 2 }
+.baseline { fill: none; stroke: #8c959f; stroke-dasharray: 3 2 }
 .store { fill: #0969da }
 @media (prefers-color-scheme: dark) {
   text { fill: #f0f6fc }
   .note { fill: #9198a1 }
   .bar { fill: #656c76 }
-  .floor { stroke: #9198a1 }
+  .baseline { stroke: #9198a1 }
   .store { fill: #4493f8 }
 }
 """
 
 
 def draw(results: Results) -> str:
-    """Return the chart of the last setting, the one nearest to a deployment: TLS, and the faster event loop."""
+    """Return the chart of the last setting, which is closest to a deployment: TLS and the faster event loop."""
     about, setting = results["about"], results["settings"][-1]
     parts: list[str] = []
     y = _TITLE
@@ -46,7 +46,7 @@ def draw(results: Results) -> str:
             parts += _bars(y + 8, figures, results["contenders"])
             y += _TITLE + len(figures) * _LINE
     note = (
-        f"CPU of the client per call in µs, less is better; {setting['loop']}, {setting['scheme']}, "
+        f"Client CPU per call in µs, less is better; {setting['loop']}, {setting['scheme']}, "
         f"Python {about['python']}, against {about['server']}"
     )
     parts.append(_text(0, y, note, "note"))
@@ -57,13 +57,13 @@ def draw(results: Results) -> str:
 
 
 def _bars(y: float, figures: dict[str, Any], contenders: list[dict[str, Any]]) -> list[str]:
-    """Return one bar per contender, the shortest first, with what it returns and how often it is the store's."""
+    """Return one bar per library, the shortest first, with what it returns and its ratio to the store."""
     returns = {each["name"]: each["returns"] for each in contenders}
     longest = max(each["cpu_us"] for each in figures.values())
     parts = []
     for name, each in sorted(figures.items(), key=lambda item: item[1]["cpu_us"]):
         width = _BARS * each["cpu_us"] / longest
-        kind = {FLOOR: "floor", OURS: "store"}.get(name, "bar")
+        kind = {BASELINE: "baseline", OURS: "store"}.get(name, "bar")
         times = f" ({each['to_store']:.1f}x)" if "to_store" in each and name != OURS else ""
         parts += [
             _text(0, y + 15, name, extra=returns[name]),

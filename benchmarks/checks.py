@@ -1,4 +1,4 @@
-"""Whether a library returns what the canned server answers: a comparison of wrong results would be worth nothing."""
+"""Checks that each library returns exactly what the canned server sent, so that the comparison is fair."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ async def _page(client: Client) -> None:
 
 
 async def _three_tables(client: Client) -> None:
-    # The store answers with what the grant allows, the others with the grant.
+    # The store returns the access that the grant gives, the others return the grant.
     role = acl(f"{OWNER}:{slug(3)}", USER)["role"]
     expected: tuple[Values, ...] = (user(USER), wiki(OWNER, slug(3)), {"role": role})
     for item, values in zip(await client.authorize(USER, OWNER, slug(3)), expected, strict=True):
@@ -60,4 +60,4 @@ def _expect(client: Client, item: Any, expected: Values) -> None:  # noqa: ANN40
 
 def _expect_slugs(wikis: list[dict[str, Any]], count: int) -> None:
     if [values["wiki_slug"] for values in wikis] != [slug(number) for number in range(count)]:
-        raise ValueError(f"returned {len(wikis)} wikis, and not the {count} there are, in order")
+        raise ValueError(f"returned {len(wikis)} wikis instead of the {count} stored ones in order")

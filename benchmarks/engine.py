@@ -1,4 +1,4 @@
-"""DynamoDB Local with the items that are read, to see what is felt where a server does real work."""
+"""Runs DynamoDB Local with the items of the benchmark, to measure with a server that does real work."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _WARM_UP = 300
 
 @contextmanager
 def engine(wikis: int) -> Iterator[Server]:
-    """Run DynamoDB Local with the tables filled; one owner has so many wikis to stream."""
+    """Run DynamoDB Local with filled tables; one owner has `wikis` wikis for the stream."""
     with dynamodb_local() as url:
         asyncio.run(_fill(url, wikis))
         yield Server(url)
@@ -35,7 +35,7 @@ async def _fill(url: str, wikis: int) -> None:
         await _put(store, "acls", [acl(f"{OWNER}:{wiki_slug}", USER) for wiki_slug in slugs])
         for count in {100, WIKIS, wikis}:
             await _put(store, "wikis", [wiki(owner(count), slug(number)) for number in range(count)])
-        for work in WORKS:  # the engine compiles what it does often: the first contender must not pay for that
+        for work in WORKS:  # Java compiles hot code: do this before the first library is measured
             await work.run(StoreClient(store), _WARM_UP)
 
 

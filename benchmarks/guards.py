@@ -1,4 +1,4 @@
-"""What must not be paid for the store's speed: measured on the store alone, in this process.
+"""Measures the store alone, to check that its speed has no hidden cost: single reads, large pages, many readers.
 
 python -m benchmarks.guards JOB
 """
@@ -19,7 +19,7 @@ _TURNS = 10
 
 
 async def guard(job: Job, outcome: Outcome) -> None:
-    """Compare a store as it comes with one that does not coalesce; then pages, readers and telemetry."""
+    """Compare a store with default settings and one without coalescing; measure pages, readers and telemetry."""
     async with (
         wikibot_store.connect(job.endpoint) as together,
         wikibot_store.connect_apart(job.endpoint) as apart,
@@ -39,7 +39,7 @@ async def guard(job: Job, outcome: Outcome) -> None:
 async def _lone_reads(
     together: wikibot_store.StoreClient, apart: wikibot_store.StoreClient, seconds: float
 ) -> dict[str, Figures]:
-    """Read with the one and the other in turns, so that whatever else the machine does meets both."""
+    """Read with both stores in turns, so that other load on the machine affects both."""
     turns: list[tuple[Figures, Figures]] = []
     for _ in range(_TURNS):
         one = await measure(POINT_READ, together, seconds)
@@ -49,13 +49,13 @@ async def _lone_reads(
 
 
 def main() -> None:
-    """Do the job that is given as argument."""
+    """Run the job in the argument."""
     job = Job.decode(sys.argv[1])
     pin(job.core)
     outcome = Outcome()
     try:
         run(guard(job, outcome), job.loop)
-    except Exception as error:  # noqa: BLE001 - told in the table, whatever it is
+    except Exception as error:  # noqa: BLE001 - reported in the table
         outcome.failures["*"] = describe(error)
     print(json.dumps(asdict(outcome)), flush=True)
 

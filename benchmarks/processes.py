@@ -1,4 +1,4 @@
-"""Processes of the benchmark: which core and event loop each runs on, and how the canned server is started."""
+"""Starts the processes of the benchmark, each on its own core and on the chosen event loop."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ _FASTEST_LOOP = "uvloop" if find_spec("uvloop") else "asyncio"
 
 
 def cores() -> tuple[int | None, int | None]:
-    """Return one core for the client and one for the server; None where there are not two to choose from."""
+    """Return one core for the client and one for the server, or None for both if there are fewer than two."""
     if not hasattr(os, "sched_getaffinity"):
         return None, None
     client, *others = sorted(os.sched_getaffinity(0), reverse=True)
@@ -24,7 +24,7 @@ def cores() -> tuple[int | None, int | None]:
 
 
 def pin(core: int | None) -> None:
-    """Keep this process, and what it starts, on one core."""
+    """Keep this process and its child processes on one core."""
     if core is not None:
         os.sched_setaffinity(0, {core})
 
@@ -38,7 +38,7 @@ def run(main: Coroutine[Any, Any, None], loop: str = _FASTEST_LOOP) -> None:
 
 @dataclass
 class Server:
-    """A running server; `connections` were open at once, known of the canned one when it has ended."""
+    """A running server. `connections` is the most that were open at once; the canned server reports it when it ends."""
 
     url: str
     authority: Path | None = None
@@ -47,7 +47,7 @@ class Server:
 
 @contextmanager
 def canned_server(*, core: int | None, tls: Path | None, latency: float = 0.0) -> Iterator[Server]:
-    """Run the canned server in a process of its own; with `tls`, a folder for its CA, it speaks HTTPS."""
+    """Run the canned server in a separate process; with `tls`, a folder for its CA, it serves HTTPS."""
     command = [sys.executable, "-m", "benchmarks.canned_server", f"--latency={latency}"]
     command += [] if core is None else [f"--core={core}"]
     command += [] if tls is None else [f"--tls={tls}"]

@@ -1,9 +1,9 @@
-"""A short life with pyreqwest: some requests, an orderly close, the end of the process.
+"""A short process that uses pyreqwest: sends some requests, closes the client and ends.
 
     python pyreqwest_client.py URL HEADERS BODY CALLS PAUSE
 
-It prints the CPU of one request in microseconds. HEADERS are JSON; PAUSE is for how many seconds to wait after the
-close. It needs nothing of the project: second_transport.py runs it in an environment of its own.
+It prints the CPU time of one request in microseconds. HEADERS are JSON; PAUSE is the number of seconds to wait after
+the client is closed. It imports nothing of the project, because second_transport.py runs it in its own environment.
 """
 
 import asyncio
@@ -12,11 +12,11 @@ import sys
 import time
 from datetime import timedelta
 
-from pyreqwest.client import ClientBuilder  # type: ignore[import-not-found]  # no dependency of the project
+from pyreqwest.client import ClientBuilder  # type: ignore[import-not-found]  # not a dependency of the project
 
 
 async def main(url: str, headers: dict[str, str], body: bytes, calls: int, pause: float) -> None:
-    """Open a client, send the requests as a transport of the store would, close it."""
+    """Open a client, send the requests in the way a transport of the store would, and close the client."""
     client = ClientBuilder().max_connections(64).follow_redirects(False).no_proxy().build()
     started = time.process_time()
     for _ in range(calls):

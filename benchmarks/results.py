@@ -1,4 +1,4 @@
-"""From runs to results: medians over the rounds, and what they are to the floor and to the store."""
+"""Summarizes the runs: medians over the rounds, and their ratios to the baseline and to the store."""
 
 import os
 import platform
@@ -8,12 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks import works
-from benchmarks.contenders import FLOOR, OURS, Contender
+from benchmarks.contenders import BASELINE, OURS, Contender
 from benchmarks.rounds import GUARDS, Plan, Run
 from benchmarks.worker import Figures, medians
 
 Results = dict[str, Any]
-"""What is written as JSON: `about`, `contenders`, and per setting `results`, `guards`, `connections`, `left_out`."""
+"""The content of the JSON: `about`, `contenders`, and per setting `results`, `guards`, `connections`, `left_out`."""
 
 
 def summarize(plan: Plan, runs: Iterable[Run]) -> Results:
@@ -72,7 +72,7 @@ def _summarize(runs: list[Run]) -> Results:
 
 
 def _ratios(work: str, figures: Figures, measured: dict[tuple[str, str], Figures]) -> Figures:
-    """Return what the main figure is to that of the floor and of the store, where they were measured."""
+    """Return the ratios of the main figure to that of the baseline and of the store, if these were measured."""
     main = "total_ms" if work == works.COLD_START else "cpu_us"
-    others = {"to_floor": measured.get((FLOOR, work)), "to_store": measured.get((OURS, work))}
+    others = {"to_baseline": measured.get((BASELINE, work)), "to_store": measured.get((OURS, work))}
     return {name: figures[main] / other[main] for name, other in others.items() if other}

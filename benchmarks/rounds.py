@@ -1,4 +1,4 @@
-"""Rounds of measuring: every contender in a fresh process, one after the other, and then all of them again."""
+"""Runs the rounds of the benchmark. In each round every library runs once, one after the other, in a new process."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import works
-from benchmarks.contenders import FLOOR, OURS, Contender, Endpoint
+from benchmarks.contenders import BASELINE, OURS, Contender, Endpoint
 from benchmarks.engine import engine
 from benchmarks.processes import Server, canned_server, cores
 from benchmarks.worker import Job, Outcome
@@ -25,19 +25,19 @@ _FROM_OUTSIDE = ("AWS_", "WIKIBOT_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "
 
 @dataclass(frozen=True)
 class Setting:
-    """What all contenders run on."""
+    """The event loop and the scheme, which are the same for all libraries."""
 
     loop: str
     scheme: str
 
     def __str__(self) -> str:
-        """Name the setting, as the tables do."""
+        """Return the setting as the tables show it."""
         return f"{self.loop}, {self.scheme}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to measure, and how long."""
+    """What to measure, and for how long."""
 
     contenders: tuple[Contender, ...]
     works: tuple[str, ...]
@@ -52,7 +52,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Run:
-    """What one process measured, and how many connections it had open at once if the server counted."""
+    """The result of one process, and the most connections that it had open at once, if the server counts them."""
 
     setting: Setting
     contender: str
@@ -61,7 +61,7 @@ class Run:
 
 
 def play(plan: Plan) -> Iterator[Run]:
-    """Measure as planned; a run of the name GUARDS is the store alone."""
+    """Run the plan and yield each result. The run named GUARDS measures the store alone."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         filled = stack.enter_context(engine(plan.wikis)) if plan.engine else None
@@ -76,7 +76,7 @@ def play(plan: Plan) -> Iterator[Run]:
 
 
 def _line_up(plan: Plan, setting: Setting) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield who is measured in a round, and at what; the guards on one setting only."""
+    """Yield each library of a round with its workloads; then the guards, on the last setting only."""
     for contender in plan.contenders:
         selected = tuple(name for name in plan.works if contender.works is None or name in contender.works)
         if selected and contender.version() is not None:
@@ -95,7 +95,7 @@ def _job(plan: Plan, setting: Setting, name: str, selected: tuple[str, ...], ser
         contender=OURS if name == GUARDS else name,
         works=selected,
         endpoint=Endpoint(server.url, _REGION, server.authority),
-        check=not plan.engine and name != FLOOR,
+        check=not plan.engine and name != BASELINE,
         loop=setting.loop,
         core=cores()[0],
         seconds=plan.seconds,
@@ -104,7 +104,7 @@ def _job(plan: Plan, setting: Setting, name: str, selected: tuple[str, ...], ser
 
 
 def measure(job: Job, module: str = "benchmarks.worker") -> Outcome:
-    """Do a job in a process of its own; one that fails is told in the outcome."""
+    """Run a job in a new process. If it fails, the outcome holds the reason."""
     try:
         ended = subprocess.run(  # noqa: S603 - the project's own code
             [sys.executable, "-m", module, job.encode()],
@@ -115,7 +115,7 @@ def measure(job: Job, module: str = "benchmarks.worker") -> Outcome:
             check=True,
         )
     except subprocess.TimeoutExpired:
-        return Outcome(failures={works.COLD_START: f"not done after {_PATIENCE} s"})
+        return Outcome(failures={works.COLD_START: f"did not end within {_PATIENCE} s"})
     except subprocess.CalledProcessError as error:
         last_words = error.stderr.strip().rpartition("\n")[2]
         return Outcome(failures={works.COLD_START: f"ended with status {error.returncode}: {last_words}"})
@@ -123,7 +123,7 @@ def measure(job: Job, module: str = "benchmarks.worker") -> Outcome:
 
 
 def _environment(endpoint: Endpoint) -> dict[str, str]:
-    """Return the machine's environment with AWS settings of the benchmark's own."""
+    """Return the environment of this process, with the AWS settings of the benchmark."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_FROM_OUTSIDE)}
     environment |= {
         "AWS_ACCESS_KEY_ID": "local",
@@ -135,6 +135,6 @@ def _environment(endpoint: Endpoint) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     if endpoint.authority is not None:
-        # botocore's name for it, and OpenSSL's, which some Rust libraries also go by.
+        # The first variable is for botocore, the second for OpenSSL and some Rust libraries.
         environment |= {"AWS_CA_BUNDLE": str(endpoint.authority), "SSL_CERT_FILE": str(endpoint.authority)}
     return environment

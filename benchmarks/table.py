@@ -1,4 +1,4 @@
-"""The results as text."""
+"""Formats the results as text."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,15 +17,15 @@ _START = {
     "memory_mib": "MiB",
 }
 _GUARDS = {"cpu_us": "CPU µs", "cpu_us_per_wiki": "per wiki", "to_unmetered": "x no telemetry", "per_second": "per s"}
-_WORKS = {"cpu_us": "CPU µs", "to_floor": "x floor", "to_store": "x store", "per_second": "per s"}
+_WORKS = {"cpu_us": "CPU µs", "to_baseline": "x baseline", "to_store": "x store", "per_second": "per s"}
 
 
 def render(results: Results) -> str:
-    """Return all tables: per setting what each work costs, cold starts, the guards, and what was left out."""
+    """Return all tables. For each setting: the workloads, the cold starts, the guards, and what was not measured."""
     about = results["about"]
     lines = [
         f"Against {about['server']}, Python {about['python']}, medians of {about['rounds']} rounds.",
-        f"CPU is the client's own, per call; of the stream, per wiki. Times the floor, and times {OURS}.",
+        f"CPU of the client per call, for the stream per wiki; also relative to the baseline and to {OURS}.",
         "",
         *_contenders(results["contenders"]),
     ]
@@ -84,7 +84,7 @@ def _number(value: float | None) -> str:
 
 
 def _columns(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = True) -> list[str]:
-    """Align columns, numbers to the right."""
+    """Align the columns, numbers on the right."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = (
         "  ".join(

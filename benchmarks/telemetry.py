@@ -1,7 +1,7 @@
-"""What telemetry costs a call: off, collected for a handler, and handed to OpenTelemetry.
+"""Measures what telemetry adds to the cost of a call: switched off, with `collect()`, and with OpenTelemetry.
 
-The reference is a store whose wire has never heard of telemetry. All stores are of one process and work in turns, so
-that whatever else the machine does meets all of them.
+The reference is a store whose wire has no code for telemetry. All stores run in one process and in turns, so that other
+load on the machine affects all of them.
 """
 
 import gc
@@ -34,7 +34,7 @@ _TURNS_PER_SECOND = 500
 
 
 class _UnmeteredWire(Wire):
-    """The wire without observer, without collecting, and without looking whether there is any."""
+    """The wire without the code for `collect()` and for an observer."""
 
     async def call(
         self, operation: str, request: Mapping[str, Any], decode: Callable[[bytes], T], *, deadline: float
@@ -46,7 +46,7 @@ class _UnmeteredWire(Wire):
 
 
 class _CollectingClient(StoreClient):
-    """Collects what each single call costs: the most that `collect` can be used."""
+    """Uses `collect()` for each single call, which is the most expensive way to use it."""
 
     async def get(self, owner_id: str, slug: str) -> Wiki | None:
         with collect():
@@ -58,7 +58,7 @@ class _CollectingClient(StoreClient):
 
 
 class _Discarding(SpanExporter):
-    """Takes spans and keeps none."""
+    """Discards all spans."""
 
     def export(self, spans: object) -> SpanExportResult:  # noqa: ARG002 - OpenTelemetry's signature
         return SpanExportResult.SUCCESS
@@ -86,7 +86,7 @@ _REFERENCE = next(iter(_STORES))
 
 
 async def compare(endpoint: Endpoint, seconds: float) -> dict[str, Figures]:
-    """Return by work and store what a call costs; `to_unmetered` is the ratio to the reference of the same turn."""
+    """Return the cost of a call by workload and store; `to_unmetered` is the ratio to the reference of this turn."""
     figures: dict[str, Figures] = {}
     async with _opened(endpoint) as clients:
         for work in map(BY_NAME.__getitem__, _WORKS):
@@ -97,7 +97,7 @@ async def compare(endpoint: Endpoint, seconds: float) -> dict[str, Figures]:
 
 @asynccontextmanager
 async def _opened(endpoint: Endpoint) -> AsyncIterator[dict[str, StoreClient]]:
-    """Open the stores; each point read is a request of its own."""
+    """Open the stores without coalescing, so that each point read is one request."""
     config = StoreConfig(endpoint_url=endpoint.url, max_pool_connections=endpoint.connections, coalesce_reads=False)
     async with AsyncExitStack() as stack:
         yield {
@@ -107,7 +107,7 @@ async def _opened(endpoint: Endpoint) -> AsyncIterator[dict[str, StoreClient]]:
 
 
 async def _take_turns(work: Work, clients: dict[str, StoreClient], seconds: float) -> list[dict[str, Figures]]:
-    """Let the clients work one after the other, each turn another one first."""
+    """Run the clients one after the other; each turn starts with another client."""
     for client in clients.values():
         await work.run(client, _CALLS)
     gc.collect()

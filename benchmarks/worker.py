@@ -1,8 +1,8 @@
-"""Measures one contender in this process, which has done nothing before.
+"""Measures one library in this new process.
 
     python -m benchmarks.worker JOB
 
-The parent gives the job as JSON and reads the outcome as the last line of standard output.
+The parent process passes the job as JSON and reads the outcome from the last line of standard output.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ Connect = Callable[[Endpoint], AbstractAsyncContextManager[Client]]
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What to measure: each work for `seconds`, the stream over `wikis`. `check`: the answers are the canned ones."""
+    """What to measure: each workload for `seconds`, the stream over `wikis`; with `check`, the results are checked."""
 
     contender: str
     works: tuple[str, ...]
@@ -58,20 +58,20 @@ class Job:
 
 @dataclass
 class Outcome:
-    """What was measured, by work, and why something could not be."""
+    """The figures by workload, and the reasons for workloads that failed."""
 
     figures: dict[str, Figures] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
 
 class StallWatch:
-    """Tells for how long, at most, the event loop did not run what was due."""
+    """Measures the longest time for which the event loop did not run a task that was due."""
 
     def __init__(self) -> None:
         self.longest = 0.0
 
     async def watch(self) -> None:
-        """Be due every millisecond, until cancelled."""
+        """Wake up every millisecond until cancelled, and note the longest delay."""
         while True:
             due = time.perf_counter() + _TICK
             await asyncio.sleep(_TICK)
@@ -79,7 +79,7 @@ class StallWatch:
 
 
 async def measure(work: works.Work, client: Client, seconds: float) -> Figures:
-    """Do the work for about so long, in parts; return what one call costs in the median part."""
+    """Repeat the workload in parts for about `seconds`; return the cost of one call in the median part."""
     warm_up = max(_WARM_UP, 2 * work.together)
     started = time.perf_counter()
     await work.run(client, warm_up)
@@ -89,7 +89,7 @@ async def measure(work: works.Work, client: Client, seconds: float) -> Figures:
 
 
 async def timed(doing: Awaitable[None], calls: int) -> Figures:
-    """Wait for what makes so many calls; return what one of them costs."""
+    """Await something that makes `calls` calls; return the cost of one call."""
     cpu, wall = time.process_time(), time.perf_counter()
     await doing
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
@@ -102,7 +102,7 @@ def medians(figures: Sequence[Figures]) -> Figures:
 
 
 async def measure_stream(client: Client, wikis: int) -> Figures:
-    """Read all wikis of an owner; return what one of them costs, and by how much the process grew."""
+    """Read all wikis of an owner; return the cost of one wiki, and the growth of the process's memory."""
     gc.collect()
     before = peak_memory()
     figures = await timed(works.stream(client, wikis), wikis)
@@ -110,9 +110,9 @@ async def measure_stream(client: Client, wikis: int) -> Figures:
 
 
 def peak_memory() -> float:
-    """Return the most memory that this process has had, in MiB.
+    """Return the peak memory of this process in MiB.
 
-    Linux: what getrusage says includes the parent's, from before the program was started.
+    On Linux, getrusage is of no use here: it includes the memory of the parent from before the program was started.
     """
     (line,) = (line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) / 1024
@@ -120,7 +120,7 @@ def peak_memory() -> float:
 
 @asynccontextmanager
 async def cold_start(connect: Connect, endpoint: Endpoint, figures: Figures) -> AsyncIterator[Client]:
-    """Open a client and read once, noting how long it takes and how long the event loop stands still."""
+    """Open a client and read once; add the times and the longest stall of the event loop to `figures`."""
     stalls = StallWatch()
     watch = asyncio.create_task(stalls.watch())
     await asyncio.sleep(_TICK)
@@ -129,7 +129,7 @@ async def cold_start(connect: Connect, endpoint: Endpoint, figures: Figures) -> 
         opened = time.perf_counter()
         await client.get(works.OWNER, answers.slug(0))
         read = time.perf_counter()
-        await asyncio.sleep(2 * _TICK)  # the watch sees a stall when it runs again
+        await asyncio.sleep(2 * _TICK)  # the watch notices a stall when it runs again
         watch.cancel()
         figures |= {
             "open_ms": (opened - started) * 1e3,
@@ -142,7 +142,7 @@ async def cold_start(connect: Connect, endpoint: Endpoint, figures: Figures) -> 
 
 
 async def work_through(job: Job, connect: Connect, import_ms: float, outcome: Outcome) -> None:
-    """Start cold, then do the works of a job one after another, each followed by its check."""
+    """Measure a cold start, then each workload of a job, followed by its check."""
     start: Figures = {"import_ms": import_ms}
     async with cold_start(connect, job.endpoint, start) as client:
         outcome.figures[works.COLD_START] = start
@@ -151,7 +151,7 @@ async def work_through(job: Job, connect: Connect, import_ms: float, outcome: Ou
                 figures = await _measure(name, client, job)
                 if job.check and name in CHECKS:
                     await CHECKS[name](client)
-            except Exception as error:  # noqa: BLE001 - told in the table, whatever it is
+            except Exception as error:  # noqa: BLE001 - reported in the table
                 outcome.failures[name] = describe(error)
             else:
                 outcome.figures[name] = figures
@@ -164,14 +164,14 @@ async def _measure(name: str, client: Client, job: Job) -> Figures:
 
 
 def describe(error: Exception) -> str:
-    """Return what went wrong in a line."""
+    """Return the error on one line."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return f"{type(error).__name__}: {error}".replace("\n", " ")
 
 
 def main() -> None:
-    """Do the job that is given as argument."""
+    """Run the job in the argument."""
     job = Job.decode(sys.argv[1])
     pin(job.core)
     outcome = Outcome()
@@ -181,7 +181,7 @@ def main() -> None:
         connect = contender.load()
         import_ms = (time.perf_counter() - started) * 1e3
         run(work_through(job, connect, import_ms, outcome), job.loop)
-    except Exception as error:  # noqa: BLE001 - told in the table, whatever it is
+    except Exception as error:  # noqa: BLE001 - reported in the table
         outcome.failures[works.COLD_START] = describe(error)
     print(json.dumps(asdict(outcome)), flush=True)
 

@@ -1,4 +1,4 @@
-"""The work that is measured: what a wiki service asks of DynamoDB, one call after another or many at once."""
+"""The workloads that are measured: typical calls of a wiki service, one after another or many at once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ USER = "user-1"
 
 @dataclass(frozen=True)
 class Work:
-    """Something to do `calls` times; `together` calls are under way at once."""
+    """A workload that makes `calls` calls, `together` of them at the same time."""
 
     name: str
     run: Callable[[Client, int], Awaitable[None]]
@@ -60,17 +60,17 @@ async def _three_tables(client: Client, calls: int) -> None:
 
 
 def page_of(wikis: int) -> Work:
-    """Return the Query of one page of so many wikis."""
+    """Return the workload that queries one page of `wikis` wikis."""
     return Work(f"page of {wikis:,}", partial(_page, wikis=wikis))
 
 
 def in_flight(readers: int) -> Work:
-    """Return point reads by so many tasks, each reading one wiki after another."""
+    """Return the workload of point reads by `readers` readers at the same time; each reads one wiki after another."""
     return Work(f"{readers} in flight", partial(_in_flight, readers=readers), together=readers)
 
 
 async def stream(client: Client, wikis: int) -> None:
-    """Read all wikis of an owner, 500 to a page."""
+    """Read all wikis of an owner in pages of 500."""
     async for _ in client.stream(owner(wikis), 500):
         pass
 

@@ -1,9 +1,10 @@
-"""Installs the wheel and the sdist into clean environments on every Python there is, tests them and prints a table.
+"""Installs the wheel and the sdist in clean environments on every Python of this machine, tests them, prints a table.
 
     python -m scripts.check_wheels FOLDER [PYTHON …]
 
-FOLDER takes what is built and the environments. Without a PYTHON those are tested that PATH or pyenv has. The wheel is
-built from the sdist. The tests and the sample project are those of the sdist; what they test is what was installed.
+The packages and the environments are made in FOLDER. Without PYTHON arguments, the script uses each Python 3.11 to 3.14
+that is on PATH or in pyenv. The wheel is built from the sdist. The tests and the sample project also come from the
+sdist, without the library, so that they test the installed package.
 """
 
 import shutil
@@ -28,7 +29,7 @@ _SUITES = {
 
 
 def interpreters() -> Iterator[Path]:
-    """Find a Python of each minor version."""
+    """Yield one Python of each minor version that is installed."""
     pyenv = Path.home() / ".pyenv" / "versions"
     for minor in _MINORS:
         on_path = shutil.which(f"python3.{minor}")
@@ -39,12 +40,12 @@ def interpreters() -> Iterator[Path]:
 
 
 def _version(python: Path) -> str:
-    """Return the version of a Python; nothing if it does not start, as a shim of a version that is not chosen."""
+    """Return the version of a Python, or nothing if it does not start, such as a pyenv shim of an inactive version."""
     return _output(python, "-c", "import platform; print(platform.python_version())").stdout.strip()
 
 
 def make_packages(folder: Path) -> tuple[dict[str, Path], Path]:
-    """Build the sdist and, from it, the wheel; return both, and the sdist's tree without the library."""
+    """Build the sdist, and the wheel from it; return both, and the unpacked sdist without the library."""
     sdist = build("sdist", folder / "sdist")
     with tarfile.open(sdist) as archive:
         archive.extractall(folder / "tree", filter="data")
@@ -56,7 +57,7 @@ def make_packages(folder: Path) -> tuple[dict[str, Path], Path]:
 
 
 def install(python: Path, package: Path, folder: Path) -> Path:
-    """Install a package in a new environment, with the versions that are tested together; return its Python."""
+    """Install a package in a new environment, with the pinned versions; return the environment's Python."""
     subprocess.run([python, "-m", "venv", folder], check=True)  # noqa: S603 - a Python
     inside = folder / "bin" / "python"
     wanted = ["-c", str(CHECKOUT / "constraints.txt"), f"{package}[testing]", *_TOOLS]
@@ -65,7 +66,7 @@ def install(python: Path, package: Path, folder: Path) -> Path:
 
 
 def check(python: Path, tree: Path, arguments: list[str]) -> str:
-    """Run a part of the tests and return what pytest says in the end; what failed is printed."""
+    """Run a part of the tests; return pytest's last line. If a test fails, print pytest's output."""
     run = _output(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, cwd=tree)
     if run.returncode != 0:
         sys.stderr.write(run.stdout + run.stderr)

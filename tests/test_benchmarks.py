@@ -15,14 +15,14 @@ import pytest
 from benchmarks import table, works
 from benchmarks.answers import answer, owner, slug, user, wiki, wire
 from benchmarks.checks import CHECKS
-from benchmarks.contenders import CONTENDERS, FLOOR, OURS, Contender, Endpoint
+from benchmarks.contenders import BASELINE, CONTENDERS, OURS, Contender, Endpoint
 from benchmarks.processes import canned_server
 from benchmarks.results import summarize
 from benchmarks.rounds import Plan, Run, Setting, measure
 from benchmarks.worker import Job, Outcome
 
 ROOT = Path(__file__).parents[1]
-SMOKED = (FLOOR, OURS, "aiobotocore")
+SMOKED = (BASELINE, OURS, "aiobotocore")
 
 
 # ---- the whole benchmark
@@ -60,11 +60,11 @@ def test_every_work_is_measured(smoke: Smoke) -> None:
 
 
 def test_every_figure_has_its_ratios(smoke: Smoke) -> None:
-    """The floor and the store are 1 to themselves."""
+    """The ratio of the baseline to itself is 1, and so is that of the store."""
     (setting,) = smoke.results["settings"]
 
-    assert all(each["to_floor"] > 0 and each["to_store"] > 0 for each in setting["results"])
-    assert {each["to_floor"] for each in setting["results"] if each["contender"] == FLOOR} == {1}
+    assert all(each["to_baseline"] > 0 and each["to_store"] > 0 for each in setting["results"])
+    assert {each["to_baseline"] for each in setting["results"] if each["contender"] == BASELINE} == {1}
     assert {each["to_store"] for each in setting["results"] if each["contender"] == OURS} == {1}
 
 
@@ -112,7 +112,7 @@ def test_the_chart_is_svg(smoke: Smoke) -> None:
     assert chart.tag == f"{svg}svg"
     bars = chart.findall(f"{svg}rect")
     assert len(bars) % len(SMOKED) == 0
-    assert {bar.get("class") for bar in bars} == {"floor", "store", "bar"}
+    assert {bar.get("class") for bar in bars} == {"baseline", "store", "bar"}
     assert "prefers-color-scheme: dark" in smoke.chart
 
 
@@ -188,7 +188,7 @@ async def test_wrong_results_are_noticed(name: str) -> None:
 
 def test_a_failure_is_told() -> None:
     """A contender that does not run is an outcome with the reason, not a crash."""
-    outcome = measure(job(FLOOR, ("point read",), "http://127.0.0.1:9"))
+    outcome = measure(job(BASELINE, ("point read",), "http://127.0.0.1:9"))
 
     assert outcome.figures == {}
     assert outcome.failures[works.COLD_START].startswith("ClientConnectorError: ")
@@ -216,7 +216,7 @@ def test_medians_and_ratios() -> None:
     """A figure is the median of its rounds, and the ratios are those of the medians."""
     setting = Setting("asyncio", "http")
     plan = Plan(contenders=CONTENDERS, works=("point read",), settings=(setting,), rounds=3, seconds=0, wikis=1)
-    costs = {FLOOR: (10, 50, 20), OURS: (40, 30, 90), "aiobotocore": (400, 100, 200)}
+    costs = {BASELINE: (10, 50, 20), OURS: (40, 30, 90), "aiobotocore": (400, 100, 200)}
     runs = [
         Run(setting, name, Outcome({"point read": {"cpu_us": cost[number]}}))
         for number in range(3)
@@ -224,8 +224,10 @@ def test_medians_and_ratios() -> None:
     ]
 
     (summary,) = summarize(plan, runs)["settings"]
-    assert {each["contender"]: (each["cpu_us"], each["to_floor"], each["to_store"]) for each in summary["results"]} == {
-        FLOOR: (20, 1, 0.5),
+    assert {
+        each["contender"]: (each["cpu_us"], each["to_baseline"], each["to_store"]) for each in summary["results"]
+    } == {
+        BASELINE: (20, 1, 0.5),
         OURS: (40, 2, 1),
         "aiobotocore": (200, 10, 5),
     }

@@ -205,7 +205,7 @@ async def test_an_https_endpoint_has_its_usual_port() -> None:
 async def test_a_store_is_instrumented_once(store: WikibotStore, telemetry: Telemetry) -> None:
     """A second time would count everything twice."""
     assert telemetry.spans() is not None
-    with pytest.raises(RuntimeError, match="instrumented already"):
+    with pytest.raises(RuntimeError, match="already instrumented"):
         instrument(store)
 
 

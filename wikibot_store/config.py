@@ -1,4 +1,4 @@
-"""The settings of a store, checked when they are made, and the two places that they are read from."""
+"""The settings of a store, which are validated when they are made and read from variables or stack outputs."""
 
 import difflib
 import json
@@ -25,12 +25,12 @@ _PREFIX = "WIKIBOT_"
 _STACK_OUTPUTS = "WIKIBOT_STACK_OUTPUTS"
 _FOR_TESTS = "WIKIBOT_TEST_"
 ENDPOINT_RULE = "http or https URL without user or query, such as http://127.0.0.1:8000"
-"""What is_endpoint accepts, in words."""
+"""The rule of `is_endpoint` for messages."""
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 class InsecureEndpointWarning(UserWarning):
-    """Requests to the endpoint cross a network unencrypted: others can read and change items on the way."""
+    """Requests to the endpoint cross a network unencrypted, so others can read and change items on the way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,8 @@ class StoreConfig:
     AWS_REGION, which botocore ignores."""
 
     endpoint_url: str | None = None
-    """Another endpoint than AWS's, such as http://127.0.0.1:8000. None: the AWS session decides, from its profile and
-    AWS_ENDPOINT_URL_DYNAMODB."""
+    """The endpoint, if it is not AWS's own, such as http://127.0.0.1:8000. None: the AWS session decides, from its
+    profile and AWS_ENDPOINT_URL_DYNAMODB."""
 
     table_prefix: str | None = None
     """The prefix of all table names: "wikibot-dev" stands for the tables wikibot-dev-users, wikibot-dev-wikis and so
@@ -66,19 +66,20 @@ class StoreConfig:
     """Whether the acls table has the index by-grantee, which "wikis shared with me" needs."""
 
     wiki_limit: int | None = None
-    """The most wikis that one user may own, where a call does not give a `limit` of its own. None: no limit."""
+    """The most wikis that one user may own, unless a call passes its own `limit`. None: no limit."""
 
     max_pool_connections: int = 64
-    """The most connections, and so the most requests at the same time. Further requests wait for their turn."""
+    """The largest number of connections, and so of requests at the same time. Further requests wait for a
+    connection."""
 
     connect_timeout: float = 2.0
-    """The longest time in seconds to make a connection."""
+    """The longest time in seconds to open a connection."""
 
     read_timeout: float = 5.0
-    """The longest time in seconds of one attempt, from its connection to the last byte of its answer."""
+    """The longest time in seconds of one attempt, from its connection to the last byte of the answer."""
 
     max_attempts: int = 5
-    """How often a request is sent at most, the first time included."""
+    """The largest number of times that a request is sent, including the first time."""
 
     deadline: float = 10.0
     """The longest time in seconds of one DynamoDB request with all its attempts and the waits between them. A method
@@ -94,7 +95,7 @@ class StoreConfig:
     one when no cursor of it is in use. In WIKIBOT_CURSOR_SECRET commas separate several secrets."""
 
     def __post_init__(self) -> None:
-        """Reject settings that cannot work; the error names the setting and its rule."""
+        """Reject invalid settings; the error names the setting and its rule."""
         if self.table_prefix is not None:
             for setting, table in _TABLE_SETTINGS.items():
                 if getattr(self, setting) == table:
@@ -132,7 +133,7 @@ class StoreConfig:
             raise ValueError("wiki_limit must be None or an integer of at least 0")
         for name in _SECONDS:
             seconds = getattr(self, name)
-            # Written so that NaN is rejected too.
+            # This form of the comparison also rejects NaN.
             if not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST_TIMEOUT:
                 raise ValueError(f"{name} must be more than 0 and at most {_LONGEST_TIMEOUT} seconds")
 
@@ -148,14 +149,14 @@ class StoreConfig:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read every field from its variable, such as WIKIBOT_USERS_TABLE; others keep their default.
+        """Read every field from its variable, such as WIKIBOT_USERS_TABLE, or keep its default.
 
         WIKIBOT_STACK_OUTPUTS may name a file with the output of `pulumi stack output --json`; its values replace the
-        defaults. If nothing else names a region, AWS_REGION does.
+        defaults. AWS_REGION is the region if nothing else names one.
 
         Raises:
-            ValueError: A variable has an invalid value, or there is no setting of its name; the message names the
-                variable.
+            ValueError: A WIKIBOT_ variable has an invalid value, or there is no setting of its name; the message names
+                the variable.
 
         """
         environ = os.environ if environ is None else environ
@@ -174,7 +175,7 @@ class StoreConfig:
     def from_stack_outputs(cls, outputs: Mapping[str, Any]) -> Self:
         """Read the output of `pulumi stack output --json`: region, table names and opt-in indexes.
 
-        The stack may be older than the library: a table or index that it does not know keeps its default.
+        The stack may be older than the library: a table or index that is not in the outputs keeps its default.
 
         Raises:
             ValueError: The outputs name no table of this library.
@@ -205,7 +206,7 @@ def _reject_unknown(environ: Mapping[str, str], known: list[str]) -> None:
 
 
 def is_endpoint(text: str) -> bool:
-    """Return whether this is an endpoint's URL: host, port and path, and nothing that signing would leave out."""
+    """Return whether this is a valid endpoint: a URL of host, port and path only, because nothing else is signed."""
     try:
         url = urlsplit(text)
         has_more = url.username is not None or url.query or url.fragment or " " in text
@@ -220,7 +221,7 @@ def is_exposed(endpoint_url: str) -> bool:
 
 
 def is_loopback(endpoint_url: str) -> bool:
-    """Return whether an endpoint is certainly on this machine."""
+    """Return whether an endpoint is a loopback address, and so on this machine."""
     host = urlsplit(endpoint_url).hostname or ""
     try:
         return ip_address(host).is_loopback

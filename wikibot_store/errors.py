@@ -1,27 +1,28 @@
-"""Every error that the library raises of its own accord.
+"""The errors that the library raises.
 
     WikibotStoreError
-    ├── ConfigurationError          no credentials, no region: nothing can be sent
+    ├── ConfigurationError          no usable credentials or region, or other tables than expected
     ├── InvalidKeyError             also a ValueError: an id, slug or username breaks its rule
-    ├── InvalidCursorError          also a ValueError: not a cursor of this listing
-    ├── InvalidInviteError          also a ValueError: the token opens nothing (any more)
-    ├── IndexNotConfiguredError     the access pattern needs an index that is switched off
-    ├── NotFoundError               the item that must exist does not
-    ├── AlreadyExistsError          a create was refused
-    ├── ConflictError               a versioned write was refused
-    ├── NotActiveError              the user or wiki is suspended or on its way out
-    ├── QuotaExceededError          the owner has as many wikis as allowed
-    ├── ProtectedOwnerError         the owner's own access cannot be changed
-    ├── UserOwnsWikisError          the user cannot be deleted before the wikis
-    ├── LastIdentityError           the user could not log in any more
-    ├── CorruptItemError            a stored item does not decode
-    ├── WriteOutcomeUnknownError    a write may or may not have been applied
-    ├── UnavailableError            no usable answer within the attempts and the deadline
-    │   └── ThrottledError          … because DynamoDB asked to slow down
-    └── RequestFailedError          anything else that DynamoDB refused
+    ├── InvalidCursorError          also a ValueError: the cursor does not belong to this listing
+    ├── InvalidInviteError          also a ValueError: the token does not match an open invitation
+    ├── IndexNotConfiguredError     the method needs an index that the store is not configured to use
+    ├── NotFoundError               there is no such item
+    ├── AlreadyExistsError          the id, identity, username or slug is taken
+    ├── ConflictError               another writer changed the item first
+    ├── NotActiveError              the user or wiki is suspended, moving or being deleted
+    ├── QuotaExceededError          the owner already has as many wikis as the limit allows
+    ├── ProtectedOwnerError         the owner's own access cannot be granted or revoked
+    ├── UserOwnsWikisError          the user still owns wikis and cannot be deleted
+    ├── LastIdentityError           the user's only identity cannot be removed
+    ├── CorruptItemError            a stored item does not decode into its model
+    ├── WriteOutcomeUnknownError    the store cannot tell whether a write took effect
+    ├── UnavailableError            no attempt brought a usable answer before the deadline
+    │   └── ThrottledError          DynamoDB throttled every attempt
+    └── RequestFailedError          DynamoDB refused the request for another reason
 
-Misuse (a limit of 0, a naive datetime, a closed store) is TypeError, ValueError or RuntimeError, outside this tree.
-Messages name table and key, never another attribute's value. Every class can be pickled.
+Misuse of the library (a limit of 0, a naive datetime, a closed store) raises TypeError, ValueError or RuntimeError.
+These are outside this tree. Messages name the table and the key, never the value of another attribute. Every error can
+be pickled.
 """
 
 from collections.abc import Mapping
@@ -35,15 +36,22 @@ def _where(table: str, key: Key) -> str:
 
 
 class WikibotStoreError(Exception):
-    """Root of the library's errors."""
+    """The base class of the library's errors. Catch it to handle all of them."""
 
 
 class ConfigurationError(WikibotStoreError):
-    """The store cannot send anything: credentials or region are missing."""
+    """The store cannot work with its settings; the message says what is wrong.
+
+    The credentials or the region are missing or cannot be loaded, or a table differs from the schema. Correct the
+    settings, the AWS profile or the table.
+    """
 
 
 class InvalidKeyError(WikibotStoreError, ValueError):
-    """A key value breaks its rule; raised before any request. `field` names the argument."""
+    """The argument `field` breaks the rule for its kind of key. No request was sent.
+
+    The value usually comes from a user. Show `field` and `rule`, and ask for another value.
+    """
 
     def __init__(self, field: str, rule: str) -> None:
         super().__init__(field, rule)
@@ -55,15 +63,26 @@ class InvalidKeyError(WikibotStoreError, ValueError):
 
 
 class InvalidCursorError(WikibotStoreError, ValueError):
-    """The cursor is damaged, forged, of another version or of another listing."""
+    """The cursor cannot continue this listing. No request was sent.
+
+    It is damaged, or it was made for another listing, by another version of the library or with another cursor secret.
+    List from the start, without a cursor.
+    """
 
 
 class InvalidInviteError(WikibotStoreError, ValueError):
-    """The token is no invitation's: damaged, used, revoked, expired, or its wiki has gone or moved."""
+    """The token does not match an open invitation.
+
+    It is damaged, or the invitation was used or revoked or has expired, or its wiki was moved or deleted. Ask for a new
+    invitation.
+    """
 
 
 class IndexNotConfiguredError(WikibotStoreError):
-    """The access pattern needs the opt-in index `index`, which this store is not configured to have."""
+    """The method needs the opt-in index `index`, and the store is not configured to use it. No request was sent.
+
+    Provision the index, then set the StoreConfig field `setting` to True.
+    """
 
     def __init__(self, index: str, setting: str) -> None:
         super().__init__(index, setting)
@@ -71,7 +90,7 @@ class IndexNotConfiguredError(WikibotStoreError):
         self.setting = setting
 
     def __str__(self) -> str:
-        return f"this needs the index {self.index!r}: provision it, then set StoreConfig({self.setting}=True)"
+        return f"this method needs the index {self.index!r}: provision it, then set StoreConfig({self.setting}=True)"
 
 
 class _ItemError(WikibotStoreError):
@@ -89,13 +108,20 @@ class _ItemError(WikibotStoreError):
 
 
 class NotFoundError(_ItemError):
-    """No such item."""
+    """There is no such item in `table`.
+
+    It never existed, or somebody deleted it. `key` names what is missing, which may be an owner or a grantee.
+    """
 
     _reason = "not found"
 
 
 class AlreadyExistsError(_ItemError):
-    """A create was refused; `field` says what is taken: "id", "oauth", "username" or "wiki_slug"."""
+    """Somebody else already has the value; nothing was written.
+
+    `field` says what is taken: "id", "oauth", "username" or "wiki_slug". Choose another value, or use the item that is
+    there.
+    """
 
     def __init__(self, table: str, key: Key, field: str) -> None:
         super().__init__(table, key)
@@ -107,7 +133,10 @@ class AlreadyExistsError(_ItemError):
 
 
 class ConflictError(_ItemError):
-    """Somebody else changed the item first; `current` is the item as it is now."""
+    """Another writer changed the item after its version was read; nothing was written.
+
+    `current` is the item as it is now. Apply the change to it and update again, or show it to the user.
+    """
 
     _reason = "changed by another writer"
 
@@ -118,7 +147,11 @@ class ConflictError(_ItemError):
 
 
 class NotActiveError(_ItemError):
-    """The user or wiki is there, but in `status` and not active."""
+    """The user or wiki exists, but its `status` does not allow the operation.
+
+    It is suspended, being deleted or moving. A move ends by itself within moments, or when it is called again after a
+    crash; try again then.
+    """
 
     _reason = "not active"
 
@@ -128,11 +161,14 @@ class NotActiveError(_ItemError):
         self.status = status
 
     def __str__(self) -> str:
-        return f"{self.status}, not active: {_where(self.table, self.key)}"
+        return f"not active (status is {self.status!r}): {_where(self.table, self.key)}"
 
 
 class QuotaExceededError(_ItemError):
-    """The user owns `limit` wikis already."""
+    """The user already owns `limit` wikis; nothing was written.
+
+    Delete a wiki, or raise the limit: the argument `limit` or the setting `wiki_limit`.
+    """
 
     def __init__(self, table: str, key: Key, limit: int) -> None:
         super().__init__(table, key)
@@ -140,17 +176,23 @@ class QuotaExceededError(_ItemError):
         self.limit = limit
 
     def __str__(self) -> str:
-        return f"no more than {self.limit} wikis: {_where(self.table, self.key)}"
+        return f"the limit of {self.limit} wikis is reached: {_where(self.table, self.key)}"
 
 
 class ProtectedOwnerError(_ItemError):
-    """The owner of a wiki has all access by owning it; it can be neither granted, lowered nor revoked."""
+    """The grantee owns the wiki. An owner has full access without a grant, so it cannot be granted, lowered or revoked.
 
-    _reason = "the owner's access is fixed"
+    Transfer the wiki to give it to another owner.
+    """
+
+    _reason = "the owner's access cannot be changed"
 
 
 class UserOwnsWikisError(_ItemError):
-    """The user owns `count` wikis and cannot be deleted without them."""
+    """The user still owns `count` wikis, so the user was not deleted.
+
+    Delete or transfer the wikis first, or call `users.delete(…, wikis="delete")`.
+    """
 
     def __init__(self, table: str, key: Key, count: int) -> None:
         super().__init__(table, key)
@@ -158,17 +200,25 @@ class UserOwnsWikisError(_ItemError):
         self.count = count
 
     def __str__(self) -> str:
-        return f"owns wikis ({self.count}), delete or transfer them first: {_where(self.table, self.key)}"
+        wikis = "1 wiki" if self.count == 1 else f"{self.count} wikis"
+        return f"the user still owns {wikis}, delete or transfer them first: {_where(self.table, self.key)}"
 
 
 class LastIdentityError(_ItemError):
-    """The identity is the only one of the user, who could not log in any more without it."""
+    """The identity is the user's only one, and the user could not log in without it; nothing was written.
 
-    _reason = "the last identity cannot be removed"
+    Link another identity first.
+    """
+
+    _reason = "the user's only identity cannot be removed, link another first"
 
 
 class CorruptItemError(_ItemError):
-    """A stored item does not decode into its model; `reason` names the attribute and its type, not its value."""
+    """A stored item does not decode into its model.
+
+    Another program wrote it, or it is damaged. `reason` names the attribute and the expected type, not the value.
+    Repair or delete the item; `admin.sweep` finds all such items.
+    """
 
     def __init__(self, table: str, key: Key, reason: str) -> None:
         super().__init__(table, key)
@@ -180,9 +230,10 @@ class CorruptItemError(_ItemError):
 
 
 class WriteOutcomeUnknownError(_ItemError):
-    """The write may or may not have been applied, and what is stored now does not tell.
+    """The store sent a write and cannot tell whether it took effect.
 
-    Read the item to decide; `operation` is the DynamoDB operation that was sent.
+    The answer was lost, and the store could not find out afterwards, for example because another writer changed the
+    item. Read the item and decide what is still to be done. `operation` is the DynamoDB operation that was sent.
     """
 
     def __init__(self, table: str, key: Key, operation: str) -> None:
@@ -191,11 +242,16 @@ class WriteOutcomeUnknownError(_ItemError):
         self.operation = operation
 
     def __str__(self) -> str:
-        return f"{self.operation} may or may not have been applied: {_where(self.table, self.key)}"
+        where = _where(self.table, self.key)
+        return f"{self.operation} may or may not have taken effect, read the item to find out: {where}"
 
 
 class UnavailableError(WikibotStoreError):
-    """DynamoDB gave no usable answer to `operation` in `attempts` attempts; nothing was written."""
+    """None of `attempts` attempts of `operation` brought a usable answer before the deadline. It wrote no item.
+
+    The endpoint is down or unreachable, or its answers are late or damaged; `reason` describes the last failure. Try
+    again later, or raise `deadline` and `read_timeout`.
+    """
 
     _advice = "is the endpoint up and reachable?"
 
@@ -211,13 +267,20 @@ class UnavailableError(WikibotStoreError):
 
 
 class ThrottledError(UnavailableError):
-    """DynamoDB throttled every attempt."""
+    """DynamoDB throttled every attempt. The request wrote no item.
+
+    The table, the index or one partition is at its limit. Send fewer requests, or spread them over more partition keys.
+    """
 
     _advice = "slow down, or look for a hot partition"
 
 
 class RequestFailedError(WikibotStoreError):
-    """DynamoDB refused the request; `code` and `request_id` are DynamoDB's own."""
+    """DynamoDB refused the request. `code`, `message` and `request_id` come from DynamoDB.
+
+    A permission or a table is missing, the credentials are invalid, or an item is too large. If the library knows
+    what to do about it, `message` says so.
+    """
 
     def __init__(self, operation: str, code: str, message: str, request_id: str | None) -> None:
         super().__init__(operation, code, message, request_id)

@@ -1,4 +1,4 @@
-"""The rules of key values, checked before any request, and the keys that are made of two values."""
+"""The rules for key values, which are checked before any request, and the keys that are built from several values."""
 
 import re
 from typing import Self
@@ -8,7 +8,7 @@ from msgspec.structs import force_setattr
 
 from wikibot_store.errors import InvalidKeyError
 
-# Labels keep `:` and `#` free for the composed keys.
+# A slug never holds `:` or `#`: they separate the parts of composed keys.
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # \s and the C0, C1 and surrogate ranges. 256 characters of four bytes are 1,024 bytes: DynamoDB's limit for a sort key.
 _ID = re.compile(r"[^\s#\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
@@ -16,7 +16,7 @@ CLAIM = "claim#"
 """The prefix of every claim's id."""
 
 INVITE = "invite#"
-"""The prefix of an invitation's grantee id; no user id holds a `#`."""
+"""The prefix of the grantee id of an invitation; a user id never holds a `#`."""
 
 _INVITE = re.compile(rf"{INVITE}[0-9a-f]{{64}}")
 _MAX_PARTITION_KEY = 2048
@@ -25,10 +25,10 @@ _USERNAME_LENGTH = range(3, 31)
 
 
 def check_id(field: str, value: str) -> str:
-    """Return `value` if it is an id: 1 to 256 characters, no control characters, no whitespace, no `#`.
+    """Return `value` if it is an id: 1 to 256 characters without control characters, whitespace or `#`.
 
     Raises:
-        InvalidKeyError: It breaks the rule or is not a string.
+        InvalidKeyError: It breaks this rule or is not a string.
 
     """
     if not isinstance(value, str) or not _ID.fullmatch(value):
@@ -58,41 +58,41 @@ def check_prefix(field: str, value: str) -> str:
 
 
 def is_invite(grantee_id: str) -> bool:
-    """Return whether a grantee id is an invitation's: `invite#` and the SHA-256 of its secret in hexadecimal."""
+    """Return whether this is the grantee id of an invitation: `invite#` and a SHA-256 in hexadecimal."""
     return _INVITE.fullmatch(grantee_id) is not None
 
 
 def check_grantee(value: str) -> str:
-    """Return `value` if it is a user id or an invitation's grantee id."""
+    """Return `value` if it is a user id or the grantee id of an invitation."""
     if isinstance(value, str) and is_invite(value):
         return _plain(value)
     return check_id("grantee_id", value)
 
 
 def oauth_claim(provider: str, sub: str) -> str:
-    """Return the id of the claim item that makes one OAuth identity belong to one user."""
+    """Return the id of the claim item that ties an OAuth identity to one user."""
     claim = f"{CLAIM}oauth#{check_id('oauth_provider', provider)}#{check_id('oauth_provider_sub', sub)}"
     if len(claim.encode()) > _MAX_PARTITION_KEY:
-        raise InvalidKeyError("oauth_provider_sub", "must be shorter: with oauth_provider it exceeds 2,048 bytes")
+        raise InvalidKeyError("oauth_provider_sub", "must be shorter: it and oauth_provider exceed 2,048 bytes")
     return claim
 
 
 def username_claim(username: str) -> str:
-    """Return the id of the claim item that makes one username belong to one user."""
+    """Return the id of the claim item that ties a username to one user."""
     return f"{CLAIM}username#{check_username(username)}"
 
 
 def redact_claim(user_id: str) -> str:
-    """Return a key value of the users table for messages, without the subject of an identity's claim."""
+    """Return a key value of the users table for a message; the subject in an identity claim is hidden."""
     return f"{user_id.rpartition('#')[0]}#…" if user_id.startswith(f"{CLAIM}oauth#") else user_id
 
 
 def wiki_key(wiki: "WikiKey | str") -> "WikiKey":
-    """Return the key that a caller gave as a WikiKey or as a wiki_id.
+    """Return the WikiKey of a wiki that the caller named by a WikiKey or by a wiki_id.
 
     Raises:
-        InvalidKeyError: It is text, but not a wiki_id.
-        TypeError: It is neither.
+        InvalidKeyError: `wiki` is a string, but not a wiki_id.
+        TypeError: `wiki` is neither a WikiKey nor a string.
 
     """
     if isinstance(wiki, WikiKey):
@@ -103,26 +103,26 @@ def wiki_key(wiki: "WikiKey | str") -> "WikiKey":
 
 
 def _plain(value: str) -> str:
-    """Return the text as a plain str: inside other text, an enum member would show its name instead of its value."""
+    """Return the text as a plain str: f-strings show the name of a `str` enum member instead of its value."""
     return str.__str__(value)
 
 
 class WikiKey(msgspec.Struct, frozen=True, gc=False, order=True):
     """The primary key of a wiki, validated when it is made.
 
-    `wiki_id` joins the two values with a colon. A slug never holds a colon, so the last one separates them, and an
-    owner id may hold colons.
+    `wiki_id` joins the two values with a colon. An owner id may hold colons and a slug never does, so the last colon
+    separates the two.
     """
 
     owner_id: str
     wiki_slug: str
 
     def __post_init__(self) -> None:
-        """Reject values that cannot be a key."""
+        """Reject an owner id or slug that breaks its rule."""
         force_setattr(self, "owner_id", check_id("owner_id", self.owner_id))
         force_setattr(self, "wiki_slug", check_slug("wiki_slug", self.wiki_slug))
-        if len(self.wiki_id.encode()) > _MAX_SORT_KEY:  # the index by-grantee sorts by it
-            raise InvalidKeyError("owner_id", "must be shorter: with wiki_slug it exceeds 1,024 bytes")
+        if len(self.wiki_id.encode()) > _MAX_SORT_KEY:  # it is the sort key of the index by-grantee
+            raise InvalidKeyError("owner_id", "must be shorter: it and wiki_slug exceed 1,024 bytes")
 
     @property
     def wiki_id(self) -> str:

@@ -1,4 +1,4 @@
-"""A DynamoDB to develop against: moto inside this process, with nothing to install or start."""
+"""A local DynamoDB for development: moto inside this process. There is no server to install or start."""
 
 import secrets
 import socket
@@ -21,14 +21,14 @@ from wikibot_store.store import WikibotStore
 
 REGION = "us-east-1"
 CREDENTIALS = Credentials("local", "local")
-"""Made up, as local engines want them: some keep the tables of different credentials apart, none checks a signature."""
+"""Made-up credentials. No local engine checks a signature, but some keep separate tables for different credentials."""
 
 _engines: dict[str, tuple[BlockingPortal, str]] = {}
-"""The engines of this process by their URLs: the thread that each works in, and its account."""
+"""The engines of this process by URL: the portal to the thread that each one runs in, and its account."""
 
 
 def local_session() -> aioboto3.Session:
-    """Return a session with the credentials of local engines."""
+    """Return a session with the credentials for local engines."""
     return aioboto3.Session(
         aws_access_key_id=CREDENTIALS.access_key,
         aws_secret_access_key=CREDENTIALS.secret_key,
@@ -38,15 +38,15 @@ def local_session() -> aioboto3.Session:
 
 @asynccontextmanager
 async def local_store(config: StoreConfig | None = None) -> AsyncIterator[WikibotStore]:
-    """Open a store on an engine of its own, with its tables made; all of it is gone when the block ends.
+    """Start an embedded engine, create the tables and open a store; everything is deleted when the block ends.
 
-    `config` may set anything but region and endpoint.
+    `config` may change every setting except region and endpoint, which are replaced.
 
         async with local_store() as store:
             await store.users.create(oauth_provider="github", oauth_provider_sub="4711")
 
     Raises:
-        ImportError: moto is not installed; the extra `local` brings it.
+        ImportError: moto is not installed: install wikibot-store[local].
 
     """
     engine = local_engine()
@@ -62,17 +62,22 @@ async def local_store(config: StoreConfig | None = None) -> AsyncIterator[Wikibo
 
 @contextmanager
 def local_engine(port: int = 0) -> Iterator[str]:
-    """Serve a fresh moto on 127.0.0.1 and yield its URL; port 0 picks a free one, a taken one is OSError.
+    """Serve an empty moto on 127.0.0.1 and yield its URL; port 0 picks a free port.
 
-    It answers one request at a time, because moto is not thread-safe: served by threads, its conditional writes and
-    transactions are not atomic.
+    It handles one request at a time, because moto is not thread-safe: if several threads served it, its conditional
+    writes and transactions would not be atomic.
+
+    Raises:
+        ImportError: moto is not installed: install wikibot-store[local].
+        OSError: The port is taken.
+
     """
-    # Of all the library only this needs moto.
+    # Imported here because no other part of the library needs moto.
     from moto.backends import get_backend  # noqa: PLC0415
     from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
 
     moto = create_backend_app("dynamodb")
-    # moto keeps its state per process and account; an account of its own is what makes an engine a fresh one.
+    # moto keeps its state per process and account. A new account makes the engine start empty.
     account = f"{secrets.randbelow(10**12):012d}"
     listener = socket.create_server(("127.0.0.1", port))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -86,12 +91,13 @@ def local_engine(port: int = 0) -> Iterator[str]:
 
 
 def create_inside(url: str, requests: Iterable[dict[str, Any]]) -> bool:
-    """Create tables in an engine of this process without asking it over HTTP; False if no engine here has that URL.
+    """Create tables in an engine of this process, without HTTP; return False if no engine here has this URL.
 
-    Most of what CreateTable costs is moto's work on the request and the answer; `requests` are of its shape.
+    This is faster, because moto spends most of a CreateTable on the request and the answer. `requests` are CreateTable
+    requests.
 
     Raises:
-        RuntimeError: The engine refused; the message is its answer.
+        RuntimeError: The engine refused a request; the message holds its answer.
 
     """
     if url not in _engines:
@@ -108,13 +114,13 @@ def _create(account: str, requests: Iterable[dict[str, Any]]) -> None:
     from moto.dynamodb.models.table import Table  # noqa: PLC0415 - as above
 
     for request in requests:
-        # What moto has for CloudFormation: its properties of a table are the members of CreateTable.
+        # This is moto's entry for CloudFormation, whose table properties are the members of a CreateTable request.
         Table.create_from_cloudformation_json(request["TableName"], {"Properties": request}, account, REGION)
 
 
 @asynccontextmanager
 async def _served(moto: Callable[..., Any], account: str, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve the WSGI application on the event loop: with connections that stay open, and no thread but this one."""
+    """Serve the WSGI application on this thread's event loop; connections stay open between requests."""
 
     async def answer(request: web.BaseRequest) -> web.Response:
         body = await request.content.read()

@@ -1,4 +1,4 @@
-"""The models: what the tables hold, as immutable typed values."""
+"""The models: the items of the tables as immutable typed values."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -45,7 +45,7 @@ RoleName = Literal["owner", "editor", "viewer"]
 
 
 class Identity(NamedTuple):
-    """What a person logs in with: an OAuth provider, and the provider's subject for the person."""
+    """An OAuth identity that a user logs in with: the provider, and the provider's subject for the user."""
 
     provider: str
     sub: str
@@ -62,8 +62,8 @@ class UserStatus(StrEnum):
 class WikiStatus(StrEnum):
     """The state of a wiki.
 
-    A wiki that is renamed or transferred is `moving` under its old key, where it stays live until the switch, and
-    `arriving` under its new key.
+    While a wiki is renamed or transferred, it is `moving` under its old key and `arriving` under its new key. It is
+    live under the old key until the move switches to the new key.
     """
 
     ACTIVE = "active"
@@ -73,7 +73,7 @@ class WikiStatus(StrEnum):
 
 
 class _Refusal:
-    """The default of a hidden field that no serializer supports: its class name is the error message."""
+    """The default of a hidden field. Serializers reject it, and their error message shows its class name."""
 
     def __init__(self, model: str) -> None:
         name = f"{model}, which holds private attributes: return {model.lower()}.public() instead"
@@ -92,7 +92,7 @@ class _Refusal:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublicUser:
-    """What any other person may see of a user; safe to return from a web handler."""
+    """The attributes of a user that everybody may see; safe to return from a web handler."""
 
     id: str
     username: str | None
@@ -102,7 +102,7 @@ class PublicUser:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublicWiki:
-    """What every reader of a wiki may see; safe to return from a web handler. Times are in UTC."""
+    """The attributes of a wiki that all its readers may see; safe to return from a web handler. Times are in UTC."""
 
     owner_id: str
     wiki_slug: str
@@ -121,10 +121,10 @@ def _part_of(model: object, part: type[P]) -> P:
     return part(**{field.name: getattr(model, field.name) for field in fields(part)})  # type: ignore[arg-type]  # a dataclass
 
 
-# gc=False keeps instances off the collector's lists, which is safe where no field can refer back: here every field is
-# a string, a number, a boolean, an enum member, a datetime or a constant.
+# gc=False: the garbage collector does not track instances. This is safe because no field can refer back to an instance:
+# every field is a string, a number, a boolean, an enum member, a datetime or a constant.
 class User(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One person. Times are aware and in UTC; `version` grows by one with every change of the profile.
+    """One user. Times are aware and in UTC; `version` grows by one when the profile changes.
 
     A User cannot be serialized, because it holds an email address and an identity: return `user.public()`, or build a
     response of your own.
@@ -147,11 +147,11 @@ class User(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     _private: Any = _Refusal("User")
 
     def __repr__(self) -> str:
-        """Name the user without the profile, so that a log line reveals nothing."""
+        """Name the user without the profile, so that a log line reveals no private attribute."""
         return f"User(id={self.id!r}, username={self.username!r}, status={str(self.status)!r}, version={self.version})"
 
     def public(self) -> PublicUser:
-        """Return what any other person may see."""
+        """Return the attributes that everybody may see."""
         return _part_of(self, PublicUser)
 
 
@@ -189,21 +189,21 @@ class Wiki(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return self.status in {WikiStatus.ACTIVE, WikiStatus.MOVING}
 
     def __repr__(self) -> str:
-        """Name the wiki without its token hash and paths."""
+        """Name the wiki without its token hash and path."""
         return (
             f"Wiki(owner_id={self.owner_id!r}, wiki_slug={self.wiki_slug!r}, uid={self.uid!r}, "
             f"status={str(self.status)!r}, version={self.version})"
         )
 
     def public(self) -> PublicWiki:
-        """Return what every reader of the wiki may see."""
+        """Return the attributes that all readers of the wiki may see."""
         return _part_of(self, PublicWiki)
 
 
 class Acl(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One grant. `expires_at` has whole seconds; `wiki_uid` is the incarnation of the wiki that it was given for.
+    """One grant. `expires_at` has whole seconds; `wiki_uid` is the `uid` of the wiki that it was given for.
 
-    An invitation is a grant to whoever holds its token. It has `invited_email`, and allows nothing until it is
+    An invitation is a grant to the person who has its token. It has `invited_email`, and allows nothing until it is
     accepted.
     """
 
@@ -245,7 +245,8 @@ class Share(NamedTuple):
 class Access(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody may do in a wiki: `role` is None if there is no access.
 
-    `wiki` and `user` are as they were found, None if missing, whatever the role. Show only the result of `wiki_for`.
+    `wiki` and `user` are the stored ones, or None if missing, even if there is no access. So get a wiki to show from
+    `wiki_for` only.
     """
 
     role: Role | None

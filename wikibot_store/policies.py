@@ -19,9 +19,10 @@ _OPERATOR = (
 
 
 def backend_policy(table_arns: Mapping[str, str], *, optional_indexes: Collection[str] = ()) -> dict[str, Any]:
-    """Return the policy of the web backend: the actions that the store sends to these tables and indexes, no others.
+    """Return the policy of the web backend: only the actions that the store sends to these tables and indexes.
 
-    `table_arns` has the ARN of each table of the schema; `optional_indexes` names the opt-in indexes that exist.
+    `table_arns` maps the name of each table in the schema to its ARN; `optional_indexes` names the opt-in indexes that
+    exist.
     """
     statements = []
     for schema in TABLES:

@@ -1,4 +1,4 @@
-"""Makes the tables on any endpoint: once, and again without harm."""
+"""Creates and deletes the tables on any endpoint. Creating them again is harmless."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.5
 
 
 class ProvisionedTable(msgspec.Struct, frozen=True, kw_only=True):
-    """What `create_tables` did to one table; `unsupported` names the settings that the engine does not know."""
+    """What `create_tables` did with one table. `unsupported` names the settings that the engine does not support."""
 
     name: str
     created: bool
@@ -30,15 +30,16 @@ class ProvisionedTable(msgspec.Struct, frozen=True, kw_only=True):
 async def create_tables(
     store: WikibotStore, *, environment: str = "dev", deletion_protection: bool = False, patience: float = 300
 ) -> list[ProvisionedTable]:
-    """Create the tables that are missing, set them all up, and wait until they are ACTIVE.
+    """Create the tables that are missing, bring all of them to the schema, and wait until they are ACTIVE.
 
-    Each gets on-demand billing, point-in-time recovery, tags, its indexes, TTL where the schema has it, and deletion
-    protection if asked for. Existing tables keep their items. `patience` is in seconds, per table.
+    Each table gets on-demand billing, point-in-time recovery, tags, its indexes, and TTL if the schema has it. With
+    `deletion_protection` it is protected; without, existing protection stays on. Existing tables keep their items.
+    `patience` is the longest time in seconds to wait for one table.
 
     Raises:
-        ConfigurationError: A table of that name has other keys.
+        ConfigurationError: A table of this name exists with other keys.
         RequestFailedError: DynamoDB refused a request.
-        UnavailableError: There was no answer, or a table did not become ACTIVE in time.
+        UnavailableError: There was no usable answer, or a table did not become ACTIVE within `patience`.
 
     """
     provisioned = []
@@ -49,16 +50,17 @@ async def create_tables(
                     table = await _create_table(store, schema, environment, deletion_protection=deletion_protection)
             except TimeoutError as error:
                 name = store.config.table_name(schema.name)
-                raise UnavailableError("CreateTable", 1, f"table {name!r} is not ready after {patience} s") from error
+                raise UnavailableError("CreateTable", 1, f"table {name!r} is not ACTIVE after {patience} s") from error
             provisioned.append(table)
     return provisioned
 
 
 async def delete_tables(store: WikibotStore) -> None:
-    """Delete the tables with all that is in them; one that does not exist is passed over.
+    """Delete the tables with all their items; skip a table that does not exist.
 
     Raises:
-        RequestFailedError: DynamoDB refused, such as for a table with deletion protection.
+        RequestFailedError: DynamoDB refused a request, such as for a table with deletion protection.
+        UnavailableError: There was no usable answer.
 
     """
     client = await store.client()
@@ -98,7 +100,7 @@ async def _create_table(
 async def _set_up(
     client: "DynamoDBClient", schema: TableSchema, table: dict[str, Any], environment: str, *, deletion_protection: bool
 ) -> tuple[str, ...]:
-    """Bring the settings that are not part of the keys into their state; return those that the engine lacks."""
+    """Set what CreateTable does not set; return the settings that the engine does not support."""
     name, arn = table["TableName"], table["TableArn"]
 
     async def back_up() -> None:
@@ -119,7 +121,7 @@ async def _set_up(
             )
 
     async def protect() -> None:
-        # Only ever switched on: forgetting the flag must not bare a table that holds people's work.
+        # Never switched off here: a forgotten argument must not remove the protection of a table.
         if deletion_protection and not table.get("DeletionProtectionEnabled", False):
             await client.update_table(TableName=name, DeletionProtectionEnabled=True)
 
@@ -128,7 +130,7 @@ async def _set_up(
 
 
 async def _supported(step: Callable[[], Awaitable[None]]) -> bool:
-    """Run a step; False if the engine does not have its operation."""
+    """Run a step; return False if the engine does not support its operation."""
     while True:
         try:
             await step()
@@ -136,7 +138,7 @@ async def _supported(step: Callable[[], Awaitable[None]]) -> bool:
             code = error.response["Error"]["Code"]
             if code in UNKNOWN_OPERATION:
                 return False
-            if code != "ContinuousBackupsUnavailableException":  # the table is too new
+            if code != "ContinuousBackupsUnavailableException":  # raised for a new table: try again
                 raise
             await asyncio.sleep(_POLL_SECONDS)
         else:
@@ -144,7 +146,7 @@ async def _supported(step: Callable[[], Awaitable[None]]) -> bool:
 
 
 async def _wait_until_active(client: "DynamoDBClient", name: str) -> Any:  # noqa: ANN401 - a TypedDict
-    """Return the table's description as soon as it and its indexes are ACTIVE."""
+    """Wait until the table and its indexes are ACTIVE; return the table's description."""
     while True:
         table = (await client.describe_table(TableName=name))["Table"]
         indexes = table.get("GlobalSecondaryIndexes", ())
@@ -154,9 +156,9 @@ async def _wait_until_active(client: "DynamoDBClient", name: str) -> Any:  # noq
 
 
 def _check_keys(table: Any, request: dict[str, Any]) -> None:  # noqa: ANN401 - a TypedDict
-    """Refuse a table that was made with other keys: they cannot be changed afterwards."""
+    """Reject a table that exists with other keys, because the keys of a table cannot be changed."""
     if keys_of(table) != keys_of(request):
         raise ConfigurationError(
             f"table {table['TableName']!r} exists with the keys {keys_of(table)} instead of {keys_of(request)}: "
-            "configure another name, or delete it"
+            "configure another table name, or delete the table"
         )

@@ -1,7 +1,7 @@
-"""The tables, described once: what provisions, verifies and protects them is computed from here.
+"""The schema of the tables, from which requests, checks, Pulumi resources and IAM policies are computed.
 
-A new table is one `TableSchema` in TABLES. Its name is also the name of its DAO on the store, the prefix of its setting
-(`users_table`) and of its Pulumi outputs.
+To add a table, add one `TableSchema` to TABLES. Its name is also the name of its DAO on the store, the prefix of its
+setting (`users_table`) and of its Pulumi outputs.
 """
 
 from collections.abc import Collection
@@ -31,10 +31,10 @@ class IndexSchema:
 class TableSchema:
     """A table. Its key attributes are strings; `ttl_attribute` holds epoch seconds.
 
-    The order of `indexes` is fixed: Pulumi compares them by position, so a new index comes last. `backend` and `sweep`
-    are the DynamoDB actions on the table that the web backend and the operator's sweep need; the IAM policies list
-    them. IAM has no TransactWriteItems: each action of a transaction needs the permission of the single write, and a
-    condition check needs ConditionCheckItem. Query covers the indexes too.
+    Add a new index at the end of `indexes`: Pulumi compares them by position. `backend` and `sweep` are the DynamoDB
+    actions on the table that the web backend and the operator's sweep need; the IAM policies list them. IAM has no
+    permission TransactWriteItems: each action of a transaction needs the permission for the same single write, and a
+    condition check needs ConditionCheckItem. Query includes the indexes.
     """
 
     name: str
@@ -51,7 +51,7 @@ class TableSchema:
         return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
 
     def indexes_with(self, optional: Collection[str]) -> tuple[IndexSchema, ...]:
-        """Return the indexes in their order; of the opt-in indexes only those whose names are in `optional`."""
+        """Return the indexes in their order, without the opt-in indexes whose names are not in `optional`."""
         return tuple([index for index in self.indexes if index.setting is None or index.name in optional])
 
 

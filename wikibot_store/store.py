@@ -1,4 +1,4 @@
-"""The store: opens the connection to DynamoDB and holds one DAO per table."""
+"""The store: opens the connections to DynamoDB and holds the DAOs."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,14 +28,24 @@ if TYPE_CHECKING:
 class WikibotStore:
     """Typed access to the tables of wikibot.io: `users`, `wikis` and `acls`, and `admin` for operators.
 
-    Open one for the life of the process and share it among tasks. It belongs to the event loop in which it was opened.
+    Open one store for the life of the process and share it among all tasks. Use it only in the event loop in which it
+    was opened.
 
         async with WikibotStore.open(StoreConfig.from_env()) as store:
             user, created = await store.users.get_or_create_by_oauth("github", "4711")
+
+    `authorize` and `authorize_token` may also raise these errors:
+        InvalidKeyError: An id or slug breaks its rule; nothing was sent.
+        ThrottledError: DynamoDB throttled every attempt.
+        UnavailableError: There was no usable answer within the deadline.
+        CorruptItemError: A stored item does not decode; the message names its key.
+        RequestFailedError: DynamoDB refused the request, such as for a missing permission or table.
+        ConfigurationError: The credentials cannot be renewed.
+        RuntimeError: The store is closed.
     """
 
     def __init__(self, wire: Wire) -> None:
-        """Make the DAOs; use `open` to get a store."""
+        """Create the DAOs. Call `open` to get a store."""
         self._wire = wire
         self._tables = Tables(wire)
         self.users = UserDao(self._tables)
@@ -48,13 +58,14 @@ class WikibotStore:
     async def open(
         cls, config: StoreConfig | None = None, *, session: aioboto3.Session | None = None, verify: bool = False
     ) -> AsyncIterator["WikibotStore"]:
-        """Open a store; without `config`, by the settings in the environment.
+        """Open a store, and close it when the block ends. Without `config` the settings are read from the environment.
 
-        Credentials, proxies and CA bundle come from the session, and so do region and endpoint if `config` does not
-        name them. This sends no request, unless `verify` compares the tables with the schema first.
+        Credentials, proxies and CA bundle come from the session, and so do region and endpoint if `config` does not set
+        them. Opening sends no request, except with `verify`, which compares the tables with the schema first.
 
         Raises:
-            ConfigurationError: There are no credentials or no region, or the tables differ from the schema.
+            ConfigurationError: There are no credentials or no region, or `verify` found a difference.
+            ValueError: A variable in the environment is not a valid setting.
 
         """
         config = StoreConfig.from_env() if config is None else config
@@ -66,20 +77,12 @@ class WikibotStore:
     async def authorize(self, user_id: str | None, owner_id: str, wiki_slug: str, *, consistent: bool = True) -> Access:
         """Return what a user may do in a wiki, or what anybody may do if `user_id` is None.
 
-        The owner may do everything, a grantee what the grant says, and anybody may view a public wiki. There is no
-        access if the wiki is missing or being deleted, if its owner is not an active user, or if the asking user is
-        missing, suspended or being deleted. A grant that has expired, or that was given for an earlier wiki of this
-        slug, allows nothing. With consistent reads, a revoke takes effect at the next check.
+        The owner may do everything, a grantee what the grant allows, and anybody may view a public wiki. Nobody has
+        access if the wiki is missing or being deleted, or if its owner is not an active user. A user who is missing,
+        suspended or being deleted has no access either. A grant that has expired, or that was given for an earlier wiki
+        with this slug, allows nothing. With `consistent=True` a revoke takes effect at the next call.
 
-        Requests: one BatchGetItem of wiki, users and grant.
-
-        Raises:
-            InvalidKeyError: An id or slug breaks its rule; nothing was sent.
-            ThrottledError: DynamoDB throttled every attempt.
-            UnavailableError: There was no usable answer within the deadline.
-            CorruptItemError: A stored item does not decode.
-            RequestFailedError: DynamoDB refused the request.
-
+        Requests: one BatchGetItem of wiki, owner, user and grant.
         """
         key = WikiKey(owner_id, wiki_slug)
         user_id = None if user_id is None else check_id("user_id", user_id)
@@ -88,20 +91,16 @@ class WikibotStore:
     async def authorize_token(
         self, owner_id: str, wiki_slug: str, token: str, *, role: Role | RoleName = Role.EDITOR
     ) -> Access:
-        """Return the access of whoever holds a wiki's MCP token: `role` if the token is right, else none.
+        """Return the access that an MCP token gives to a wiki: `role` if the token is right, otherwise none.
 
-        There is no access if the wiki is missing, being deleted or has no token, or if its owner is not an active user.
-        The token is compared in constant time. `wikis.set_mcp_token` makes a token.
+        There is no access if the wiki is missing, being deleted or without a token, or if its owner is not an active
+        user. The comparison takes constant time. `wikis.set_mcp_token` makes a token.
 
         Requests: one BatchGetItem of wiki and owner (consistent).
 
         Raises:
-            InvalidKeyError: The owner's id or the slug breaks its rule; nothing was sent.
-            TypeError, ValueError: `token` is not a string, or `role` is not a role; nothing was sent.
-            ThrottledError: DynamoDB throttled every attempt.
-            UnavailableError: There was no usable answer within the deadline.
-            CorruptItemError: A stored item does not decode.
-            RequestFailedError: DynamoDB refused the request.
+            TypeError: `token` is not a string; nothing was sent.
+            ValueError: `role` is not a role; nothing was sent.
 
         """
         if not isinstance(token, str):
@@ -115,13 +114,13 @@ class WikibotStore:
         return self._wire.config
 
     def stats(self) -> Stats:
-        """Return what the store has sent since it was opened; `collect()` measures a single handler."""
+        """Return what the store has sent since it was opened. To measure a single handler, use `collect()`."""
         return self._wire.stats()
 
     async def client(self) -> "DynamoDBClient":
         """Return an aiobotocore client that shares this store's connections, for what the DAOs do not offer.
 
-        The first call takes a tenth of a second in a thread. The client lives as long as the store. Type checkers know
-        its methods if `types-aiobotocore-dynamodb` is installed.
+        The first call builds the client in a thread, which takes about 0.1 s. The client is closed with the store. Type
+        checkers know its methods if `types-aiobotocore-dynamodb` is installed.
         """
         return await self._wire.client()

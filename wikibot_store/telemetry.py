@@ -1,4 +1,4 @@
-"""OpenTelemetry for a store: spans per access pattern and per request, and metrics. Needs the extra `otel`.
+"""OpenTelemetry for a store: a span per access pattern and per request, and metrics. Needs the extra `otel`.
 
     from wikibot_store.telemetry import instrument
 
@@ -6,9 +6,8 @@
         instrument(store)
 
 Names follow OpenTelemetry's conventions for database clients and for DynamoDB:
-https://opentelemetry.io/docs/specs/semconv/database/dynamodb/. What they have no name for begins with `wikibot_store`.
-No key, item or other value of a request is recorded. A store that is not instrumented pays nothing, and nothing of
-OpenTelemetry is imported.
+https://opentelemetry.io/docs/specs/semconv/database/dynamodb/. Other names begin with `wikibot_store`. No key, item or
+other value of a request is recorded. Only this module imports OpenTelemetry, and only an instrumented store uses it.
 """
 
 import functools
@@ -31,7 +30,7 @@ from wikibot_store.store import WikibotStore
 from wikibot_store.usage import Call
 
 _SYSTEM = {"db.system.name": "aws.dynamodb"}
-# Answers of a conditional write that say no, as asked for: not errors of the request.
+# A conditional write asks for these answers, so they are not errors of the request.
 _REFUSALS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
 _pattern: ContextVar[str] = ContextVar("wikibot_store_access_pattern", default="none")
 
@@ -42,20 +41,20 @@ def instrument(
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
 ) -> None:
-    """Trace and measure a store from now on, with the global providers unless others are given.
+    """Trace and measure a store from now on; by default, with OpenTelemetry's global providers.
 
     Spans: one per access pattern, such as `wikis.list_by_owner`, and below it one per request, such as `Query wikis`.
-    Metrics: `db.client.operation.duration` (s), `db.client.connection.count`, and of its own
-    `wikibot_store.retries`, `.throttles`, `.consumed_capacity` (by table and access pattern), `.coalesced_reads` and
-    `.coalesced_requests`.
+    Metrics: `db.client.operation.duration` (in seconds), `db.client.connection.count`, `wikibot_store.retries`,
+    `wikibot_store.throttles`, `wikibot_store.consumed_capacity` (by table and access pattern),
+    `wikibot_store.coalesced_reads` and `wikibot_store.coalesced_requests`.
 
     Raises:
-        RuntimeError: The store is instrumented already.
+        RuntimeError: The store is already instrumented.
 
     """
     wire = store._wire  # noqa: SLF001 - the library's own
     if wire.observer is not None:
-        raise RuntimeError("the store is instrumented already")
+        raise RuntimeError("the store is already instrumented: call instrument() once per store")
     tracer = trace.get_tracer("wikibot_store", wikibot_store.__version__, tracer_provider)
     meter = metrics.get_meter("wikibot_store", wikibot_store.__version__, meter_provider)
     wire.observer = _Observer(tracer, meter, wire.endpoint_url).observe
@@ -75,13 +74,13 @@ def _parts(store: WikibotStore) -> Iterator[tuple[str, object]]:
 
 
 def _traced(tracer: trace.Tracer, pattern: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """Return a method that runs in a span of its own."""
+    """Return a method that runs `method` in a span of its own."""
 
     @functools.wraps(method)
     async def traced(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the method takes and returns
         token = _pattern.set(pattern)
         try:
-            # Not the exception itself: its message names keys.
+            # The exception is not recorded, because its message names keys.
             with tracer.start_as_current_span(pattern, record_exception=False, set_status_on_exception=False) as span:
                 try:
                     return await method(*args, **kwargs)
@@ -96,7 +95,7 @@ def _traced(tracer: trace.Tracer, pattern: str, method: Callable[..., Awaitable[
 
 
 class _Observer:
-    """Spans and metrics of each call."""
+    """Records the spans and metrics of each call."""
 
     def __init__(self, tracer: trace.Tracer, meter: metrics.Meter, endpoint_url: str) -> None:
         host, port = _address(endpoint_url)
@@ -111,7 +110,7 @@ class _Observer:
 
     @contextmanager
     def observe(self, call: Call) -> Iterator[None]:
-        """Observe a call from its beginning to its end."""
+        """Record a call from its start to its end."""
         attributes: dict[str, Any] = {**_SYSTEM, **self._server, "db.operation.name": call.operation}
         if len(call.tables) == 1:
             attributes["db.collection.name"] = call.tables[0]
@@ -149,13 +148,13 @@ class _Observer:
 
 
 def _address(endpoint_url: str) -> tuple[str, int]:
-    """Return host and port; an endpoint may hold a password, which is not for telemetry."""
+    """Return the host and port of an endpoint; the rest of its URL may hold a password."""
     url = urlsplit(endpoint_url)
     return url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
 
 
 def _outcome(error: Exception) -> dict[str, str]:
-    """Return what became of a call that failed."""
+    """Return the attributes that describe a failed call."""
     match error:
         case Refusal():
             return {"error.type": error.code, "db.response.status_code": error.code}
@@ -171,7 +170,7 @@ def _costs(call: Call) -> dict[str, Any]:
 
 
 def _observe_stats(meter: metrics.Meter, store: WikibotStore) -> None:
-    """Let the meter ask the store for what it counts by itself."""
+    """Register the figures that the store counts itself; the meter reads them when it exports."""
 
     def connections(_: CallbackOptions) -> Iterable[Observation]:
         stats = store.stats()
@@ -181,7 +180,7 @@ def _observe_stats(meter: metrics.Meter, store: WikibotStore) -> None:
         yield Observation(stats.pool_size - stats.in_flight, {**pool, "db.client.connection.state": "idle"})
 
     meter.create_observable_up_down_counter(
-        "db.client.connection.count", [connections], "{connection}", "Connections in use, and left to use"
+        "db.client.connection.count", [connections], "{connection}", "Connections in use and available"
     )
     meter.create_observable_counter(
         "wikibot_store.coalesced_reads",
@@ -193,5 +192,5 @@ def _observe_stats(meter: metrics.Meter, store: WikibotStore) -> None:
         "wikibot_store.coalesced_requests",
         [lambda _: [Observation(store.stats().coalesced_requests)]],
         "{request}",
-        "Requests that point reads shared",
+        "Requests that several point reads shared",
     )

@@ -1,4 +1,4 @@
-"""MCP tokens: how to make one, what to store of it, and how to compare it with what is stored."""
+"""MCP tokens: makes a token, hashes it for storage, and compares a token with a stored hash."""
 
 import hashlib
 import hmac
@@ -14,30 +14,30 @@ def new_token() -> str:
 
 
 def hash_token(token: str) -> str:
-    """Return what to store as `mcp_token_hash`: the SHA-256 of a token as 64 hexadecimal digits.
+    """Return the value to store as `mcp_token_hash`: the SHA-256 of a token as 64 hexadecimal digits.
 
-    This is enough for a token of at least 128 random bits, such as `wikis.set_mcp_token` makes. Never use it for a
+    This is safe for a token of at least 128 random bits, such as `wikis.set_mcp_token` makes. Never use it for a
     password that a person chooses.
     """
-    # A token comes from a request, which can hold any text, even half a surrogate pair.
+    # The token comes from a request, which can hold any text, even half a surrogate pair.
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
 def token_matches(token: str, token_hash: str | None) -> bool:
-    """Return whether a token is the one whose hash is stored; no token matches None.
+    """Return whether a token has this hash; no token matches None.
 
-    The time that this takes does not depend on where the two differ.
+    The comparison takes constant time.
     """
     expected = "" if token_hash is None else token_hash
     return hmac.compare_digest(hash_token(token).encode(), expected.encode(errors="surrogatepass"))
 
 
 def check_token_hash(field: str, value: str) -> str:
-    """Return `value` if it can be the hash of a token.
+    """Return `value` if it can be the hash of a token; a plain token must never be stored.
 
     Raises:
         TypeError: It is not a string.
-        ValueError: It is not the hexadecimal form of a SHA-256; a plain token must never be stored.
+        ValueError: It is not a SHA-256 in hexadecimal.
 
     """
     if not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""What calls cost: for the handler that makes them, and for the store as a whole."""
+"""Counts the requests and capacity units of one handler, with `collect()`, and of a whole store, with `stats()`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ _READS = frozenset({"BatchGetItem", "GetItem", "Query", "Scan"})
 
 @dataclass(kw_only=True)
 class Call:
-    """One call of DynamoDB, filled in while it is under way; `capacity` is in capacity units by table."""
+    """One call to DynamoDB, with all its attempts. The wire fills it in; `capacity` holds capacity units by table."""
 
     operation: str
     tables: tuple[str, ...] = ()
@@ -20,13 +20,13 @@ class Call:
 
     @property
     def reads(self) -> bool:
-        """Whether the capacity units are read units; otherwise they are write units."""
+        """Whether the call reads: its capacity units are read units, otherwise write units."""
         return self.operation in _READS
 
 
 @dataclass(kw_only=True)
 class Usage:
-    """What was sent: requests with those sent again, and read and write capacity units as DynamoDB reports them."""
+    """What a block of code sent. `requests` includes retries; the capacity units are those that DynamoDB reports."""
 
     requests: int = 0
     retries: int = 0
@@ -48,11 +48,11 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Stats:
-    """What a store has done since it was opened.
+    """What a store has sent since it was opened.
 
-    `requests` counts by operation, retries included. `unanswered` are calls that ended without a usable answer.
-    `coalesced_reads` point reads went into `coalesced_requests` BatchGetItem. `in_flight` of at most `pool_size`
-    requests are under way.
+    `requests` counts requests by operation, retries included. `unanswered` counts calls that ended without a usable
+    answer. `coalesced_reads` counts point reads that shared a request, and `coalesced_requests` the BatchGetItem
+    requests that they shared. `in_flight` requests are under way now, of at most `pool_size`.
     """
 
     requests: dict[str, int]
@@ -70,14 +70,14 @@ _collecting: ContextVar[tuple[Usage, ...]] = ContextVar("wikibot_store_usage", d
 
 @contextmanager
 def collect() -> Iterator[Usage]:
-    """Collect what the calls inside the block cost, with those of tasks that are started inside.
+    """Measure what the calls inside the block cost, and those of the tasks that are started inside.
 
         with collect() as usage:
-            await store.members("ada", "notes")
+            await store.acls.list_members("ada:notes")
         print(usage.requests, usage.read_units)
 
-    Blocks may be nested; each counts all that is inside. A BatchGetItem that several handlers share counts for the one
-    that has started it. Asking DynamoDB for the capacity costs a few microseconds a call.
+    Blocks may be nested; each one counts all calls inside it. A BatchGetItem that several handlers share is counted for
+    the handler that started it. DynamoDB reports the capacity on request, which costs a few microseconds per call.
     """
     usage = Usage()
     token = _collecting.set((*_collecting.get(), usage))
@@ -88,5 +88,5 @@ def collect() -> Iterator[Usage]:
 
 
 def collecting() -> tuple[Usage, ...]:
-    """Return what collects the calls of this task."""
+    """Return the Usage objects that count the calls of this task."""
     return _collecting.get()

@@ -1,4 +1,4 @@
-"""Compares the tables as they are with the schema."""
+"""Compares the live tables with the schema."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
@@ -32,14 +32,14 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Tables(Protocol):
-    """A store, or the wire of one that is being opened."""
+    """A store, or the wire of a store that is being opened."""
 
     async def client(self) -> "DynamoDBClient":
         """Return the aiobotocore client."""
 
     @property
     def config(self) -> StoreConfig:
-        """The settings, with the tables' names."""
+        """The settings, which name the tables."""
 
 
 async def verify_tables(
@@ -47,15 +47,15 @@ async def verify_tables(
 ) -> list[Drift]:
     """Return every difference between the live tables and the schema; an empty list if there is none.
 
-    Compared are status, keys, attribute types, indexes with their projections, billing, point-in-time recovery, TTL and
-    tags; the environment's tag and deletion protection only if it is said what they should be. What the engine does not
-    have (DynamoDB Local: point-in-time recovery, tags) is passed over.
+    This compares status, keys, attribute types, indexes with their projections, billing, point-in-time recovery, TTL
+    and tags. It compares the tag `environment` and the deletion protection only if their arguments are given. It skips
+    settings that the engine does not support (DynamoDB Local: point-in-time recovery, tags).
 
     Requests, per table: DescribeTable, DescribeContinuousBackups, DescribeTimeToLive, ListTagsOfResource.
 
     Raises:
         RequestFailedError: DynamoDB refused a request.
-        UnavailableError: There was no answer.
+        UnavailableError: There was no usable answer.
 
     """
     drift: list[Drift] = []
@@ -66,7 +66,7 @@ async def verify_tables(
             expected = _expected(schema, store.config, environment=environment, deletion_protection=deletion_protection)
             found = await _found(client, name)
             if found["status"] != _MISSING:
-                # An index that only one side has is a difference too; other settings are absent where unknown.
+                # An index that only one side has is a difference. Another missing setting is one that the engine lacks.
                 expected = {setting: _NONE for setting in found if setting.startswith(_INDEX)} | expected
                 found = {setting: _NONE for setting in expected if setting.startswith(_INDEX)} | found
             drift += [
@@ -80,7 +80,7 @@ async def verify_tables(
 def _expected(
     schema: TableSchema, config: StoreConfig, *, environment: str | None, deletion_protection: bool | None
 ) -> dict[str, str]:
-    """Return the settings as the schema wants them."""
+    """Return the settings that the schema requires."""
     request = create_table_request(schema, config.table_name(schema.name), optional=optional_indexes(config))
     expected = _structure(request, request["BillingMode"]) | {
         "status": "ACTIVE",
@@ -96,7 +96,7 @@ def _expected(
 
 
 async def _found(client: "DynamoDBClient", name: str) -> dict[str, str]:
-    """Return the settings as they are, without those that the engine does not know."""
+    """Return the live settings, without those that the engine does not support."""
     try:
         table: Any = (await client.describe_table(TableName=name))["Table"]
     except client.exceptions.ResourceNotFoundException:
@@ -121,12 +121,12 @@ async def _found(client: "DynamoDBClient", name: str) -> dict[str, str]:
 
 
 def keys_of(table: Mapping[str, Any]) -> str:
-    """Return the primary key of a CreateTable request or a DescribeTable answer in words: names and types."""
+    """Return the names and types of the primary key in a CreateTable request or a DescribeTable answer."""
     return _structure(table, "")["keys"]
 
 
 def _structure(table: Mapping[str, Any], billing: str) -> dict[str, str]:
-    """Return what CreateTable requests and DescribeTable answers say alike: keys with their types, and indexes."""
+    """Return the settings that a CreateTable request and a DescribeTable answer write alike: keys, billing, indexes."""
     types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in table["AttributeDefinitions"]}
     indexes = {
         f"{_INDEX}{index['IndexName']}": f"{_key(index, types)}, {index['Projection']['ProjectionType']}"

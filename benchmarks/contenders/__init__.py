@@ -1,6 +1,6 @@
-"""Who is compared: one module per library, each using it as its own documentation recommends.
+"""The libraries that are compared. Each module uses one library as that library's documentation recommends.
 
-This module imports none of them, so that one that is missing is told as such and what an import costs can be measured.
+This module imports none of them. So a missing library is reported, and the import time of each can be measured.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -14,7 +14,7 @@ from uuid import uuid4
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where to connect to. Credentials, region and CA bundle are also in the environment, under AWS's names."""
+    """The endpoint. Credentials, region and CA bundle are also in the environment, under AWS's names."""
 
     url: str
     region: str
@@ -23,16 +23,16 @@ class Endpoint:
 
 
 class Client(Protocol):
-    """A library at work. A wiki, user or grant is whatever the library returns: a model, a dict, or bytes."""
+    """The calls to compare. Wikis, users and grants have the library's own form: models, dicts or bytes."""
 
     async def get(self, owner_id: str, slug: str) -> Any:  # noqa: ANN401 - see above
         """Read one wiki, eventually consistent."""
 
     async def create(self, owner_id: str, slug: str) -> None:
-        """Make a wiki on condition that there is none of this key."""
+        """Create a wiki on the condition that there is none with this key."""
 
     async def update(self, wiki: Any) -> Any:  # noqa: ANN401 - see above
-        """Change a wiki's display name on condition of its version; return it as it is then."""
+        """Change a wiki's display name on the condition that its version is unchanged; return the new wiki."""
 
     async def page(self, owner_id: str, limit: int) -> Sequence[Any]:
         """Read the first wikis of an owner in one Query."""
@@ -41,15 +41,15 @@ class Client(Protocol):
         """Read all wikis of an owner, page after page."""
 
     async def authorize(self, user_id: str, owner_id: str, slug: str) -> Sequence[Any]:
-        """Read a user, a wiki and the user's grant on it, consistently and with as few requests as the library can."""
+        """Read a user, a wiki and the user's grant consistently, in as few requests as the library allows."""
 
     def values(self, item: Any) -> dict[str, Any]:  # noqa: ANN401 - see above
-        """Return an item's attributes as plain values, times as the stored text; to compare, not to measure."""
+        """Return an item's attributes as plain values, times as the stored text; for the checks only."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A library in the comparison. Its module's `connect` takes an Endpoint, and its client is the context's value."""
+    """A library in the comparison. The function `connect` of its module takes an Endpoint and opens a client."""
 
     name: str
     distribution: str
@@ -60,7 +60,7 @@ class Contender:
     works: tuple[str, ...] | None = None
 
     def load(self) -> Any:  # noqa: ANN401 - a function from Endpoint to an async context manager
-        """Import the library and return the function that opens a client of it."""
+        """Import the library; return the function that opens a client."""
         return getattr(import_module(f"{__name__}.{self.module or self.name}"), self.connect)
 
     def version(self) -> str | None:
@@ -71,12 +71,12 @@ class Contender:
             return None
 
 
-FLOOR = "floor"
+BASELINE = "baseline"
 OURS = "wikibot_store"
 
 CONTENDERS = (
-    Contender(FLOOR, "aiohttp", "bytes", "aiohttp alone: unsigned, body read and not parsed"),
-    Contender(OURS, "wikibot-store", "models", "as it comes: concurrent point reads share a BatchGetItem"),
+    Contender(BASELINE, "aiohttp", "bytes", "aiohttp alone: unsigned, body read and not parsed", module="floor"),
+    Contender(OURS, "wikibot-store", "models", "default settings: concurrent point reads share a BatchGetItem"),
     Contender(
         "wikibot_store, apart",
         "wikibot-store",
@@ -94,7 +94,7 @@ CONTENDERS = (
         "pydynox as_dict",
         "pydynox",
         "dicts",
-        "its reads of dicts",
+        "reads return dicts instead of models",
         module="pydynox",
         connect="connect_as_dicts",
         works=("stream", "point read", "page of 100", "32 in flight", "256 in flight", "three tables"),
@@ -105,7 +105,7 @@ CONTENDERS = (
 
 
 def new_wiki(owner_id: str, slug: str) -> dict[str, str | int | bool]:
-    """Return the attributes of a wiki that is made now, for libraries that take dicts."""
+    """Return the attributes of a new wiki, for libraries that take dicts."""
     now = timestamp(datetime.now(UTC))
     return {
         "owner_id": owner_id,
@@ -124,5 +124,5 @@ def new_wiki(owner_id: str, slug: str) -> dict[str, str | int | bool]:
 
 
 def timestamp(moment: datetime) -> str:
-    """Return a time as the store writes it."""
+    """Return a time in the store's notation."""
     return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"

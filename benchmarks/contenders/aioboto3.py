@@ -15,9 +15,9 @@ Item = dict[str, Any]
 
 
 class ResourceClient:
-    """The resource and its Table."""
+    """Calls the resource and its Table."""
 
-    def __init__(self, dynamodb: Any, wikis: Any) -> None:  # noqa: ANN401 - resources are made at run time
+    def __init__(self, dynamodb: Any, wikis: Any) -> None:  # noqa: ANN401 - resource classes are made at run time
         self._dynamodb = dynamodb
         self._wikis = wikis
 
@@ -78,7 +78,7 @@ class ResourceClient:
 
 @asynccontextmanager
 async def connect(endpoint: Endpoint) -> AsyncIterator[ResourceClient]:
-    """Open the resource; the CA bundle is taken from AWS_CA_BUNDLE."""
+    """Open the resource. It reads the CA bundle from AWS_CA_BUNDLE."""
     config = AioConfig(max_pool_connections=endpoint.connections)
     async with aioboto3.Session().resource("dynamodb", endpoint_url=endpoint.url, config=config) as dynamodb:
         yield ResourceClient(dynamodb, await dynamodb.Table("wikis"))

@@ -17,7 +17,7 @@ Item = dict[str, Any]
 
 
 class BotocoreClient:
-    """The client's operations."""
+    """Calls the client's operations."""
 
     def __init__(self, client: "DynamoDBClient") -> None:
         self._client = client
@@ -101,7 +101,7 @@ def _attribute(value: str | int | bool) -> dict[str, Any]:  # noqa: FBT001 - a v
 
 @asynccontextmanager
 async def connect(endpoint: Endpoint) -> AsyncIterator[BotocoreClient]:
-    """Open a client; the CA bundle is taken from AWS_CA_BUNDLE."""
+    """Open a client. It reads the CA bundle from AWS_CA_BUNDLE."""
     config = AioConfig(max_pool_connections=endpoint.connections)
     async with get_session().create_client("dynamodb", endpoint_url=endpoint.url, config=config) as client:
         yield BotocoreClient(client)

@@ -20,7 +20,7 @@ Item = dict[str, Any]
 
 
 class DynamoClient:
-    """The client and a table of it."""
+    """Calls the client and its table."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -49,7 +49,7 @@ class DynamoClient:
         items: list[Item] = page.items
         return items
 
-    def stream(self, owner_id: str, page_size: int) -> AsyncIterator[Item]:  # noqa: ARG002 - its pages are DynamoDB's
+    def stream(self, owner_id: str, page_size: int) -> AsyncIterator[Item]:  # noqa: ARG002 - it has no page size
         items: AsyncIterator[Item] = self._wikis.query(HashKey("owner_id", owner_id))
         return items
 
@@ -71,7 +71,7 @@ class DynamoClient:
 
 @asynccontextmanager
 async def connect(endpoint: Endpoint) -> AsyncIterator[DynamoClient]:
-    """Open a client on an aiohttp session, which is what is told about the CA."""
+    """Open a client on an aiohttp session, which is configured with the CA."""
     tls = True if endpoint.authority is None else ssl.create_default_context(cafile=endpoint.authority)
     connector = aiohttp.TCPConnector(limit=endpoint.connections, ssl=tls)
     async with aiohttp.ClientSession(connector=connector) as session:

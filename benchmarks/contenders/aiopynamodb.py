@@ -21,7 +21,7 @@ from benchmarks.contenders import Endpoint, timestamp
 
 
 class TimeAttribute(Attribute[datetime]):
-    """A time as the store writes it; the library's own attribute has a notation of its own."""
+    """A time in the store's notation; the library's own attribute has another notation."""
 
     attr_type = STRING
 
@@ -33,10 +33,10 @@ class TimeAttribute(Attribute[datetime]):
 
 
 class User(Model):
-    """One person."""
+    """One user."""
 
     class Meta:
-        """Its table."""
+        """The table."""
 
         table_name = "users"
 
@@ -60,7 +60,7 @@ class Wiki(Model):
     """One wiki."""
 
     class Meta:
-        """Its table."""
+        """The table."""
 
         table_name = "wikis"
 
@@ -84,7 +84,7 @@ class Acl(Model):
     """One grant."""
 
     class Meta:
-        """Its table."""
+        """The table."""
 
         table_name = "acls"
 
@@ -98,7 +98,7 @@ class Acl(Model):
 
 
 class PynamoClient:
-    """Three models."""
+    """Calls the three models."""
 
     async def get(self, owner_id: str, slug: str) -> Wiki:
         return await Wiki.get(owner_id, slug)
@@ -148,7 +148,7 @@ class PynamoClient:
 
 @asynccontextmanager
 async def connect(endpoint: Endpoint) -> AsyncIterator[PynamoClient]:
-    """Configure the models, which connect by themselves; the CA bundle is taken from AWS_CA_BUNDLE."""
+    """Configure the models, which connect by themselves. They read the CA bundle from AWS_CA_BUNDLE."""
     metas: tuple[Any, ...] = (User.Meta, Wiki.Meta, Acl.Meta)
     for meta in metas:
         meta.host = endpoint.url

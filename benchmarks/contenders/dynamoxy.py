@@ -14,7 +14,7 @@ from benchmarks.contenders import Endpoint, timestamp
 
 
 class User(dynamoxy.Model, table="users", datetime_format="iso_z"):  # type: ignore[call-arg]  # mypy does not look into it
-    """One person."""
+    """One user."""
 
     id: Attr[str] = partition_key()
     oauth_provider: Attr[str]
@@ -64,7 +64,7 @@ class Acl(dynamoxy.Model, table="acls", datetime_format="iso_z"):  # type: ignor
 
 
 class DynamoxyClient:
-    """Three repositories."""
+    """Calls the three repositories."""
 
     def __init__(self, client: dynamoxy.Client) -> None:
         self._users = client.repository(User)
@@ -111,6 +111,6 @@ class DynamoxyClient:
 
 @asynccontextmanager
 async def connect(endpoint: Endpoint) -> AsyncIterator[DynamoxyClient]:
-    """Open a client; its pool has no limit to set."""
+    """Open a client. It has no setting for the size of its pool."""
     async with dynamoxy.Client(region=endpoint.region, endpoint_url=endpoint.url) as client:
         yield DynamoxyClient(client)

@@ -1,4 +1,4 @@
-"""aiohttp alone: what any client on it must spend. Requests are unsigned, bodies are read and not parsed."""
+"""The baseline: bare aiohttp requests. They are unsigned, and the bodies are read and not parsed."""
 
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -37,8 +37,8 @@ _BATCH = (
 )
 
 
-class FloorClient:
-    """Sends what a client would send."""
+class BaselineClient:
+    """Sends the same requests as the other clients, but unsigned."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
@@ -55,14 +55,14 @@ class FloorClient:
     async def create(self, owner_id: str, slug: str) -> None:
         await self._post("PutItem", _PUT % (owner_id, slug))
 
-    async def update(self, wiki: bytes) -> bytes:  # noqa: ARG002 - it was not parsed
+    async def update(self, wiki: bytes) -> bytes:  # noqa: ARG002 - the wiki is not parsed
         return await self._post("UpdateItem", _UPDATE % ("owner-1000", "wiki-000000"))
 
     async def page(self, owner_id: str, limit: int) -> Sequence[bytes]:
         return [await self._post("Query", _QUERY % (owner_id, limit, ""))]
 
     async def stream(self, owner_id: str, page_size: int) -> AsyncIterator[bytes]:
-        """Yield the bodies; the owner's id says how many wikis to read."""
+        """Yield the bodies. The owner's id holds the number of wikis to read."""
         after = ""
         for end in range(page_size, int(owner_id.removeprefix("owner-")) + 1, page_size):
             yield await self._post("Query", _QUERY % (owner_id, page_size, after))
@@ -73,13 +73,13 @@ class FloorClient:
         return [await self._post("BatchGetItem", batch)]
 
     def values(self, item: bytes) -> dict[str, Any]:
-        raise NotImplementedError("nothing is parsed")
+        raise NotImplementedError("the baseline parses nothing")
 
 
 @asynccontextmanager
-async def connect(endpoint: Endpoint) -> AsyncIterator[FloorClient]:
-    """Open a session as aiohttp's documentation does."""
+async def connect(endpoint: Endpoint) -> AsyncIterator[BaselineClient]:
+    """Open a session as aiohttp's documentation recommends."""
     tls = True if endpoint.authority is None else ssl.create_default_context(cafile=endpoint.authority)
     connector = aiohttp.TCPConnector(limit=endpoint.connections, ssl=tls)
     async with aiohttp.ClientSession(connector=connector) as session:
-        yield FloorClient(session, endpoint.url)
+        yield BaselineClient(session, endpoint.url)

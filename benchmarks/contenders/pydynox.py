@@ -20,7 +20,7 @@ from benchmarks.contenders import Endpoint, timestamp
 
 
 class User(Model):
-    """One person."""
+    """One user."""
 
     model_config = ModelConfig(table="users")
 
@@ -76,7 +76,7 @@ class Acl(Model):
 
 
 class PydynoxClient:
-    """Three models, read as such or as dicts."""
+    """Calls the three models, which return models or dicts."""
 
     def __init__(self, *, as_dict: bool) -> None:
         self._as_dict = as_dict
@@ -102,7 +102,7 @@ class PydynoxClient:
         await wiki.save(condition=Wiki.owner_id.not_exists())
 
     async def update(self, wiki: Any) -> Any:  # noqa: ANN401 - see get
-        """Save what was changed: that is what checks the version. A name that stays the same would not be sent."""
+        """Change the wiki and save it, because only `save` checks the version. It would not send an unchanged name."""
         wiki.display_name = f"Field notes {wiki.version}"
         wiki.updated_at = datetime.now(UTC)
         await wiki.save()
@@ -143,6 +143,6 @@ def connect_as_dicts(endpoint: Endpoint) -> AbstractAsyncContextManager[PydynoxC
 
 @asynccontextmanager
 async def _connect(endpoint: Endpoint, *, as_dict: bool) -> AsyncIterator[PydynoxClient]:
-    """Make a client the models' default; it needs no closing, and there is no limit of connections to set."""
+    """Make a client the default of the models. It need not be closed and has no setting for its connections."""
     set_default_client(DynamoDBClient(region=endpoint.region, endpoint_url=endpoint.url))
     yield PydynoxClient(as_dict=as_dict)

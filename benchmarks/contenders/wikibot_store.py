@@ -1,4 +1,4 @@
-"""The store itself."""
+"""The store."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,7 +12,7 @@ from wikibot_store import StoreConfig, Wiki, WikibotStore
 
 
 class StoreClient:
-    """The DAOs."""
+    """Calls the DAOs."""
 
     def __init__(self, store: WikibotStore) -> None:
         self._store = store
@@ -49,7 +49,7 @@ class StoreClient:
 
 
 def connect(endpoint: Endpoint) -> AbstractAsyncContextManager[StoreClient]:
-    """Open a store as it comes."""
+    """Open a store with default settings."""
     return _connect(endpoint, coalesce_reads=True)
 
 

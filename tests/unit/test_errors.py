@@ -21,7 +21,7 @@ SAMPLES: list[tuple[errors.WikibotStoreError, str]] = [
     (errors.InvalidInviteError("the invitation is used"), "the invitation is used"),
     (
         errors.IndexNotConfiguredError("by-grantee", "grantee_index"),
-        "this needs the index 'by-grantee': provision it, then set StoreConfig(grantee_index=True)",
+        "this method needs the index 'by-grantee': provision it, then set StoreConfig(grantee_index=True)",
     ),
     (errors.NotFoundError("dev-wikis", KEY), f"not found: {WHERE}"),
     (errors.AlreadyExistsError("dev-wikis", KEY, "wiki_slug"), f"already exists (wiki_slug is taken): {WHERE}"),
@@ -30,24 +30,24 @@ SAMPLES: list[tuple[errors.WikibotStoreError, str]] = [
         errors.ConflictError("dev-users", {"id": "u-1"}, USER),
         "changed by another writer: table 'dev-users', key id='u-1'",
     ),
-    (errors.NotActiveError("dev-wikis", KEY, "deleting"), f"deleting, not active: {WHERE}"),
+    (errors.NotActiveError("dev-wikis", KEY, "deleting"), f"not active (status is 'deleting'): {WHERE}"),
     (
         errors.QuotaExceededError("dev-users", {"id": "u-1"}, 3),
-        "no more than 3 wikis: table 'dev-users', key id='u-1'",
+        "the limit of 3 wikis is reached: table 'dev-users', key id='u-1'",
     ),
-    (errors.ProtectedOwnerError("dev-wikis", KEY), f"the owner's access is fixed: {WHERE}"),
+    (errors.ProtectedOwnerError("dev-wikis", KEY), f"the owner's access cannot be changed: {WHERE}"),
     (
         errors.UserOwnsWikisError("dev-users", {"id": "u-1"}, 2),
-        "owns wikis (2), delete or transfer them first: table 'dev-users', key id='u-1'",
+        "the user still owns 2 wikis, delete or transfer them first: table 'dev-users', key id='u-1'",
     ),
     (
         errors.LastIdentityError("dev-users", {"id": "u-1"}),
-        "the last identity cannot be removed: table 'dev-users', key id='u-1'",
+        "the user's only identity cannot be removed, link another first: table 'dev-users', key id='u-1'",
     ),
     (errors.CorruptItemError("dev-wikis", KEY, "no `uid`"), f"corrupt item, no `uid`: {WHERE}"),
     (
         errors.WriteOutcomeUnknownError("dev-wikis", KEY, "PutItem"),
-        f"PutItem may or may not have been applied: {WHERE}",
+        f"PutItem may or may not have taken effect, read the item to find out: {WHERE}",
     ),
     (
         errors.UnavailableError("GetItem", 1, "no connection"),

@@ -1,4 +1,4 @@
-"""Point reads that are asked for in one turn of the event loop, served together."""
+"""Combines the point reads that are issued in one turn of the event loop into one request."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -11,11 +11,11 @@ V = TypeVar("V")
 
 
 class Coalescer(Generic[K, V]):
-    """Gathers the keys of one turn of the event loop and loads them in one go.
+    """Collects the keys that are read in one turn of the event loop and loads them together.
 
-    A key that is alone in its turn is loaded by its own reader with `load_one`, without a further task. Several keys
-    go to `load_many`, which returns per key a value, an exception to raise, or nothing; it runs in a task of its own,
-    which `spawn` starts, so that a reader that is cancelled takes nobody with it.
+    If a turn has only one key, its reader calls `load_one` itself, without another task. Several keys go to
+    `load_many`, which returns for each key a value, an exception to raise, or nothing. It runs in a task of its own,
+    which `spawn` starts, so that the cancellation of one reader does not affect the others.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Coalescer(Generic[K, V]):
         return await future
 
     def _serve(self, gathered: dict[K, list[asyncio.Future[V | None]]]) -> None:
-        """Start loading what was gathered."""
+        """Start the tasks that load the collected keys."""
         self._gathering = None
         wanted = [key for key, futures in gathered.items() if not all(future.done() for future in futures)]
         for start in range(0, len(wanted), self._batch_size):
@@ -60,7 +60,7 @@ class Coalescer(Generic[K, V]):
             self._spawn(self._load(batch)).add_done_callback(partial(_give_up, batch))
 
     async def _load(self, batch: dict[K, list[asyncio.Future[V | None]]]) -> None:
-        """Load one batch and hand each waiting reader its part."""
+        """Load one batch and give each waiting reader its result."""
         results: Mapping[K, V | Exception | None]
         try:
             if len(batch) == 1:
@@ -82,15 +82,15 @@ class Coalescer(Generic[K, V]):
 
 
 def _own(error: Exception) -> Exception:
-    """Return a copy of the error: a reader's traceback, and what it notes on the error, are nobody else's business."""
+    """Return a copy of the error, so that each reader has its own traceback and notes."""
     own = copy(error).with_traceback(error.__traceback__)
     own.__cause__ = error.__cause__
     return own
 
 
 def _give_up(batch: dict[K, list[asyncio.Future[V | None]]], _task: asyncio.Task[None]) -> None:
-    """End the readers that still wait: the load that they waited for was cancelled."""
+    """Fail the readers that still wait, because the task that loads their keys was cancelled."""
     for futures in batch.values():
         for future in futures:
             if not future.done():
-                future.set_exception(RuntimeError("the store is closed: it was during this read"))
+                future.set_exception(RuntimeError("the store was closed during this read"))

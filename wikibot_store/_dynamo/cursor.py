@@ -1,10 +1,10 @@
-"""Cursors: the position in a listing as url-safe text that no other listing accepts.
+"""Cursors: the position in a listing as URL-safe text. No other listing accepts it.
 
-A cursor is base64url of `version byte · digest · sort key`. It does not hold the partition key: that always comes from
-the caller. The digest covers the listing (its name, partition key, filter and direction) and the sort key. A cursor
-that is damaged or belongs to another listing is therefore rejected. With a secret the digest is an HMAC, which nobody
-can forge. If there are several secrets, the first one makes cursors and all of them open cursors, so that a secret can
-be replaced while its cursors are in use.
+A cursor is the base64url of `version byte · digest · sort key`. It does not hold the partition key, which always comes
+from the caller. The digest covers the listing (its name, partition key, filter and direction) and the sort key, so a
+cursor that is damaged or belongs to another listing is rejected. With a secret the digest is an HMAC, which nobody can
+forge. If there are several secrets, the first one makes cursors and all of them open cursors, so that a secret can be
+replaced while its cursors are in use.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _MAX_LENGTH = 2048  # a sort key has at most 1,024 bytes
 
 
 def encode(listing: tuple[str, ...], sort_key: str, secrets: tuple[str, ...]) -> str:
-    """Return the cursor that continues `listing` after `sort_key`; without secrets anybody can make one."""
+    """Return the cursor that continues `listing` after `sort_key`. Without secrets anybody can make one."""
     position = sort_key.encode()
     (signer, *_) = secrets or _NO_SECRET
     raw = bytes([_VERSION]) + _digest(listing, position, signer) + position
@@ -44,18 +44,18 @@ def decode(listing: tuple[str, ...], cursor: str, secrets: tuple[str, ...]) -> s
         raise InvalidCursorError("the cursor is damaged or of another version: start again without one")
     digest, position = raw[1 : 1 + _DIGEST_SIZE], raw[1 + _DIGEST_SIZE :]
     genuine = any(hmac.compare_digest(digest, _digest(listing, position, secret)) for secret in secrets or _NO_SECRET)
-    # Base64 has several spellings of one value; only the one that `encode` returns is accepted.
+    # Several base64 texts decode to the same bytes; only the one that `encode` returns is accepted.
     if not genuine or urlsafe_b64encode(raw).rstrip(b"=").decode() != cursor:
         raise InvalidCursorError("the cursor is damaged or of another listing: start again without one")
     try:
         return position.decode()
-    except UnicodeDecodeError as error:  # only from someone who made the digest
+    except UnicodeDecodeError as error:  # only possible if the caller made the digest
         raise InvalidCursorError("the cursor is damaged: start again without one") from error
 
 
 def _digest(listing: tuple[str, ...], position: bytes, secret: str) -> bytes:
     parts = [part.encode() for part in listing]
-    # The length before each part keeps two listings from having the same bytes.
+    # The length before each part ensures that two listings never have the same bytes.
     message = b"".join(len(part).to_bytes(4, "big") + part for part in [*parts, position])
     key = secret.encode(errors="surrogatepass")  # an environment variable may hold any bytes
     return hmac.digest(key, message, hashlib.sha256)[:_DIGEST_SIZE]

@@ -1,6 +1,6 @@
-"""DynamoDB's expressions as values; attribute names and values always go through placeholders.
+"""DynamoDB's expressions as values. Attribute names and values are always replaced by placeholders.
 
-Many of the tables' attributes are reserved words (role, status, token, …), so every name gets a placeholder:
+Many attribute names are reserved words (role, status, token, …), so every name gets a placeholder:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 """
 
@@ -20,28 +20,28 @@ _MARK = re.compile(r"#(\w+)|:")
 class Condition(msgspec.Struct, frozen=True):
     """A condition, key condition or filter; combine with `&` and `|`.
 
-    In `text` an attribute stands as `#name`, and a colon for each of the values.
+    In `text`, `#name` stands for an attribute and a colon for each value.
     """
 
     text: str
     values: tuple[Value, ...] = ()
 
     def __and__(self, other: Self) -> "Condition":
-        """Both hold."""
+        """Return the condition that both hold."""
         return Condition(f"({self.text}) AND ({other.text})", self.values + other.values)
 
     def __or__(self, other: Self) -> "Condition":
-        """At least one holds."""
+        """Return the condition that at least one of them holds."""
         return Condition(f"({self.text}) OR ({other.text})", self.values + other.values)
 
 
 def exists(attribute: str) -> Condition:
-    """Hold if the item has the attribute; on a key attribute: if the item exists."""
+    """Hold if the item has the attribute. For a key attribute: hold if the item exists."""
     return Condition(f"attribute_exists(#{attribute})")
 
 
 def not_exists(attribute: str) -> Condition:
-    """Hold if the item lacks the attribute; on a key attribute: if there is no item."""
+    """Hold if the item lacks the attribute. For a key attribute: hold if there is no item."""
     return Condition(f"attribute_not_exists(#{attribute})")
 
 
@@ -66,7 +66,7 @@ def one_of(attribute: str, *values: Value) -> Condition:
 
 
 def absent_or(attribute: str, operator: str, value: Value) -> Condition:
-    """Hold if the attribute is missing or compares so with the value."""
+    """Hold if the attribute is missing or the comparison holds."""
     return not_exists(attribute) | compare(attribute, operator, value)
 
 
@@ -83,7 +83,7 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """The update expression, written as a condition's."""
+        """The update expression, in the notation of `Condition.text`."""
         clauses = {
             "SET": [f"#{attribute} = :" for attribute in self.set],
             "REMOVE": [f"#{attribute}" for attribute in self.remove],
@@ -93,12 +93,12 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def values(self) -> tuple[Value, ...]:
-        """The values in their order in the text."""
+        """The values in the order of the text."""
         return (*self.set.values(), *self.add.values())
 
 
 def conditional(condition: Condition, update: Update | None = None) -> dict[str, Any]:
-    """Return the request members of a conditional write that reports what it collided with."""
+    """Return the request members of a conditional write. If it fails, DynamoDB returns the item that is stored."""
     members = _members({"UpdateExpression": update, "ConditionExpression": condition})
     return members | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
@@ -109,7 +109,7 @@ def query(key_condition: Condition, filter_condition: Condition | None = None) -
 
 
 def _members(expressions: Mapping[str, Condition | Update | None]) -> dict[str, Any]:
-    """Return the request members of expressions and of their placeholders; DynamoDB refuses a member without any."""
+    """Return the request members of expressions and their placeholders; DynamoDB rejects an empty member."""
     present = {member: expression for member, expression in expressions.items() if expression is not None}
     texts, names, placeholders = _number(tuple([expression.text for expression in present.values()]))
     members: dict[str, Any] = dict(zip(present, texts, strict=True))
@@ -120,11 +120,11 @@ def _members(expressions: Mapping[str, Condition | Update | None]) -> dict[str, 
     return members
 
 
-@lru_cache(maxsize=1024)  # requests differ in their values, hardly ever in their texts
+@lru_cache(maxsize=1024)  # most requests differ in their values only
 def _number(texts: tuple[str, ...]) -> tuple[list[str], dict[str, str], list[str]]:
-    """Return the texts as DynamoDB wants them, the names by their placeholders, and the placeholders of the values.
+    """Return the texts in DynamoDB's notation, the names by placeholder, and the placeholders of the values.
 
-    Names become `#0` and so on, the same name always the same; every value is a `:0` of its own.
+    Equal names share a placeholder, such as `#0`. Every value has its own, such as `:0`.
     """
     names: dict[str, str] = {}
     values: list[str] = []

@@ -1,8 +1,8 @@
-"""Models to DynamoDB items and back.
+"""Encodes models as DynamoDB items and decodes them.
 
-Decoding is the library's hot path. msgspec parses a reply straight into structs of the item's own shape
-(`{"page_count": {"N": "3"}}` is `wire.page_count.N`), checking every type on the way, and one generated expression per
-model turns such a struct into the model. No dict of dicts is built in between.
+Decoding is the library's hot path. msgspec parses a reply directly into structs that have the shape of the item
+(`{"page_count": {"N": "3"}}` becomes `wire.page_count.N`) and checks every type. One generated expression per model
+turns such a struct into the model. This avoids dicts of dicts.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,15 +18,15 @@ from wikibot_store.errors import CorruptItemError
 M = TypeVar("M", bound=msgspec.Struct)
 
 EPOCH: Final = "epoch"
-"""Marks a datetime that is stored as whole epoch seconds, the only form that DynamoDB's TTL reads."""
+"""Marks a datetime that is stored as whole epoch seconds, the only form that DynamoDB's TTL accepts."""
 
 Item = dict[str, Any]
 """An item as DynamoDB writes it: attribute name to {"S": …}, {"N": …}, …"""
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 _TOO_LARGE: Final = 10**38
-# DynamoDB takes items of up to 400 KB. A model has up to four long texts, and an item needs room for what is written to
-# it later: one that is filled to the brim could not even be marked as being deleted.
+# DynamoDB accepts items of up to 400 KB. A model has up to four long texts, and later updates need room: an item of the
+# full size could not even be marked as being deleted.
 _MOST_TEXT: Final = 65_536
 
 WRITE_ID: Final = "write_id"
@@ -36,7 +36,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def timestamp(moment: datetime) -> str:
-    """Return fixed-width ISO 8601 in UTC, such as 2026-01-02T03:04:05.000006Z; it sorts as text.
+    """Return fixed-width ISO 8601 in UTC, such as 2026-01-02T03:04:05.000006Z. As text, earlier times sort first.
 
     Raises:
         ValueError: The datetime is naive.
@@ -48,7 +48,7 @@ def timestamp(moment: datetime) -> str:
 
 
 def epoch(moment: datetime) -> int:
-    """Return whole seconds since 1970, rounded down, as DynamoDB's TTL wants them.
+    """Return whole seconds since 1970, rounded down, as DynamoDB's TTL expects.
 
     Raises:
         ValueError: The datetime is naive.
@@ -58,12 +58,12 @@ def epoch(moment: datetime) -> int:
 
 
 def string(value: str) -> Item:
-    """Return a string attribute, also of a subclass of str, of which JSON knows nothing."""
+    """Return a string attribute. A subclass of str becomes a plain str, which JSON can encode."""
     return {"S": str.__str__(value)}
 
 
 def number(value: int) -> Item:
-    """Return a number attribute, also of a subclass of int, which may be written otherwise."""
+    """Return a number attribute. A subclass of int is written as a plain int."""
     return {"N": int.__repr__(value)}
 
 
@@ -76,7 +76,7 @@ def _text(value: str) -> Item:
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
-        raise ValueError("must not hold half a surrogate pair") from None  # the original one shows the text
+        raise ValueError("must not hold half a surrogate pair") from None  # the original error shows the text
     if size > _MOST_TEXT:
         raise ValueError(f"must have at most {_MOST_TEXT} bytes in UTF-8")
     return string(value)
@@ -89,7 +89,7 @@ def _whole_number(value: int) -> Item:
 
 
 class _Form(NamedTuple):
-    """How one Python type is stored: DynamoDB's type, what to parse it as, the type it must have, and the encoder."""
+    """How one Python type is stored: DynamoDB's type, the type to parse, the type to accept, and the encoder."""
 
     tag: str
     parse_as: Any
@@ -116,7 +116,7 @@ _FORMS = {
 class ItemCodec(Generic[M]):
     """Encodes and decodes the items of one model.
 
-    `key` names the attributes of the primary key, partition key first. `redact` shortens a key value for messages.
+    `key` names the attributes of the primary key, partition key first. `redact` hides parts of a key value in messages.
     """
 
     def __init__(self, model: type[M], key: tuple[str, ...], *, redact: Callable[[str], str] = str) -> None:
@@ -139,16 +139,16 @@ class ItemCodec(Generic[M]):
             fields.append((info.name, attribute, msgspec.NODEFAULT if required else attribute(info.default)))
         self._wire: type[Any] = msgspec.defstruct(f"Wire{model.__name__}", fields, frozen=True, gc=False, kw_only=True)
         arguments = ", ".join(f"{name}=wire.{name}.{form.tag}" for name, form in self._forms.items())
-        # One expression without a loop: about half the time of getattr calls or of building a dict. Its text is made
-        # of the model's own field names only.
+        # One expression without a loop takes about half the time of getattr calls or of building a dict. Its text
+        # holds only the model's own field names.
         self.from_wire: Callable[[Any], M] = eval(f"lambda wire: model({arguments})", {"model": model})  # noqa: S307
 
     def reader(self, reply: Any, table: str) -> Callable[[bytes], Any]:  # noqa: ANN401 - a generic class
-        """Return the function that decodes the bytes of such a reply from `table`; it may raise CorruptItemError.
+        """Return the function that decodes the bytes of a reply from `table`. It may raise CorruptItemError.
 
-        `reply` is one of the reply classes, or `list` for a bare list of items.
+        `reply` is one of the reply classes, or `list` for a list of items.
         """
-        # Not strict: DynamoDB writes numbers as strings.
+        # Not strict, because DynamoDB writes numbers as strings.
         decode = msgspec.json.Decoder(reply[self._wire], strict=False).decode
 
         def read(body: bytes) -> Any:  # noqa: ANN401 - the reply with this model's wire type
@@ -161,7 +161,7 @@ class ItemCodec(Generic[M]):
         return read
 
     def encode(self, model: M, write_id: str) -> Item:
-        """Return the whole item; None is an absent attribute."""
+        """Return the item; an attribute that is None is left out."""
         item = {
             name: self.value(name, value)
             for name in self._forms
@@ -171,11 +171,11 @@ class ItemCodec(Generic[M]):
         return item
 
     def value(self, attribute: str, value: Any) -> Item:  # noqa: ANN401 - whatever the attribute holds
-        """Return one attribute's value.
+        """Return the value of one attribute as DynamoDB writes it.
 
         Raises:
-            TypeError: The value is not of the attribute's type; floats never are.
-            ValueError: A datetime is naive.
+            TypeError: The value does not have the type of the attribute; no attribute accepts a float.
+            ValueError: A datetime is naive, or DynamoDB cannot store the value.
 
         """
         form = self._forms[attribute]
@@ -187,10 +187,10 @@ class ItemCodec(Generic[M]):
             raise ValueError(f"{attribute}: {error}") from error
 
     def removable(self, attribute: str) -> str:
-        """Return the attribute's name if the model can be without it.
+        """Return the attribute's name if the attribute is optional.
 
         Raises:
-            TypeError: It cannot.
+            TypeError: The attribute is required.
 
         """
         if attribute not in self._optional:
@@ -198,7 +198,7 @@ class ItemCodec(Generic[M]):
         return attribute
 
     def shown_key(self, item: Mapping[str, Any]) -> dict[str, str]:
-        """Return the primary key of an item for a message; a question mark replaces a missing or invalid value."""
+        """Return the primary key of an item for a message, with `?` for a missing or invalid value."""
         return {name: self._shown(item.get(name)) for name in self.key}
 
     def _shown(self, attribute: Any) -> str:  # noqa: ANN401 - any JSON
@@ -221,13 +221,13 @@ class ItemCodec(Generic[M]):
             raise CorruptItemError(table, self.shown_key(item), _reason(error)) from error
 
     def _name_corrupt_item(self, body: bytes, table: str) -> None:
-        """Raise CorruptItemError for the first item of a reply that does not decode, if it is an item's fault."""
+        """Raise CorruptItemError for the first item of a reply that does not decode, if there is one."""
         for item in _items_in(msgspec.json.decode(body)):
             self.from_item(item, table)
 
 
 def _items_in(reply: Any) -> list[Item]:  # noqa: ANN401 - any JSON
-    """Return the items of any kind of reply, as far as it has a reply's shape."""
+    """Return the items of a reply of any kind, or none if it has an unknown shape."""
     match reply:
         case {"Item": dict(item)} | {"Attributes": dict(item)}:
             return [item]
@@ -240,7 +240,7 @@ def _items_in(reply: Any) -> list[Item]:  # noqa: ANN401 - any JSON
 
 
 def _reason(error: msgspec.ValidationError) -> str:
-    """Return msgspec's message without a value: it quotes an unknown enum member."""
+    """Return msgspec's message without the value of an unknown enum member, which it would quote."""
     message = str(error)
     if message.startswith("Invalid enum value"):
         return f"unknown value - at {message.rpartition(' - at ')[2]}"

@@ -1,4 +1,4 @@
-"""Listings: the items that one Query finds, in their order, in pages with cursors between them."""
+"""Listings: the items that a Query finds, in order, page by page."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a listing. `cursor` leads to the next page; it is None exactly when nothing follows."""
+    """One page of a listing. `cursor` gets the next page; it is None on the last page and only there."""
 
     items: list[T]
     cursor: str | None = None
@@ -43,7 +43,7 @@ class Listing:
     where: Condition | None = None
 
     def request(self) -> dict[str, Any]:
-        """Return the members of a Query that all its pages share."""
+        """Return the members of the Query, which are the same for all pages."""
         attribute, value = self.partition
         condition = equals(attribute, string(value))
         if self.prefix is not None:
@@ -52,11 +52,11 @@ class Listing:
         return request if self.index is None else request | {"IndexName": self.index}
 
     def cursor(self, last: object, secrets: tuple[str, ...]) -> str:
-        """Return the cursor of the page that follows the `last` model."""
+        """Return the cursor of the page that starts after the `last` model."""
         return cursors.encode(self._identity, getattr(last, self.sort_key), secrets)
 
     def start(self, cursor: str, secrets: tuple[str, ...]) -> Item:
-        """Return the ExclusiveStartKey of a cursor; a listing's two key attributes are the whole primary key.
+        """Return the ExclusiveStartKey of a cursor: the two key attributes of the listing, which form the primary key.
 
         Raises:
             InvalidCursorError: The cursor is damaged or belongs to another listing.
@@ -64,7 +64,7 @@ class Listing:
         """
         sort_key = cursors.decode(self._identity, cursor, secrets)
         try:
-            # Without a secret anybody can make a cursor, so its content is checked like any other input.
+            # Anybody can make a cursor if there is no secret, so its content is validated like any other input.
             self.check(sort_key)
         except InvalidKeyError as error:
             raise InvalidCursorError("the cursor is damaged: start again without one") from error

@@ -1,4 +1,4 @@
-"""The requests of one table that only read: single items, batches, listings page by page, whole partitions, scans."""
+"""The reads of one table: single items, batches, listings, whole partitions and scans."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ _NO_ITEMS = msgspec.Raw(b"[]")
 
 
 class ReadableTable(Generic[M]):
-    """One table of one model, read."""
+    """Reads one table of one model."""
 
     def __init__(self, wire: Wire, name: str, codec: ItemCodec[M]) -> None:
         self.name = name
@@ -50,7 +50,7 @@ class ReadableTable(Generic[M]):
         )
 
     def where(self, key: Key) -> tuple[str, dict[str, str]]:
-        """Return the table's name and the key with its attribute names, the first arguments of an item's error."""
+        """Return the table's name and the key by attribute name: the first arguments of an error about an item."""
         return self.name, dict(zip(self.codec.key, key, strict=True))
 
     def key_item(self, key: Key) -> Item:
@@ -74,7 +74,7 @@ class ReadableTable(Generic[M]):
         *,
         deadline: float | None = None,
     ) -> Any:  # noqa: ANN401 - what `decode` returns
-        """Send a request; an error that it raises names this table and key."""
+        """Send a request. If it fails, the error names this table and key."""
         if deadline is None:
             deadline = self.wire.deadline()
         try:
@@ -89,20 +89,20 @@ class ReadableTable(Generic[M]):
         return library_error(failure, operation, self.name, dict(zip(self.codec.key, key, strict=False)))
 
     async def get(self, *key: str, consistent: bool = False) -> M | None:
-        """Send GetItem, or share a BatchGetItem with the other reads of this turn of the event loop."""
+        """Send GetItem, or share a BatchGetItem with the other reads in this turn of the event loop."""
         if not self.wire.config.coalesce_reads:
             return await self._get_one(key, consistent=consistent)
         return await (self._strong if consistent else self._eventual).load(key)
 
     async def get_many(self, keys: Iterable[Key]) -> dict[Key, M]:
-        """Send a BatchGetItem per 100 keys, all at once; keys without an item are left out."""
+        """Send one BatchGetItem per 100 keys, all at the same time. Keys without an item are left out."""
         wanted = list(dict.fromkeys(keys))
         batches = [wanted[start : start + _MAX_BATCH_GET] for start in range(0, len(wanted), _MAX_BATCH_GET)]
         reads = [asyncio.create_task(self._get_batch(batch, consistent=False)) for batch in batches]
         try:
             return {key: item for found in await asyncio.gather(*reads) for key, item in found.items()}
         finally:
-            for read in reads:  # if one failed, the result of the others is not needed
+            for read in reads:  # if one failed, the results of the others are not needed
                 read.cancel()
 
     async def _get_one(self, key: Key, *, consistent: bool) -> M | None:
@@ -134,18 +134,18 @@ class ReadableTable(Generic[M]):
         return self.codec.from_item(item, self.name)
 
     def decode_items(self, items: msgspec.Raw) -> dict[Key, M]:
-        """Return a list of items, as DynamoDB wrote it, by key."""
+        """Return the models by key of a list of items that is still JSON."""
         found = map(self.codec.from_wire, self._decode_list(items))
         return {self.key_of(item): item for item in found}
 
     async def get_item(self, key: Key, deadline: float | None = None) -> Item | None:
-        """Read an item consistently and return it as it is stored, so that a write reaches a corrupt item too."""
+        """Read an item consistently and return it without decoding, so that corrupt items can be written too."""
         request = {"TableName": self.name, "Key": self.key_item(key), "ConsistentRead": True}
         reply: StoredReply = await self.call("GetItem", request, _decode_stored, key, deadline=deadline)
         return reply.item
 
     async def find(self, index: str, condition: Condition) -> M | None:
-        """Query an index for the one item that has this whole index key."""
+        """Query an index for the item with this index key."""
         request = {"TableName": self.name, "IndexName": index, **query(condition), "Limit": 1}
         reply: QueryReply[Any] = await self.call("Query", request, self._decode_query, ())
         return self.codec.from_wire(reply.items[0]) if reply.items else None
@@ -173,7 +173,7 @@ class ReadableTable(Generic[M]):
                 size = min(2 * size, MAX_LIMIT)
 
     async def stream(self, listing: Listing, *, page_size: int) -> AsyncGenerator[M, None]:
-        """Query page after page; send the next Query only when the consumer has used up the page."""
+        """Query page after page. The next Query is sent only when the consumer has used all items of the page."""
         start: Item | None = None
         while True:
             reply = await self._query(listing, start, page_size, consistent=False, deadline=self.wire.deadline())
@@ -194,7 +194,7 @@ class ReadableTable(Generic[M]):
         return reply
 
     async def scan(self, start: Key | None, limit: int) -> tuple[list[Item], Key | None]:
-        """Scan one page; return its items as they are stored, and the key where the next page starts or None."""
+        """Scan one page; return its items as they are stored, and the key after which the next page starts, or None."""
         request: Item = {"TableName": self.name, "Limit": limit}
         if start is not None:
             request["ExclusiveStartKey"] = self.key_item(start)
@@ -202,7 +202,7 @@ class ReadableTable(Generic[M]):
         return reply.items, None if reply.last_key is None else self.key_in(reply.last_key)
 
     async def partition(self, value: str, *, keys_only: bool = False) -> AsyncGenerator[list[Item], None]:
-        """Query a whole partition consistently; yield pages of items as they are stored, decodable or not."""
+        """Query a whole partition consistently; yield pages of items as they are stored, corrupt ones too."""
         condition = query(equals(self.codec.key[0], string(value)))
         request = {"TableName": self.name, **condition, "ConsistentRead": True}
         if keys_only:
@@ -224,13 +224,13 @@ async def batch_get(
     consistent: bool,
     deadline: float | None = None,
 ) -> dict[ReadableTable[Any], dict[Key, Any]]:
-    """Send a BatchGetItem over any tables, at most 100 keys in all; return the items that exist, by table and key.
+    """Send a BatchGetItem for at most 100 keys of any tables; return the items that exist, by table and key.
 
-    Keys that DynamoDB leaves unprocessed are requested again until the deadline. The pause grows while no answer
-    brings an item.
+    Keys that DynamoDB leaves unprocessed are requested again until the deadline. The pauses grow while the answers
+    hold no items.
 
     Raises:
-        ThrottledError: Some keys were left unprocessed every time.
+        ThrottledError: Some keys were still unprocessed at the deadline.
 
     """
 

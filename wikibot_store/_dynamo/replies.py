@@ -1,4 +1,4 @@
-"""The members of DynamoDB's answers that are read; `M` is the wire type that a codec makes for its model."""
+"""The members of DynamoDB's answers that the store uses. `M` is the wire type that a codec makes for its model."""
 
 from collections.abc import Callable
 from functools import cache
@@ -60,9 +60,9 @@ class BatchReply(msgspec.Struct, gc=False):
     unprocessed: dict[str, Any] = msgspec.field(default_factory=dict, name="UnprocessedKeys")
 
 
-@cache  # the structs of one key are the same for every store, and take a while to make
+@cache  # making the structs takes a while, and every store needs the same ones
 def stored_page_reader(key: tuple[str, ...]) -> Callable[[bytes], StoredPage]:
-    """Return the function that decodes a page of items as they are stored and checks that each has its primary key."""
+    """Return the function that decodes a page of items without models and checks that each has its primary key."""
     decode = msgspec.json.Decoder(StoredPage).decode
     keys: Any = list[msgspec.defstruct("Key", [(name, _Text) for name in key])]  # type: ignore[misc]  # made at runtime
 

@@ -1,12 +1,12 @@
-"""The writes of one table, which find out whether a write took effect when its answer was lost.
+"""The writes of one table. After a lost answer, they find out whether the write took effect.
 
-A write that is sent again because its answer was lost meets its own effect: the condition fails although this very
-write made it fail. Therefore every write stores a random `write_id` on the item and asks for the item that it collided
-with. If that item carries the write's own id, the write had succeeded. If the store cannot tell, it raises
+If an answer is lost, the write is sent again. If the first attempt took effect, it has made the condition of the second
+one fail. Therefore every write stores a random `write_id` on the item, and a refused write returns the stored item. If
+that item has the `write_id` of this write, the write has succeeded. If the store cannot tell, it raises
 WriteOutcomeUnknownError.
 
-For this, every write has a condition on what it replaces: no item, a version, or the `write_id` that was read. A write
-that the caller does not tie to a version reads the item first.
+This requires that every write has a condition on what it replaces: no item, a version, or the `write_id` that was read.
+A write for which the caller gives no version reads the item first.
 """
 
 import secrets
@@ -29,7 +29,7 @@ acknowledge = msgspec.json.Decoder(Acknowledgement).decode
 
 
 class ConditionFailedError(Exception):
-    """The condition of a write failed; `item` is the item that it collided with, None if there is no item."""
+    """The condition of a write failed. `item` is the stored item, None if there is no item."""
 
     def __init__(self, item: Item | None, *, maybe_applied: bool) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class ConditionFailedError(Exception):
         self.maybe_applied = maybe_applied
 
     def was(self, write_id: str) -> bool:
-        """Return whether the item carries this write's id: then the write had succeeded."""
+        """Return whether the stored item has this write id, which means that the write has succeeded."""
         return self.item is not None and self.item.get(WRITE_ID) == string(write_id)
 
 
@@ -47,10 +47,10 @@ def new_write_id() -> str:
 
 
 class Table(ReadableTable[M]):
-    """One table of one model, read and written.
+    """Reads and writes one table of one model.
 
-    `identity` names an attribute that is set at random when an item is created and never changes: it distinguishes an
-    item from a later item under the same key.
+    `identity` names an attribute that gets a random value when an item is created and never changes. It distinguishes
+    an item from a later item under the same key.
     """
 
     def __init__(self, wire: Wire, name: str, codec: ItemCodec[M], *, identity: str | None = None) -> None:
@@ -88,10 +88,10 @@ class Table(ReadableTable[M]):
         return one is not None and self._identity is not None and one.get(self._identity) == other[self._identity]
 
     async def delete(self, *key: str) -> bool:
-        """Read the item consistently and send DeleteItem for that very item; return whether there was one.
+        """Read the item consistently and send DeleteItem for exactly this item; return whether there was one.
 
         Raises:
-            WriteOutcomeUnknownError: The answer was lost and another writer put an item there.
+            WriteOutcomeUnknownError: The answer was lost, and another writer wrote to the key.
 
         """
         deadline = self.wire.deadline()
@@ -102,8 +102,8 @@ class Table(ReadableTable[M]):
             try:
                 await self.call("DeleteItem", request, acknowledge, key, deadline=deadline)
             except ConditionFailedError as failed:
-                # With an identity, the item that is there now is a later one. Without, it may be the item that was
-                # read, changed before this delete arrived.
+                # If items have an identity, the item that is there now is a later one. Without an identity, it may be
+                # the item that was read, changed before this delete arrived.
                 if failed.maybe_applied and failed.item is not None and self._identity is None:
                     raise WriteOutcomeUnknownError(*self.where(key), "DeleteItem") from failed
                 if failed.maybe_applied:
@@ -116,7 +116,7 @@ class Table(ReadableTable[M]):
     async def patch(
         self, key: Key, update: Update, condition: Condition | None = None, *, deadline: float | None = None
     ) -> M:
-        """Send UpdateItem for an item that exists; return the item after the update.
+        """Send UpdateItem for an existing item; return the item after the update.
 
         Raises:
             ConditionFailedError: There is no item, or the condition failed.
@@ -140,6 +140,6 @@ class Table(ReadableTable[M]):
         return self.codec.from_wire(reply.attributes)
 
     def unchanged(self, seen: Item, attribute: str) -> Condition:
-        """Hold while the attribute has the value that was read."""
+        """Hold while the item exists and the attribute has the value that was read."""
         unchanged = equals(attribute, seen[attribute]) if attribute in seen else not_exists(attribute)
         return self.exists & unchanged

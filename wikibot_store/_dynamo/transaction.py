@@ -1,4 +1,4 @@
-"""TransactWriteItems: several writes to any tables, which all take effect or none does."""
+"""TransactWriteItems: writes to any tables that take effect together or not at all."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ _CONDITION_FAILED = "ConditionalCheckFailed"
 class TransactionRefusedError(Exception):
     """A condition failed, and this attempt wrote nothing.
 
-    If `maybe_applied`, an earlier attempt of this transaction may have taken effect.
+    If `maybe_applied` is True, an earlier attempt of this transaction may have taken effect.
     """
 
     def __init__(self, reasons: Mapping[str, CancellationReason], *, maybe_applied: bool) -> None:
@@ -39,12 +39,12 @@ class TransactionRefusedError(Exception):
         return next(filter(self.failed, self._reasons))
 
     def item(self, action: str) -> Item | None:
-        """Return the item that the action collided with, None if there is no item."""
+        """Return the stored item of an action that failed, None if there is no item."""
         return self._reasons[action].item
 
 
 class Transaction:
-    """Writes that take effect together. Each has a name, by which TransactionRefusedError reports what failed.
+    """Writes that take effect together. Each action has a name, which TransactionRefusedError uses to report failures.
 
     Every item that is put or updated gets the transaction's `write_id`, which is also its idempotency token.
     """
@@ -55,33 +55,33 @@ class Transaction:
         self._actions: dict[str, Item] = {}
 
     def put(self, action: str, table: Table[M], model: M, condition: Condition, **attributes: Item) -> None:
-        """Put the item of a model, with further attributes that the model does not show."""
+        """Put the item of a model, with further attributes that the model does not have."""
         self.put_item(action, table, table.codec.encode(model, self._write_id) | attributes, condition)
 
     def put_item(self, action: str, table: Table[Any], item: Item, condition: Condition | None = None) -> None:
-        """Put an item that has DynamoDB's form."""
+        """Put an item that is already in DynamoDB's notation."""
         stamped = item | {WRITE_ID: string(self._write_id)}
         members = {} if condition is None else conditional(condition)
         self._actions[action] = {"Put": {"TableName": table.name, "Item": stamped, **members}}
 
     def update(self, action: str, table: Table[Any], key: Key, update: Update, condition: Condition) -> None:
-        """Update an item that exists."""
+        """Update an existing item."""
         members = conditional(table.exists & condition, update.stamped(self._write_id))
         self._add(action, "Update", table, key, members)
 
     def delete(self, action: str, table: Table[Any], key: Key, condition: Condition | None = None) -> None:
-        """Delete an item; without a condition, a missing item is no failure."""
+        """Delete an item. Without a condition, a missing item does not fail the transaction."""
         self._add(action, "Delete", table, key, {} if condition is None else conditional(condition))
 
     def check(self, action: str, table: Table[Any], key: Key, condition: Condition) -> None:
-        """Write nothing; the transaction fails unless the condition holds."""
+        """Write nothing, but fail the transaction unless the condition holds."""
         self._add(action, "ConditionCheck", table, key, conditional(condition))
 
     def _add(self, action: str, kind: str, table: Table[Any], key: Key, members: Item) -> None:
         self._actions[action] = {kind: {"TableName": table.name, "Key": table.key_item(key), **members}}
 
     async def commit(self, about: Table[Any], key: Key, *, deadline: float | None = None) -> None:
-        """Send the transaction. Its errors name the table and key of `about` and `key`.
+        """Send the transaction. Errors name the table `about` and `key`.
 
         Raises:
             TransactionRefusedError: A condition failed.
@@ -97,7 +97,7 @@ class Transaction:
             conditions = [reason.code == _CONDITION_FAILED for reason in reasons]
             if not any(conditions) or len(conditions) != len(self._actions):
                 raise library_error(refusal, "TransactWriteItems", *about.where(key)) from refusal
-            # An engine that ignores the token applies the transaction again; it then collides with its own items.
+            # Some engines ignore the token. There, a transaction that is sent again fails because of its own items.
             own = string(self._write_id)
             if any(reason.item is not None and reason.item.get(WRITE_ID) == own for reason in reasons):
                 return

@@ -1,4 +1,4 @@
-"""A table whose items have versions: an update replaces exactly the version that its writer has read."""
+"""A table whose items have versions. An update replaces exactly the version that its writer has read."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ M = TypeVar("M", bound=msgspec.Struct)
 class VersionedTable(Table[M]):
     """A table of a model with `version`, `updated_at` and `status`.
 
-    An update rejects items for which `writable` does not hold; their `status` says why.
+    An update refuses an item for which `writable` does not hold. The item's `status` gives the reason.
     """
 
     def __init__(
@@ -45,12 +45,13 @@ class VersionedTable(Table[M]):
         identity: str | None = None,
         forget: Sequence[str] = (),
     ) -> M:
-        """Send UpdateItem on condition of the version. None removes an attribute, UNSET keeps it.
+        """Send UpdateItem on the condition that the version is unchanged. None removes an attribute, UNSET keeps it.
 
-        The attributes in `forget`, which the model does not show, are removed too.
+        The attributes in `forget`, which the model does not have, are removed too.
 
-        Without `expected_version` the item is read first, and the update is retried while other writers win. An item of
-        another `identity` counts as missing. An update never changes another item than the one that was read for it.
+        Without `expected_version` the item is read first, and the update is retried while other writers win. An item
+        with another `identity` counts as missing. If another item takes the key after the read, the update does not
+        change it.
 
         Raises:
             NotFoundError: There is no such item.
@@ -83,7 +84,7 @@ class VersionedTable(Table[M]):
                 return await self._update(key, update, current.version, same, deadline)
             except ConflictError as conflict:
                 current = conflict.current
-            except NotFoundError:  # another item is there by now, or none
+            except NotFoundError:  # there is no item any more, or another one
                 current = await self.get(*key, consistent=True)
             await contention.pause()
 
@@ -110,8 +111,8 @@ class VersionedTable(Table[M]):
             item = failed.item
             current: Any = self.decode(item) if item is not None and same.items() <= item.items() else None
             if failed.maybe_applied:
-                # With the next version, it is either this update, changed since by a writer that keeps version and
-                # updated_at, or somebody else's. With any other version, later updates may hide this one.
+                # If the item has the next version, `updated_at` shows whether this update made it: a background write
+                # that followed keeps both. With any other version, later updates may hide this one.
                 if current is None or current.version != expected + 1:
                     raise WriteOutcomeUnknownError(*self.where(key), "UpdateItem") from failed
                 if current.updated_at == now:
@@ -129,5 +130,5 @@ class VersionedTable(Table[M]):
         return absent_or("version", "=", value) if version == 1 else equals("version", value)
 
     def next_version(self, version: int, now: datetime) -> Item:
-        """Return the attributes that turn this version into the next one."""
+        """Return the attributes that an update of this version sets: the next version and its time."""
         return {"version": self.codec.value("version", version + 1), "updated_at": self.codec.value("updated_at", now)}

@@ -1,1 +1,1 @@
-"""The doors: one DAO per table, and `admin` for operators. A door checks, documents and delegates."""
+"""The DAOs: one per table, and one for operators. A DAO validates the arguments and calls a table or a workflow."""

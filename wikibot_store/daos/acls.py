@@ -1,4 +1,4 @@
-"""The door to the acls table: who may do what in a wiki."""
+"""The DAO of the acls table: grants, which say who may do what in a wiki, and invitations."""
 
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
@@ -17,20 +17,24 @@ from wikibot_store.workflows.tables import Tables
 
 
 class AclDao:
-    """The grants of wikis: given, found, listed and taken away; and invitations to people who are not users yet.
+    """Grants users access to wikis, revokes and lists the grants, and invites people who are not users yet.
 
     `wiki` is a WikiKey, such as `wiki.key`, or a wiki_id, such as "ada:notes". A grant that has expired counts as
-    missing, whether or not DynamoDB's TTL has removed it yet. The owner of a wiki needs no grant and cannot have one.
+    missing, even if DynamoDB's TTL has not deleted it yet. The owner of a wiki needs no grant and cannot have one.
+
+    Reads are eventually consistent: they may miss a write of the last second. With `consistent=True`, where a method
+    has it, they see every write that has finished. A page holds exactly `limit` items, or all that are left. Pass its
+    `cursor` to get the next page; `cursor` is None on the last page.
 
     Every method may also raise these errors:
         InvalidKeyError: A wiki or an id breaks its rule; nothing was sent.
-        ThrottledError: DynamoDB throttled every attempt; nothing was written.
-        UnavailableError: There was no usable answer within the deadline; nothing was written.
+        ThrottledError: DynamoDB throttled every attempt of a request; that request wrote nothing.
+        UnavailableError: A request got no usable answer within the deadline; that request wrote nothing.
         WriteOutcomeUnknownError: A write was sent, and the store cannot tell whether it took effect.
         CorruptItemError: A stored item does not decode; the message names its key.
         RequestFailedError: DynamoDB refused the request, such as for a missing permission or table.
         ConfigurationError: The credentials cannot be renewed.
-        TypeError, ValueError: An argument has the wrong type, or is a text that DynamoDB cannot store.
+        TypeError, ValueError: An argument has the wrong type, or is text that cannot be stored.
         RuntimeError: The store is closed.
     """
 
@@ -48,18 +52,19 @@ class AclDao:
         expires_at: datetime | None = None,
         check_grantee: bool = True,
     ) -> Acl:
-        """Grant a role in a live wiki, in place of the role that the grantee had; return the grant.
+        """Grant a role in a wiki; return the grant. It replaces the role that the grantee had.
 
-        The same grant again changes nothing: the stored one is returned, with who gave it first and when. `expires_at`
-        is cut to whole seconds. Both ids must be users; `check_grantee=False` skips this, for ids that another system
-        manages; `admin.sweep` then keeps the grant although there is no such user.
+        If the grantee already has this role until the same time, nothing is written, and the stored grant is returned
+        with its first grantor and time. `expires_at` is rounded down to whole seconds. `grantee_id` and `granted_by`
+        must be ids of users. `check_grantee=False` skips this check, for ids that another system manages; `admin.sweep`
+        then keeps the grant although there is no such user.
 
         Requests: BatchGetItem of wiki, grant and both users (consistent), TransactWriteItems; retried while other
         writers win.
 
         Raises:
             NotFoundError: There is no such wiki, grantee or grantor; the error names its table and key.
-            NotActiveError: The wiki is being deleted or moves, or one of the users is being deleted.
+            NotActiveError: The wiki is being deleted or moved, or one of the users is being deleted.
             ProtectedOwnerError: The grantee owns the wiki; nothing was sent.
             ValueError: `role` is not a role, or `expires_at` has no time zone.
 
@@ -84,9 +89,10 @@ class AclDao:
         return None if acl is None or acl.is_expired(datetime.now(UTC)) else acl
 
     async def delete(self, wiki: WikiKey | str, grantee_id: str) -> bool:
-        """Take a grant away; return whether there was one. When this returns, the grantee has no access by a grant.
+        """Revoke a grant; return whether there was one. When this returns, the grantee has no grant in this wiki.
 
-        An invitation is revoked by its `grantee_id`. In a wiki that is moving, the grant is deleted under both keys.
+        To revoke an invitation, pass its `grantee_id`. In a wiki that is being renamed or transferred, the grant is
+        deleted under both keys.
 
         Requests: GetItem of wiki and grant (consistent), TransactWriteItems; retried while other writers win.
 
@@ -99,7 +105,7 @@ class AclDao:
     async def list_by_wiki(
         self, wiki: WikiKey | str, *, limit: int = 50, cursor: str | None = None, consistent: bool = False
     ) -> Page[Acl]:
-        """Return a page of a wiki's grants, ordered by grantee id; without expired ones and invitations.
+        """Return a page of a wiki's grants, ordered by grantee id, without expired grants and invitations.
 
         Requests: one Query; more if many grants have expired or the page exceeds 1 MB.
 
@@ -111,9 +117,9 @@ class AclDao:
         return await self._acls.page(_by_wiki(wiki), limit=limit, cursor=cursor, consistent=consistent)
 
     def iter_by_wiki(self, wiki: WikiKey | str, *, page_size: int = 500) -> AsyncGenerator[Acl, None]:
-        """Iterate over a wiki's grants, ordered by grantee id; without expired ones and invitations.
+        """Iterate over a wiki's grants, ordered by grantee id, without expired grants and invitations.
 
-        Requests: one Query per `page_size` grants, each when the consumer needs it.
+        Requests: one Query per `page_size` grants, sent when the consumer needs it.
 
         Raises:
             ValueError: `page_size` is not 1 to 10,000.
@@ -122,7 +128,7 @@ class AclDao:
         return self._acls.stream(_by_wiki(wiki), page_size=check_limit("page_size", page_size))
 
     async def list_members(self, wiki: WikiKey | str, *, limit: int = 50, cursor: str | None = None) -> Page[Member]:
-        """Return a page of a wiki's grants as `list_by_wiki` does, each with its user; None if the user is gone.
+        """Return a page of a wiki's grants as `list_by_wiki` does, each with its user, or None if the user is gone.
 
         Requests: Query, then BatchGetItem per 100 users.
 
@@ -135,9 +141,9 @@ class AclDao:
         return Page(await sharing.with_users(self._tables, page.items), page.cursor)
 
     async def list_by_grantee(self, grantee_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[Acl]:
-        """Return a page of the grants that one user has, ordered by wiki id; without expired ones.
+        """Return a page of a user's grants, ordered by wiki id, without expired grants. The index lags by a moment.
 
-        Requests: Query of the index by-grantee, which may lag by a moment.
+        Requests: one Query of the index by-grantee; more if many grants have expired or the page exceeds 1 MB.
 
         Raises:
             IndexNotConfiguredError: The store is opened without `grantee_index=True`.
@@ -158,7 +164,7 @@ class AclDao:
         return await self._acls.page(listing, limit=limit, cursor=cursor)
 
     async def list_shared_with(self, user_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[Share]:
-        """Return a page of a user's grants as `list_by_grantee` does, each with its wiki; None if it opens none.
+        """Return a page of a user's grants as `list_by_grantee` does, each with its wiki, or None if it is not live.
 
         Requests: Query of the index by-grantee, then BatchGetItem per 100 wikis.
 
@@ -176,19 +182,19 @@ class AclDao:
     ) -> tuple[Acl, str]:
         """Invite a person who may not be a user yet; return the invitation and the token to send.
 
-        Only a hash of the token is stored, so it cannot be shown again. `delete` with the invitation's `grantee_id`
-        revokes it. Renaming, transferring or deleting the wiki makes it void.
+        Only a hash of the token is stored, so the token cannot be shown again. To revoke the invitation, call `delete`
+        with its `grantee_id`. It becomes invalid when the wiki is renamed, transferred or deleted.
 
         Requests: BatchGetItem of the wiki and the user who invites (consistent), TransactWriteItems.
 
         Raises:
             NotFoundError: There is no such wiki, or `invited_by` is not a user.
-            NotActiveError: The wiki is being deleted or moves, or the user is being deleted.
+            NotActiveError: The wiki is being deleted or moved, or the user is being deleted.
             ValueError: `email` is empty, `role` is not a role, or `expires_at` is not in the future.
 
         """
         if not isinstance(email, str) or not email.strip():
-            raise ValueError("email must be the address that the invitation goes to")
+            raise ValueError("email must be the address that the invitation is sent to")
         ends = _expiry(expires_at)
         if ends is None or ends <= datetime.now(UTC):
             raise ValueError("expires_at must be in the future")
@@ -202,9 +208,10 @@ class AclDao:
         )
 
     async def accept_invite(self, token: str, user_id: str) -> Acl:
-        """Turn an invitation into a grant to the user, which does not expire; each token works once.
+        """Accept an invitation: give the user its role in a grant that does not expire; return the grant.
 
-        If the user has a grant that allows as much, that grant stays, and the invitation is used up all the same.
+        Each token works once. If the user already has a grant that allows as much, that grant is kept, and the token is
+        used up.
 
         Requests: BatchGetItem over the three tables (consistent), TransactWriteItems; retried while other writers win.
 
@@ -220,7 +227,7 @@ class AclDao:
     async def list_invitations(self, wiki: WikiKey | str, *, limit: int = 50, cursor: str | None = None) -> Page[Acl]:
         """Return a page of a wiki's open invitations: neither accepted nor expired.
 
-        Requests: one Query; more if many have expired.
+        Requests: one Query; more if many invitations have expired or the page exceeds 1 MB.
 
         Raises:
             InvalidCursorError: The cursor belongs to another listing.
@@ -254,7 +261,7 @@ def _unexpired() -> Condition:
 
 
 def _expiry(expires_at: datetime | None) -> datetime | None:
-    """Return the time as it will be read: DynamoDB's TTL knows whole seconds."""
+    """Return the time as it will be read back: DynamoDB's TTL stores whole seconds."""
     if expires_at is None:
         return None
     return check_time("expires_at", expires_at).replace(microsecond=0)

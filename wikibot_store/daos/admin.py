@@ -1,4 +1,4 @@
-"""The door for operators: what needs the operator's IAM policy."""
+"""The DAO for operators. Its methods need the operator's IAM policy."""
 
 from collections.abc import AsyncGenerator
 
@@ -9,11 +9,11 @@ from wikibot_store.workflows.tables import Tables
 
 
 class AdminDao:
-    """What operators do: repair the tables. The web backend's IAM policy does not allow it, the operator's does.
+    """Repairs the tables. This needs the IAM policy of the operator; the policy of the web backend does not allow it.
 
     Every method may also raise these errors:
-        ThrottledError: DynamoDB throttled every attempt.
-        UnavailableError: There was no usable answer within the deadline.
+        ThrottledError: DynamoDB throttled every attempt of a request; that request wrote nothing.
+        UnavailableError: A request got no usable answer within the deadline; that request wrote nothing.
         RequestFailedError: DynamoDB refused the request, such as for a missing permission or table.
         ConfigurationError: The credentials cannot be renewed.
         RuntimeError: The store is closed.
@@ -25,14 +25,14 @@ class AdminDao:
     def sweep(
         self, *, apply: bool = False, max_rcu: float | None = None, resume: str | None = None
     ) -> AsyncGenerator[SweepPage, None]:
-        """Search all tables for what crashes and restores left behind, page by page; with `apply`, repair it.
+        """Search all tables for damage that crashes and restores left behind; with `apply`, repair it.
 
-        It finds wikis and users that are half deleted, wikis that have half moved, claims without their user, users
-        without their claims, wrong counts, grants without a wiki or without a user, and items that do not decode. It is
-        safe beside a running service. `max_rcu` limits the read units per second approximately. `resume` is the
-        `resume` of the last page of a sweep that was cut off.
+        It yields one page of findings per page of a Scan. It finds deletions and moves that did not finish, claims
+        without a user, users without a claim, wrong values of `wiki_count`, grants without a wiki or without a user,
+        and items that do not decode. The service may keep running. `max_rcu` limits the read units per second
+        approximately. To continue a sweep that was interrupted, pass the `resume` of its last page.
 
-        Requests: Scan of each table, a few consistent reads per item, and those of each repair.
+        Requests: Scan of each table, a few consistent reads per item, and the requests of each repair.
 
         Raises:
             ValueError: `max_rcu` is not positive, or `resume` does not come from a sweep.
@@ -41,13 +41,14 @@ class AdminDao:
         return sweep(self._tables, apply=apply, max_rcu=max_rcu, resume=resume)
 
     async def reconcile_wiki_count(self, user_id: str) -> int:
-        """Set a user's `wiki_count` to the number of the user's wikis; return it.
+        """Set a user's `wiki_count` to the number of wikis that the user owns; return the number.
 
         Requests: GetItem (consistent), Query; UpdateItem if the count is wrong; retried while other writers win.
 
         Raises:
             InvalidKeyError: `user_id` breaks its rule; nothing was sent.
             NotFoundError: There is no such user.
+            WriteOutcomeUnknownError: The write was sent, and the store cannot tell whether it took effect.
 
         """
         return await people.reconcile_wiki_count(self._tables, check_id("user_id", user_id))

@@ -1,4 +1,4 @@
-"""The door to the users table: people, and the claims that keep identities and usernames unique."""
+"""The DAO of the users table: users, and the claims that keep identities and usernames unique."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -20,21 +20,25 @@ from wikibot_store.workflows.people import OwnedWikis
 from wikibot_store.workflows.tables import Tables
 
 SettableStatus = Literal["active", "suspended", UserStatus.ACTIVE, UserStatus.SUSPENDED]
-"""A status that `update` sets; `delete` alone sets "deleting"."""
+"""A status that `update` accepts; only `delete` sets "deleting"."""
 
 
 class UserDao:
-    """The users: created, found, changed and deleted.
+    """Creates, finds, changes and deletes users.
+
+    A claim is an item of the users table that ties an OAuth identity or a username to one user. Reads are eventually
+    consistent: they may miss a write of the last second. With `consistent=True`, where a method has it, they see every
+    write that has finished.
 
     Every method may also raise these errors:
         InvalidKeyError: An id, provider, subject or username breaks its rule; nothing was sent.
-        ThrottledError: DynamoDB throttled every attempt; nothing was written.
-        UnavailableError: There was no usable answer within the deadline; nothing was written.
+        ThrottledError: DynamoDB throttled every attempt of a request; that request wrote nothing.
+        UnavailableError: A request got no usable answer within the deadline; that request wrote nothing.
         WriteOutcomeUnknownError: A write was sent, and the store cannot tell whether it took effect.
         CorruptItemError: A stored item does not decode; the message names its key.
         RequestFailedError: DynamoDB refused the request, such as for a missing permission or table.
         ConfigurationError: The credentials cannot be renewed.
-        TypeError, ValueError: An argument has the wrong type, or is a text that DynamoDB cannot store.
+        TypeError, ValueError: An argument has the wrong type, or is text that cannot be stored.
         RuntimeError: The store is closed.
     """
 
@@ -53,14 +57,14 @@ class UserDao:
         display_name: str | None = None,
         avatar_url: str | None = None,
     ) -> User:
-        """Create a user who holds this OAuth identity and this username; no other user can hold either.
+        """Create a user with this OAuth identity and this username. No other user can have the same.
 
-        Without `id` the user gets a random one. Never reuse the id of a deleted user.
+        Without `id` the user gets a random id. Never reuse the id of a deleted user.
 
         Requests: TransactWriteItems of the user and one or two claims.
 
         Raises:
-            AlreadyExistsError: Something is taken; `field` is "id", "oauth" or "username". Nothing was written.
+            AlreadyExistsError: `field` says what is taken: "id", "oauth" or "username". Nothing was written.
 
         """
         now = datetime.now(UTC)
@@ -115,8 +119,8 @@ class UserDao:
     async def get_by_oauth(self, provider: str, sub: str, *, consistent: bool = False) -> User | None:
         """Return the user with this OAuth identity, or None.
 
-        The index may lag by a moment and knows only the first identity of a user. If it finds nothing, the claim is
-        read. With `consistent=True` only the claim is read, which is always right.
+        The index holds only the first identity of a user and may miss a recent write. If it finds nothing, the claim is
+        read. With `consistent=True` only the claim is read, which is always up to date.
 
         Requests: Query of the index by-oauth; if it finds nothing, GetItem of the claim and of the user (consistent).
         """
@@ -134,7 +138,7 @@ class UserDao:
         Requests: GetItem of the claim and of the user (consistent).
         """
         user = await identities.find(self._tables, username_claim(username))
-        # Between the two reads the user may have given the name up.
+        # The user may have changed the name between the two reads.
         return user if user is not None and user.username == username else None
 
     async def get_or_create_by_oauth(
@@ -149,20 +153,20 @@ class UserDao:
     ) -> tuple[User, bool]:
         """Log in: return the user with this identity, and whether this call created the user.
 
-        Any number of calls at the same time create one user. The profile is used only for a new user. A suspended user
-        is returned too: check `user.status`.
+        Calls at the same time create only one user. The profile is used only for a new user. Check `user.status`: a
+        suspended user is returned too.
 
-        Requests: GetItem of the claim and of the user (consistent). For a new identity GetItem of the claim and
-        TransactWriteItems; again if another call created the user first.
+        Requests: GetItem of the claim and of the user (consistent). For a new identity instead: GetItem of the claim
+        (consistent), TransactWriteItems; then the first two if another call created the user at the same time.
 
         Raises:
-            AlreadyExistsError: The user is new and the username is taken (`field` is "username"), or the identity has a
-                claim without a user (`field` is "oauth"), which `admin.sweep` removes.
+            AlreadyExistsError: The user is new and the username is taken (`field` is "username"). Or the identity has a
+                claim but no user (`field` is "oauth"); `admin.sweep` removes such a claim.
 
         """
         now = datetime.now(UTC)
         profile = {"username": username, "email": email, "display_name": display_name, "avatar_url": avatar_url}
-        self._check_profile(profile)  # also for a known user, so that an invalid profile always fails
+        self._check_profile(profile)  # for an existing user too, so that an invalid profile always fails
         user = User(
             id=uuid4().hex,
             oauth_provider=provider,
@@ -194,10 +198,10 @@ class UserDao:
         tier: str | UnsetType = UNSET,
         status: SettableStatus | UnsetType = UNSET,
     ) -> User:
-        """Change attributes of a user; None removes an attribute, an argument that is left out keeps it.
+        """Change attributes of a user; return the user. None removes an attribute; an attribute not given stays.
 
-        The version grows by one. With `expected_version` the update is refused if somebody else has changed the user.
-        A status calls off a deletion that has not finished.
+        The version grows by one. With `expected_version` the update is refused if another writer has changed the
+        user; without, it is retried while other writers win. Setting a status stops a deletion that has not finished.
 
         Requests: UpdateItem; without `expected_version` a consistent GetItem before it.
 
@@ -223,20 +227,20 @@ class UserDao:
         )
 
     async def set_username(self, user_id: str, username: str | None) -> User:
-        """Give a user another username, or none; the old one is free afterwards. The version grows by one.
+        """Change a user's username, or remove it with None. The old one is free afterwards. The version grows by one.
 
         Requests: GetItem (consistent), TransactWriteItems of the user and one or two claims; retried while other
         writers win.
 
         Raises:
             NotFoundError: There is no such user.
-            AlreadyExistsError: Somebody else has the name; `field` is "username".
+            AlreadyExistsError: Another user has the username; `field` is "username".
 
         """
         return await identities.set_username(self._tables, check_id("user_id", user_id), username)
 
     async def get_identities(self, user_id: str) -> list[Identity]:
-        """Return the OAuth identities that the user can log in with, the one on the model first.
+        """Return the OAuth identities that the user can log in with. The first one is stored on the User.
 
         Requests: GetItem (consistent).
 
@@ -247,26 +251,26 @@ class UserDao:
         return await identities.identities(self._tables, check_id("user_id", user_id))
 
     async def link_identity(self, user_id: str, provider: str, sub: str) -> User:
-        """Let a user log in with another OAuth identity; a user has at most 20. The version grows by one.
+        """Add an OAuth identity that the user can log in with, up to 20. The version grows by one.
 
-        Linking an identity again changes nothing.
+        If the user already has the identity, nothing changes.
 
         Requests: GetItem (consistent), TransactWriteItems of the user and the claim; retried while other writers win.
 
         Raises:
             NotFoundError: There is no such user.
-            AlreadyExistsError: Somebody else has the identity; `field` is "oauth".
-            ValueError: The user has 20 identities.
+            AlreadyExistsError: Another user has the identity; `field` is "oauth".
+            ValueError: The user already has 20 identities.
 
         """
         identity = Identity(check_id("oauth_provider", provider), check_id("oauth_provider_sub", sub))
         return await identities.link(self._tables, check_id("user_id", user_id), identity)
 
     async def unlink_identity(self, user_id: str, provider: str, sub: str) -> User:
-        """Take an OAuth identity from a user; anybody may use it afterwards. The version grows by one.
+        """Remove an OAuth identity from a user. It is free afterwards. The version grows by one.
 
-        If it is the identity on the model, the next one takes its place. An identity that the user does not have
-        changes nothing.
+        If it is the identity that is stored on the User, the next one takes its place. If the user does not have the
+        identity, nothing changes.
 
         Requests: GetItem (consistent), TransactWriteItems of the user and the claim; retried while other writers win.
 
@@ -279,7 +283,7 @@ class UserDao:
         return await identities.unlink(self._tables, check_id("user_id", user_id), identity)
 
     async def record_login(self, user_id: str) -> User:
-        """Set `last_login_at` to now unless a later login is stored; return the user. The version stays.
+        """Set `last_login_at` to now, unless a later login is stored; return the user. The version stays the same.
 
         Requests: UpdateItem.
 
@@ -299,14 +303,14 @@ class UserDao:
             return self._users.decode(failed.item)
 
     async def delete(self, user_id: str, *, wikis: OwnedWikis = "refuse") -> bool:
-        """Delete a user with all identities and the username, which are free afterwards; return whether there was one.
+        """Delete a user; return whether there was one. The user's identities and username are free afterwards.
 
-        With `wikis="delete"` the user's wikis are deleted first. Grants that the user had in other wikis open nothing
-        any more, and `admin.sweep` removes them; until then they would open those wikis to a new user with the same id.
-        After a crash, the same call continues where the last one stopped.
+        With `wikis="delete"` the user's wikis are deleted first. The user's grants in other wikis stay until
+        `admin.sweep` removes them. They open nothing, unless a new user gets the same id. After an error or a crash,
+        the same call continues where the last one stopped.
 
-        Requests: GetItem (consistent), Query, UpdateItem, GetItem (consistent), TransactWriteItems; those of
-        `wikis.delete` per wiki.
+        Requests: GetItem (consistent), Query, UpdateItem, GetItem (consistent), TransactWriteItems; with
+        `wikis="delete"` also those of `wikis.delete` for each wiki.
 
         Raises:
             UserOwnsWikisError: The user owns wikis, and `wikis` is "refuse".
@@ -321,5 +325,5 @@ class UserDao:
 def _settable(status: str) -> UserStatus:
     chosen = check_choice("status", UserStatus, status)
     if chosen is UserStatus.DELETING:
-        raise ValueError("status must be active or suspended; delete() deletes a user")
+        raise ValueError("status must be active or suspended: call delete() to delete a user")
     return chosen

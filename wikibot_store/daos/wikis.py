@@ -1,4 +1,4 @@
-"""The door to the wikis table: wikis, by owner and slug."""
+"""The DAO of the wikis table."""
 
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import replace
@@ -20,27 +20,31 @@ from wikibot_store.tokens import check_token_hash, hash_token, new_token
 from wikibot_store.workflows import lifecycle, moves
 from wikibot_store.workflows.tables import Tables, is_live
 
-# When the usage figures were measured; the model does not show it.
+# The attribute with the time of the usage figures. The model does not have it.
 _MEASURED_AT = "usage_measured_at"
 _LONGEST_INTERVAL = 366 * 86_400
 _MAX_FIGURE = 2**63 - 1
 
 
 class WikiDao:
-    """The wikis: created, found, changed, moved and deleted.
+    """Creates, finds, changes, renames, transfers and deletes wikis.
 
-    A wiki is named by its owner's id and its slug. Its `uid` is its incarnation: a wiki that is created later under the
-    same slug has another one.
+    The key of a wiki is its owner's id and its slug. Its `uid` is its incarnation: a wiki that is created later under
+    the same key has another `uid`.
+
+    Reads are eventually consistent: they may miss a write of the last second. With `consistent=True`, where a method
+    has it, they see every write that has finished. A page holds exactly `limit` items, or all that are left. Pass its
+    `cursor` to get the next page; `cursor` is None on the last page.
 
     Every method may also raise these errors:
         InvalidKeyError: An id or slug breaks its rule; nothing was sent.
-        ThrottledError: DynamoDB throttled every attempt; nothing was written.
-        UnavailableError: There was no usable answer within the deadline; nothing was written.
+        ThrottledError: DynamoDB throttled every attempt of a request; that request wrote nothing.
+        UnavailableError: A request got no usable answer within the deadline; that request wrote nothing.
         WriteOutcomeUnknownError: A write was sent, and the store cannot tell whether it took effect.
         CorruptItemError: A stored item does not decode; the message names its key.
         RequestFailedError: DynamoDB refused the request, such as for a missing permission or table.
         ConfigurationError: The credentials cannot be renewed.
-        TypeError, ValueError: An argument has the wrong type, or is a text that DynamoDB cannot store.
+        TypeError, ValueError: An argument has the wrong type, or is text that cannot be stored.
         RuntimeError: The store is closed.
     """
 
@@ -59,18 +63,18 @@ class WikiDao:
         is_public: bool = False,
         limit: int | UnsetType | None = UNSET,
     ) -> Wiki:
-        """Create a wiki and count it in its owner's `wiki_count`.
+        """Create a wiki and add it to its owner's `wiki_count`; return the wiki.
 
-        The owner never has more than `limit` wikis, whatever calls run at the same time. If it is left out, the setting
-        `wiki_limit` applies; None is no limit. `mcp_token_hash` is what `hash_token` returns.
+        The owner never gets more than `limit` wikis, even if several calls run at the same time. Without `limit` the
+        setting `wiki_limit` applies; None means no limit. `mcp_token_hash` is a result of `hash_token`.
 
         Requests: TransactWriteItems of the user and the wiki.
 
         Raises:
             NotFoundError: There is no such owner.
             NotActiveError: The owner is suspended or being deleted.
-            QuotaExceededError: The owner has `limit` wikis.
-            AlreadyExistsError: The owner has a wiki of this slug.
+            QuotaExceededError: The owner already has `limit` wikis.
+            AlreadyExistsError: The owner already has a wiki with this slug.
             ValueError: `mcp_token_hash` is not a SHA-256 in hexadecimal, or `limit` is negative.
 
         """
@@ -134,7 +138,7 @@ class WikiDao:
     ) -> Page[Wiki]:
         """Return a page of an owner's wikis, ordered by slug; with `prefix`, only slugs that start with it.
 
-        Requests: one Query; another one if the page exceeds 1 MB.
+        Requests: one Query; more if the page exceeds 1 MB.
 
         Raises:
             InvalidCursorError: The cursor belongs to another listing. Owner, prefix and direction must stay the same.
@@ -149,7 +153,7 @@ class WikiDao:
     ) -> AsyncGenerator[Wiki, None]:
         """Iterate over an owner's wikis, ordered by slug; with `prefix`, only slugs that start with it.
 
-        Requests: one Query per `page_size` wikis, each when the consumer needs it.
+        Requests: one Query per `page_size` wikis, sent when the consumer needs it.
 
         Raises:
             ValueError: `page_size` is not 1 to 10,000.
@@ -159,11 +163,11 @@ class WikiDao:
         return self._wikis.stream(listing, page_size=check_limit("page_size", page_size))
 
     async def list_public_by_owner(self, owner_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[Wiki]:
-        """Return a page of an owner's live public wikis, ordered by slug: what a profile page shows.
+        """Return a page of an owner's live public wikis, ordered by slug, for example for a profile page.
 
-        The page is empty if the owner is not an active user. Private wikis are read, and paid for, too.
+        The page is empty if the owner is not an active user. DynamoDB also reads, and charges for, the private wikis.
 
-        Requests: one Query, more if few wikis are public; GetItem of the owner if it finds any.
+        Requests: one Query; more if few wikis are public. GetItem of the owner if there are any.
 
         Raises:
             InvalidCursorError: The cursor belongs to another listing.
@@ -189,15 +193,16 @@ class WikiDao:
         mcp_token_hash: str | UnsetType | None = UNSET,
         is_public: bool | UnsetType = UNSET,
     ) -> Wiki:
-        """Change attributes of a wiki; None removes an attribute, an argument that is left out keeps it.
+        """Change attributes of a wiki; return the wiki. None removes an attribute; an attribute not given stays.
 
-        The version grows by one. With `expected_version` the update is refused if somebody else has changed the wiki. A
-        later wiki under the same slug also starts at version 1: `uid` ties the update to one of them.
+        The version grows by one. With `expected_version` the update is refused if another writer has changed the
+        wiki; without, it is retried while other writers win. With `uid` it is refused if the wiki was deleted and
+        created again under the same slug. The version does not show this: a new wiki starts at version 1.
 
         Requests: UpdateItem; without `expected_version` a consistent GetItem before it.
 
         Raises:
-            NotFoundError: There is no such wiki, or not the one of `uid`.
+            NotFoundError: There is no such wiki, or it has another `uid`.
             ConflictError: The wiki has another version than expected; `current` is the wiki as stored.
             NotActiveError: The wiki is being deleted, or has moved to another key.
             TypeError: There is nothing to change, or a value has the wrong type.
@@ -218,8 +223,8 @@ class WikiDao:
     async def set_mcp_token(self, owner_id: str, wiki_slug: str) -> tuple[Wiki, str]:
         """Make a new MCP token for a wiki and store its hash; return the wiki and the token.
 
-        The token is not stored, so it can be shown only this once. The one before it is invalid from now on.
-        `update(…, mcp_token_hash=None)` revokes a token, `store.authorize_token` checks one.
+        The token is not stored, so it cannot be shown again. The previous token becomes invalid.
+        `update(…, mcp_token_hash=None)` revokes the token. `store.authorize_token` checks a token.
 
         Requests: GetItem (consistent), UpdateItem.
 
@@ -234,9 +239,10 @@ class WikiDao:
     async def touch(self, owner_id: str, wiki_slug: str, *, min_interval: float = 300) -> bool:
         """Set `last_accessed` to now, at most once in `min_interval` seconds; return whether it was set.
 
-        It also returns False if its answer was lost and a later touch came since: the item then has the later time.
+        It returns False if the last touch is within the interval, or if there is no live wiki. It may also return False
+        if the answer was lost and another touch came after this one; the later time is then stored.
 
-        Requests: UpdateItem. The version stays.
+        Requests: UpdateItem. The version stays the same.
 
         Raises:
             ValueError: `min_interval` is negative or more than a year.
@@ -246,7 +252,7 @@ class WikiDao:
             raise ValueError(f"min_interval must be 0 to {_LONGEST_INTERVAL} seconds")
         now = datetime.now(UTC)
         update = Update(set={"last_accessed": time(now)})
-        # `<` and not `<=`: with an interval of 0 time must still move forward.
+        # `<` and not `<=`: even with an interval of 0, only a later time may be stored.
         lately = absent_or("last_accessed", "<", time(now - timedelta(seconds=min_interval)))
         return await self._note(_key(owner_id, wiki_slug), update, lately)
 
@@ -260,9 +266,11 @@ class WikiDao:
         disk_usage_bytes: int,
         measured_at: datetime,
     ) -> bool:
-        """Store usage figures of the wiki with this `uid`; return False if newer figures or another wiki are stored.
+        """Store the usage figures of a wiki; return whether they were stored.
 
-        Requests: UpdateItem. The version stays.
+        They are not stored if newer figures are there, or if there is no live wiki with this `uid`.
+
+        Requests: UpdateItem. The version stays the same.
 
         Raises:
             TypeError, ValueError: A figure is not an integer of at least 0, or `measured_at` has no time zone.
@@ -278,27 +286,28 @@ class WikiDao:
         return await self._note(_key(owner_id, wiki_slug), Update(set={**values, _MEASURED_AT: measured}), newer)
 
     async def _note(self, key: tuple[str, str], update: Update, condition: Condition) -> bool:
-        """Apply a background writer's update if its condition holds; never create an item, but accept a corrupt one."""
+        """Update a live wiki, even a corrupt item, if the condition holds; return whether the update took effect."""
         try:
             await self._tables.moves.patch(key, update, condition & is_live())
         except ConditionFailedError as failed:
-            # After a lost answer, the value that only this write had shows that it took effect.
+            # After a lost answer, the item has these values if this update took effect.
             return failed.maybe_applied and failed.item is not None and update.set.items() <= failed.item.items()
         return True
 
     async def rename(self, owner_id: str, wiki_slug: str, new_slug: str) -> Wiki:
-        """Give a wiki another slug; return it. All grants move along, open invitations are void.
+        """Change the slug of a wiki; return the wiki. It keeps all its grants; open invitations become invalid.
 
-        At every moment readers find the wiki under the old slug or under the new one. Nothing can be granted while it
-        moves. After a crash, the same call continues where the last one stopped.
+        At every moment the wiki is live under exactly one of the two slugs. Nothing can be granted in it during the
+        move. After an error or a crash, the same call continues where the last one stopped.
 
-        Requests: GetItem of both keys (consistent), TransactWriteItems; Query, TransactWriteItems per 49 grants;
-        GetItem, TransactWriteItems; then those at the end of `delete`; GetItem.
+        Requests: GetItem of both keys (consistent), TransactWriteItems; Query (consistent), TransactWriteItems per 49
+        grants; GetItem (consistent), TransactWriteItems; Query (consistent), TransactWriteItems per 99 grants,
+        TransactWriteItems; GetItem (consistent).
 
         Raises:
             NotFoundError: There is no such wiki.
-            NotActiveError: The wiki is being deleted, or is moving elsewhere.
-            AlreadyExistsError: The owner has a wiki of the new slug; nothing has moved.
+            NotActiveError: The wiki is being deleted, or is being moved to another key.
+            AlreadyExistsError: The owner already has a wiki with the new slug; nothing has changed.
 
         """
         return await moves.move_wiki(self._tables, WikiKey(owner_id, wiki_slug), WikiKey(owner_id, new_slug))
@@ -306,18 +315,18 @@ class WikiDao:
     async def transfer(
         self, owner_id: str, wiki_slug: str, new_owner_id: str, *, limit: int | UnsetType | None = UNSET
     ) -> Wiki:
-        """Give a wiki to another owner, who then has at most `limit` wikis; return it. All grants move along.
+        """Give a wiki to another owner; return the wiki. It keeps its grants, except the new owner's own one.
 
-        The new owner's own grant is dropped, and the old owner keeps no access. If `limit` is left out, the setting
-        `wiki_limit` applies; None is no limit. Everything else is as in `rename`.
+        The old owner loses access. The new owner never gets more than `limit` wikis. Without `limit` the setting
+        `wiki_limit` applies; None means no limit. `rename` describes what a move promises.
 
-        Requests: as `rename`.
+        Requests: the same as `rename`.
 
         Raises:
             NotFoundError: There is no such wiki, or no such new owner.
             NotActiveError: The wiki or the new owner is not active.
-            QuotaExceededError: The new owner has `limit` wikis; nothing has moved.
-            AlreadyExistsError: The new owner has a wiki of this slug; nothing has moved.
+            QuotaExceededError: The new owner already has `limit` wikis; nothing has changed.
+            AlreadyExistsError: The new owner already has a wiki with this slug; nothing has changed.
             ValueError: `limit` is negative.
 
         """
@@ -325,16 +334,18 @@ class WikiDao:
         return await moves.move_wiki(self._tables, source, target, limit=self._quota(limit))
 
     async def delete(self, owner_id: str, wiki_slug: str) -> bool:
-        """Delete a wiki with all its grants and invitations, and count it out; return whether there was one.
+        """Delete a wiki with all its grants and invitations; return whether there was one.
 
-        The slug is free when this returns. After a crash, the same call continues where the last one stopped.
+        The owner's `wiki_count` goes down by one, and the slug is free afterwards. After an error or a crash, the same
+        call continues where the last one stopped.
 
-        Requests: GetItem (consistent), UpdateItem, Query, TransactWriteItems per 99 grants, TransactWriteItems.
+        Requests: GetItem (consistent), UpdateItem, Query (consistent), TransactWriteItems per 99 grants,
+        TransactWriteItems.
         """
         return await lifecycle.delete_wiki(self._tables, WikiKey(owner_id, wiki_slug))
 
     def _quota(self, limit: int | UnsetType | None) -> int | None:
-        """Return the limit that applies."""
+        """Return the limit, which by default is the setting `wiki_limit`."""
         if isinstance(limit, UnsetType):
             return self._tables.wire.config.wiki_limit
         if limit is not None and check_integer("limit", limit) < 0:
