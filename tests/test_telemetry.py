@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import ScriptedServer, refuse, reply, scripted_server
-from wikibot_store import AlreadyExistsError, NotFoundError, StoreConfig, ThrottledError, WikibotStore
+from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, StoreConfig, ThrottledError, WikibotStore
 from wikibot_store.local import local_session, local_store
 from wikibot_store.telemetry import instrument
 
@@ -108,18 +108,37 @@ async def test_spans_over_several_tables(store: WikibotStore, telemetry: Telemet
     assert "db.collection.name" not in batch
 
 
-async def test_a_refused_condition_is_no_failed_request(store: WikibotStore, telemetry: Telemetry) -> None:
-    """A duplicate is an error of the access pattern; the request was answered as it should be."""
-    await store.wikis.create("ada", "taken", display_name="A", repo_path="/a")
+@pytest.fixture(scope="module")
+async def ada(store: WikibotStore) -> str:
+    """A user who can own wikis."""
+    return (await store.users.create(id="ada", oauth_provider="github", oauth_provider_sub="1")).id
 
-    with pytest.raises(AlreadyExistsError):
-        await store.wikis.create("ada", "taken", display_name="A", repo_path="/a")
 
-    pattern, request = telemetry.spans()["wikis.create"], telemetry.spans()["PutItem wikis"]
+async def test_a_refused_condition_is_no_failed_request(store: WikibotStore, telemetry: Telemetry, ada: str) -> None:
+    """A conflict is an error of the access pattern; the request got the answer that it asked for."""
+    with pytest.raises(ConflictError):
+        await store.users.update(ada, expected_version=7, tier="pro")
+
+    pattern, request = telemetry.spans()["users.update"], telemetry.spans()["UpdateItem users"]
     assert pattern.status.status_code is StatusCode.ERROR
-    assert dict(pattern.attributes or {}) == {"error.type": "AlreadyExistsError"}
+    assert dict(pattern.attributes or {}) == {"error.type": "ConflictError"}
     assert request.status.status_code is StatusCode.UNSET
     assert dict(request.attributes or {})["db.response.status_code"] == "ConditionalCheckFailedException"
+
+
+async def test_a_refused_transaction_is_no_failed_request(
+    store: WikibotStore, telemetry: Telemetry, ada: str
+) -> None:
+    """The same holds for a transaction that is cancelled because of a condition."""
+    await store.wikis.create(ada, "taken", display_name="A", repo_path="/a")
+
+    with pytest.raises(AlreadyExistsError):
+        await store.wikis.create(ada, "taken", display_name="A", repo_path="/a")
+
+    pattern, request = telemetry.spans()["wikis.create"], telemetry.spans()["TransactWriteItems users wikis"]
+    assert dict(pattern.attributes or {}) == {"error.type": "AlreadyExistsError"}
+    assert request.status.status_code is StatusCode.UNSET
+    assert dict(request.attributes or {})["db.response.status_code"] == "TransactionCanceledException"
 
 
 async def test_nothing_of_an_item_is_recorded(store: WikibotStore, telemetry: Telemetry) -> None:
@@ -132,21 +151,22 @@ async def test_nothing_of_an_item_is_recorded(store: WikibotStore, telemetry: Te
     assert "secret" not in exported
 
 
-async def test_metrics(store: WikibotStore, telemetry: Telemetry) -> None:
+async def test_metrics(store: WikibotStore, telemetry: Telemetry, ada: str) -> None:
     """Durations by operation and table, capacity by table and access pattern, coalesced reads, the pool."""
-    await store.wikis.create("ada", "metered", display_name="A", repo_path="/a")
-    await asyncio.gather(*[store.wikis.get("ada", slug) for slug in ("metered", "none")])
+    await store.wikis.create(ada, "metered", display_name="A", repo_path="/a")
+    await store.wikis.touch(ada, "metered")
+    await asyncio.gather(*[store.wikis.get(ada, slug) for slug in ("metered", "none")])
 
     durations = telemetry.metric("db.client.operation.duration")
     assert any(
-        attributes["db.operation.name"] == "PutItem" and attributes["db.collection.name"] == "wikis"
+        attributes["db.operation.name"] == "UpdateItem" and attributes["db.collection.name"] == "wikis"
         for attributes, _ in durations
     )
     capacity = {
         (attributes["wikibot_store.access_pattern"], attributes["wikibot_store.capacity"]): units
         for attributes, units in telemetry.metric("wikibot_store.consumed_capacity")
     }
-    assert capacity["wikis.create", "write"] > 0
+    assert capacity["wikis.touch", "write"] > 0
     assert capacity["wikis.get", "read"] > 0
     ((_, reads),) = telemetry.metric("wikibot_store.coalesced_reads")
     ((_, requests),) = telemetry.metric("wikibot_store.coalesced_requests")

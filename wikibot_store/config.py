@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from wikibot_store.schema import OPTIONAL_INDEXES, TABLES
 
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+_TABLE_PREFIX = re.compile(r"[A-Za-z0-9_.-]+")
 _TABLE_SETTINGS = {f"{schema.name}_table": schema.name for schema in TABLES}
 _INDEX_SETTINGS = tuple(str(index.setting) for index in OPTIONAL_INDEXES)
 _SWITCHES = (*_INDEX_SETTINGS, "coalesce_reads")
@@ -96,10 +97,7 @@ class StoreConfig:
 
     def __post_init__(self) -> None:
         """Reject invalid settings; the error names the setting and its rule."""
-        if self.table_prefix is not None:
-            for setting, table in _TABLE_SETTINGS.items():
-                if getattr(self, setting) == table:
-                    object.__setattr__(self, setting, f"{self.table_prefix}-{table}")
+        self._add_prefix()
         self._check_tables()
         self._check_numbers()
         for name in _SWITCHES:
@@ -108,6 +106,15 @@ class StoreConfig:
         if self.endpoint_url is not None and not is_endpoint(self.endpoint_url):
             raise ValueError(f"endpoint_url must be an {ENDPOINT_RULE}")
         self._check_secrets()
+
+    def _add_prefix(self) -> None:
+        if self.table_prefix is None:
+            return
+        if not isinstance(self.table_prefix, str) or not _TABLE_PREFIX.fullmatch(self.table_prefix):
+            raise ValueError("table_prefix must be text of A-Z a-z 0-9 _ . -")
+        for setting, table in _TABLE_SETTINGS.items():
+            if getattr(self, setting) == table:
+                object.__setattr__(self, setting, f"{self.table_prefix}-{table}")
 
     def _check_tables(self) -> None:
         for name in _TABLE_SETTINGS:

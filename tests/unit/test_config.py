@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from wikibot_store import StoreConfig
+from wikibot_store.schema import TABLES
 
 SECRET = "correct horse battery"
 OUTPUTS = {
@@ -21,10 +22,12 @@ OUTPUTS = {
 VARIABLES = {
     "WIKIBOT_REGION": ("eu-west-1", "eu-west-1"),
     "WIKIBOT_ENDPOINT_URL": ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+    "WIKIBOT_TABLE_PREFIX": ("dev", "dev"),
     "WIKIBOT_USERS_TABLE": ("dev-users", "dev-users"),
     "WIKIBOT_WIKIS_TABLE": ("dev-wikis", "dev-wikis"),
     "WIKIBOT_ACLS_TABLE": ("dev-acls", "dev-acls"),
     "WIKIBOT_GRANTEE_INDEX": ("true", True),
+    "WIKIBOT_WIKI_LIMIT": ("25", 25),
     "WIKIBOT_MAX_POOL_CONNECTIONS": ("7", 7),
     "WIKIBOT_CONNECT_TIMEOUT": ("0.5", 0.5),
     "WIKIBOT_READ_TIMEOUT": ("1e1", 10.0),
@@ -43,7 +46,10 @@ VARIABLES = {
             for table in ("users_table", "wikis_table", "acls_table")
             for name in ("", "ab", "a" * 256, "a b", "a/b", "häuser", "users\n", "arn:users")
         ),
-        *((setting, value) for setting in ("max_pool_connections", "max_attempts") for value in (0, -1, 1.5)),
+        *(("table_prefix", prefix) for prefix in ("", "a b", "a/b", "häuser", "dev\n", 5)),
+        ("users_table", 5),
+        *(("wiki_limit", limit) for limit in (-1, 1.5, True, "5")),
+        *((setting, value) for setting in ("max_pool_connections", "max_attempts") for value in (0, -1, 1.5, True)),
         *(
             (setting, value)
             for setting in ("connect_timeout", "read_timeout", "deadline")
@@ -93,6 +99,7 @@ def test_two_tables_of_one_name_are_refused(names: dict[str, Any]) -> None:
     "settings",
     [
         {"users_table": "a" * 255, "wikis_table": "A.b", "acls_table": "_-9"},
+        {"table_prefix": "_", "wiki_limit": 0},
         {"max_pool_connections": 1, "max_attempts": 1},
         {"connect_timeout": 0.001, "read_timeout": 3600, "deadline": 3600.0},
         {"endpoint_url": "https://dynamodb.eu-central-1.amazonaws.com"},
@@ -119,6 +126,35 @@ def test_table_name() -> None:
     config = StoreConfig(users_table="u-1", wikis_table="w-1", acls_table="a-1")
 
     assert [config.table_name(table) for table in ("users", "wikis", "acls")] == ["u-1", "w-1", "a-1"]
+
+
+def test_a_prefix_names_all_tables() -> None:
+    """A prefix stands before the name of every table."""
+    config = StoreConfig(table_prefix="dev")
+
+    assert [config.table_name(schema.name) for schema in TABLES] == [f"dev-{schema.name}" for schema in TABLES]
+
+
+def test_a_table_with_a_name_of_its_own_keeps_it_beside_a_prefix() -> None:
+    """A prefix changes only the tables that have their default name, also in a copy of the settings."""
+    config = StoreConfig(table_prefix="dev", wikis_table="shared-wikis")
+
+    assert (config.users_table, config.wikis_table, config.acls_table) == ("dev-users", "shared-wikis", "dev-acls")
+    assert replace(config, max_attempts=1).users_table == "dev-users"
+
+
+def test_a_prefix_that_makes_a_name_too_long() -> None:
+    """The names that a prefix makes must be valid table names."""
+    with pytest.raises(ValueError, match=r"^users_table must be 3 to 255 characters"):
+        StoreConfig(table_prefix="a" * 250)
+
+
+@pytest.mark.parametrize("setting", ["grantee_index", "coalesce_reads"])
+@pytest.mark.parametrize("value", [1, None, "true"])
+def test_a_switch_is_true_or_false(setting: str, value: Any) -> None:  # noqa: ANN401 - any setting's
+    """A value that is only true in the eyes of Python is rejected."""
+    with pytest.raises(TypeError, match=f"^{setting} must be True or False"):
+        StoreConfig(**{setting: value})
 
 
 def test_the_secret_stays_out_of_the_repr() -> None:
@@ -230,6 +266,28 @@ def test_from_env_checks_what_it_reads() -> None:
         StoreConfig.from_env({"WIKIBOT_MAX_ATTEMPTS": "0"})
 
 
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("WIKIBOT_USER_TABLE", "WIKIBOT_USERS_TABLE"),
+        ("WIKIBOT_TABLEPREFIX", "WIKIBOT_TABLE_PREFIX"),
+        ("WIKIBOT_LIMIT", "WIKIBOT_WIKI_LIMIT"),
+        ("WIKIBOT_STACK_OUTPUT", "WIKIBOT_STACK_OUTPUTS"),
+        ("WIKIBOT_CURSOR_SECRETS", "WIKIBOT_CURSOR_SECRET"),
+    ],
+)
+@pytest.mark.parametrize("value", ["x", ""])
+def test_from_env_rejects_a_variable_that_is_no_setting(variable: str, nearest: str, value: str) -> None:
+    """A misspelt variable would leave its setting at the default; the error names the setting that was meant."""
+    with pytest.raises(ValueError, match=f"^{variable} is not a setting; did you mean {nearest}\\?$"):
+        StoreConfig.from_env({variable: value})
+
+
+def test_from_env_ignores_the_variables_of_the_tests() -> None:
+    """The project's own test suite has variables that are not settings."""
+    assert StoreConfig.from_env({"WIKIBOT_TEST_ENGINE": "moto", "WIKIBOTS": "5"}) == StoreConfig()
+
+
 def test_from_env_reads_the_stack_outputs(tmp_path: Path) -> None:
     """A file with the stack's outputs takes the place of the defaults; a variable still wins over it."""
     file = tmp_path / "outputs.json"
@@ -267,12 +325,18 @@ def test_from_stack_outputs() -> None:
     )
 
 
-def test_from_stack_outputs_names_what_is_missing() -> None:
-    """Every missing output is named, and no other."""
-    with pytest.raises(ValueError, match="lack region, acls_table: "):
-        StoreConfig.from_stack_outputs(
-            {name: OUTPUTS[name] for name in OUTPUTS if name not in ("region", "acls_table")}
-        )
+def test_from_stack_outputs_of_an_older_stack() -> None:
+    """A table or an index that the stack does not know keeps its default."""
+    older = {"users_table": "prod-users", "wikis_table": "prod-wikis"}
+
+    assert StoreConfig.from_stack_outputs(older) == StoreConfig(users_table="prod-users", wikis_table="prod-wikis")
+
+
+@pytest.mark.parametrize("outputs", [{}, {"region": "eu-central-1", "grantee_index": True}, {"bucket": "files"}])
+def test_from_stack_outputs_of_another_stack(outputs: dict[str, object]) -> None:
+    """Outputs that name no table of the library are rejected: they would leave every table at its default."""
+    with pytest.raises(ValueError, match="have none of users_table, wikis_table, acls_table: is this the wikibot stack"):
+        StoreConfig.from_stack_outputs(outputs)
 
 
 @pytest.mark.parametrize(("output", "value"), [("users_table", None), ("users_table", 5), ("grantee_index", "false")])

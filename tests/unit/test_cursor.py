@@ -25,7 +25,7 @@ all_secrets = st.lists(st.text(min_size=16, max_size=20), max_size=3).map(tuple)
 
 
 def refused(cursor: object, listing: tuple[str, ...] = LISTING, secrets: tuple[str, ...] = ()) -> bool:
-    """Tell whether a cursor is refused as it must be."""
+    """Return whether a cursor is rejected with the right error."""
     try:
         decode(listing, cursor, secrets)  # type: ignore[arg-type]
     except InvalidCursorError as error:

@@ -16,7 +16,9 @@ from wikibot_store.keys import (
     check_slug,
     check_username,
     oauth_claim,
+    redact_claim,
     username_claim,
+    wiki_key,
 )
 
 NO_STRINGS = [None, 5, 1.5, b"abc", ["abc"]]
@@ -226,6 +228,40 @@ def test_what_is_no_wiki_id_is_refused(wiki_id: object, field: str) -> None:
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize("wiki", [WikiKey("did:plc:abc", "notes"), "did:plc:abc:notes"], ids=["key", "wiki_id"])
+def test_a_wiki_is_given_as_its_key_or_its_wiki_id(wiki: WikiKey | str) -> None:
+    """A caller may name a wiki in either form."""
+    assert wiki_key(wiki) == WikiKey("did:plc:abc", "notes")
+
+
+@pytest.mark.parametrize("text", ["", "notes", "ada:Notes", "ada notes:x"])
+def test_a_text_that_is_no_wiki_id(text: str) -> None:
+    """A text that names no wiki is an invalid key."""
+    with pytest.raises(InvalidKeyError):
+        wiki_key(text)
+
+
+@pytest.mark.parametrize("wiki", [None, 5, b"ada:notes", ("ada", "notes")])
+def test_what_names_no_wiki(wiki: object) -> None:
+    """Another type is a TypeError that shows what is wanted."""
+    with pytest.raises(TypeError, match=r"^wiki must be a WikiKey or a wiki_id such as 'ada:notes', not "):
+        wiki_key(wiki)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("key_value", "shown"),
+    [
+        ("claim#oauth#github#4711", "claim#oauth#github#…"),
+        ("claim#username#ada", "claim#username#ada"),
+        ("ada", "ada"),
+        ("", ""),
+    ],
+)
+def test_a_message_does_not_show_an_oauth_subject(key_value: str, shown: str) -> None:
+    """An OAuth subject identifies a person, so a message shows a claim without it; other keys are shown as they are."""
+    assert redact_claim(key_value) == shown
+
+
 def test_a_wiki_key_is_a_value() -> None:
     """Keys cannot be changed, and serve as dict keys and in sorting."""
     key = WikiKey("u-1", "notes")
@@ -250,7 +286,7 @@ def test_an_id_can_be_a_sort_key(character: str) -> None:
 
 
 def is_id(value: str) -> bool:
-    """Tell whether an id is accepted."""
+    """Return whether an id is accepted."""
     try:
         check_id("id", value)
     except InvalidKeyError:

@@ -1,12 +1,17 @@
 """What the models promise: immutable values with defaults, and reprs that give nothing away."""
 
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import asdict, fields
 from enum import StrEnum
 
 import msgspec
 import pytest
 
 from tests.unit.samples import ACL, NOW, USER, WIKI
-from wikibot_store import Acl, Page, Role, User, UserStatus, Wiki, WikiKey, WikiStatus
+from wikibot_store import Acl, Page, PublicUser, PublicWiki, Role, User, UserStatus, Wiki, WikiKey, WikiStatus
 
 
 @pytest.mark.parametrize("model", [USER, WIKI, ACL, Page([])], ids=lambda model: type(model).__name__)
@@ -76,6 +81,68 @@ def test_a_grant_needs_only_key_role_and_origin() -> None:
     acl = Acl(wiki_id="u:w", grantee_id="v", role=Role.VIEWER, granted_by="u", granted_at=NOW)
 
     assert (acl.expires_at, acl.wiki_uid) == (None, None)
+
+
+@pytest.mark.parametrize("model", [USER, WIKI, ACL], ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize(
+    "twin_of",
+    [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],  # noqa: S301 - its own pickle
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_copies_are_equal(model: msgspec.Struct, twin_of: Callable[[msgspec.Struct], msgspec.Struct]) -> None:
+    """A model that was copied or sent to another process is equal to the original, and so is its hash."""
+    twin = twin_of(model)
+
+    assert twin == model
+    assert hash(twin) == hash(model)
+    assert msgspec.structs.replace(twin) == model
+
+
+PRIVATE = [(USER, "User", "user"), (WIKI, "Wiki", "wiki")]
+
+
+@pytest.mark.parametrize("serialize", [msgspec.json.encode, msgspec.msgpack.encode, msgspec.to_builtins])
+@pytest.mark.parametrize(("model", "name", "variable"), PRIVATE, ids=["user", "wiki"])
+def test_a_model_with_private_attributes_cannot_be_serialized(
+    model: msgspec.Struct, name: str, variable: str, serialize: Callable[[object], object]
+) -> None:
+    """A handler that returns a user or a wiki fails and learns what to return; it publishes no secret."""
+    for value in (model, [model], {"found": model}, pickle.loads(pickle.dumps(model))):  # noqa: S301 - its own pickle
+        with pytest.raises(TypeError, match=rf"{name}, which holds private .*: return {variable}\.public\(\) instead"):
+            serialize(value)
+
+
+@pytest.mark.parametrize("model", [USER, WIKI], ids=["user", "wiki"])
+def test_the_guard_does_not_distinguish_models(model: msgspec.Struct) -> None:
+    """The field that prevents serialization is the same in all models of a class, and unlike anything else."""
+    guard = getattr(model, "_private")  # noqa: B009 - not in the model's public type
+
+    assert guard == getattr(msgspec.structs.replace(model), "_private")  # noqa: B009 - likewise
+    assert guard != "private"
+
+
+def test_what_others_may_see_of_a_user() -> None:
+    """`public()` holds no email address, identity, tier or status, and can be serialized."""
+    public = USER.public()
+
+    assert asdict(public) == {
+        "id": "u-1",
+        "username": "ada",
+        "display_name": "Ada L.",
+        "avatar_url": "https://example.org/ada.png",
+    }
+    assert type(public) is PublicUser
+    assert json.loads(msgspec.json.encode(public)) == asdict(public)
+
+
+def test_what_readers_may_see_of_a_wiki() -> None:
+    """`public()` holds neither the path of the repository nor the hash of the MCP token, and can be serialized."""
+    public = WIKI.public()
+
+    assert {field.name for field in fields(public)} == {field.name for field in fields(PublicWiki)}
+    assert {"repo_path", "mcp_token_hash", "status"}.isdisjoint(asdict(public))
+    assert all(getattr(WIKI, name) == value for name, value in asdict(public).items())
+    assert json.loads(msgspec.json.encode(public))["wiki_slug"] == "notes"
 
 
 def test_the_repr_of_a_user() -> None:

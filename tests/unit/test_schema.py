@@ -5,18 +5,20 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from wikibot_store import Acl, User, Wiki
-from wikibot_store.models import EPOCH
+from wikibot_store import Acl, StoreConfig, User, Wiki
+from wikibot_store._dynamo.items import EPOCH
 from wikibot_store.schema import (
     ACLS,
     GRANTEE_INDEX,
     OAUTH_INDEX,
+    OPTIONAL_INDEXES,
     TABLES,
     USERS,
     WIKIS,
     IndexSchema,
     TableSchema,
     create_table_request,
+    optional_indexes,
     tags,
 )
 
@@ -98,14 +100,30 @@ def test_exactly_the_key_attributes_are_defined(schema: TableSchema, *, optional
     assert sorted(defined) == sorted({part["AttributeName"] for key in keys for part in key})
 
 
-def test_opt_in_indexes_come_last() -> None:
-    """Pulumi compares indexes by position, so the order is fixed and opting in only appends."""
-    names = ("one", "two", "three")
-    one, two, three = (IndexSchema(name=name, partition_key=name, sort_key="id") for name in names)
-    schema = TableSchema(name="things", partition_key="id", indexes=(one, two), optional_indexes=(three,))
+def test_opt_in_indexes_are_named_one_by_one() -> None:
+    """Pulumi compares indexes by position, so they keep their order, whichever are switched on."""
+    one = IndexSchema(name="by-one", partition_key="one", sort_key="id")
+    two = IndexSchema(name="by-two", partition_key="two", sort_key="id", setting="two_index")
+    three = IndexSchema(name="by-three", partition_key="three", sort_key="id", setting="three_index")
+    schema = TableSchema(name="things", partition_key="id", indexes=(one, two, three), backend=(), sweep=())
 
-    assert schema.with_indexes(optional=False) == (one, two)
-    assert schema.with_indexes(optional=True) == (one, two, three)
+    assert schema.indexes_with(()) == (one,)
+    assert schema.indexes_with({"by-two"}) == (one, two)
+    assert schema.indexes_with({"by-three"}) == (one, three)
+    assert schema.indexes_with(["by-three", "by-two", "of another table"]) == (one, two, three)
+
+
+@pytest.mark.parametrize("switched_on", [False, True])
+def test_the_settings_switch_the_opt_in_indexes_on(*, switched_on: bool) -> None:
+    """An opt-in index exists where the setting that the schema names for it is True."""
+    assert optional_indexes(StoreConfig(grantee_index=switched_on)) == ({GRANTEE_INDEX} if switched_on else set())
+
+
+def test_every_opt_in_index_has_a_setting() -> None:
+    """The setting of an opt-in index is a switch of StoreConfig, off by default."""
+    assert {index.name for index in OPTIONAL_INDEXES} == {GRANTEE_INDEX}
+    for index in OPTIONAL_INDEXES:
+        assert getattr(StoreConfig(), str(index.setting)) is False
 
 
 def test_the_tables() -> None:
@@ -120,7 +138,8 @@ def test_the_tables() -> None:
 def test_the_names_of_the_indexes() -> None:
     """Queries name the indexes that the tables have."""
     assert [index.name for index in USERS.indexes] == [OAUTH_INDEX] == ["by-oauth"]
-    assert [index.name for index in ACLS.optional_indexes] == [GRANTEE_INDEX] == ["by-grantee"]
+    assert [(index.name, index.setting) for index in ACLS.indexes] == [(GRANTEE_INDEX, "grantee_index")]
+    assert GRANTEE_INDEX == "by-grantee"
 
 
 @pytest.mark.parametrize("schema", TABLES, ids=lambda schema: schema.name)
@@ -132,7 +151,7 @@ def test_the_schema_fits_the_model(schema: TableSchema) -> None:
 
     for name in [
         *schema.key,
-        *(name for i in schema.with_indexes(optional=True) for name in (i.partition_key, i.sort_key)),
+        *(name for index in schema.indexes for name in (index.partition_key, index.sort_key)),
     ]:
         assert hints[name] is str
         assert name in required

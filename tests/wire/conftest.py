@@ -10,7 +10,7 @@ import aioboto3
 import pytest
 
 from tests.wire.scripted_server import Engine, ScriptedServer, scripted_server
-from tests.wire.stage import GRANTEE, Stage, username_of
+from tests.wire.stage import GRANTEE, NEWCOMER, Stage, username_of
 from wikibot_store import StoreConfig, Wiki, WikibotStore
 from wikibot_store._wire import _retry
 from wikibot_store.local import local_engine, local_session
@@ -74,6 +74,8 @@ async def direct(session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
     with local_engine() as url:
         async with WikibotStore.open(StoreConfig(endpoint_url=url), session=session) as direct:
             await create_tables(direct)
+            for user_id in (GRANTEE, NEWCOMER):
+                await direct.users.create(id=user_id, oauth_provider="test", oauth_provider_sub=user_id)
             yield direct
 
 
@@ -98,9 +100,9 @@ def stage(server: ScriptedServer, store: WikibotStore, direct: WikibotStore, eng
 
 @pytest.fixture
 async def home(direct: WikibotStore, owner: str) -> Wiki:
-    """A wiki whose owner is a user with a username, and that one grant has been given for."""
+    """A wiki of a user with a username, with one grant."""
     name = username_of(owner)
     await direct.users.create(id=owner, oauth_provider="github", oauth_provider_sub=owner, username=name)
     wiki = await direct.wikis.create(owner, "notes", display_name="Notes", repo_path="/srv/notes.git")
-    await direct.acls.create(wiki.key.wiki_id, GRANTEE, "viewer", granted_by=owner)
+    await direct.acls.create(wiki.key, GRANTEE, "viewer", granted_by=owner)
     return wiki

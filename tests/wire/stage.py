@@ -7,6 +7,10 @@ from tests.wire.scripted_server import Engine, ScriptedServer, Step, in_turn, on
 from wikibot_store import WikibotStore
 
 GRANTEE = "ann"
+"""A user who has a grant in the wiki of the fixture `home`."""
+
+NEWCOMER = "bob"
+"""A user who has none."""
 
 
 def username_of(owner: str, prefix: str = "a") -> str:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.wire.items import wiki_item
+from tests.wire.items import change, wiki_item
 from tests.wire.scripted_server import in_turn
-from tests.wire.stage import GRANTEE, Stage, username_of
+from tests.wire.stage import GRANTEE, NEWCOMER, Stage, username_of
 from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, Role, Wiki, WikibotStore
 
 
@@ -38,7 +38,7 @@ async def test_an_update_that_a_delete_overtakes(stage: Stage, home: Wiki) -> No
     assert await stage.direct.wikis.get(home.owner_id, home.wiki_slug, consistent=True) is None
 
 
-@pytest.mark.parametrize("grantee", [GRANTEE, "bob"], ids=["replaced", "new"])
+@pytest.mark.parametrize("grantee", [GRANTEE, NEWCOMER], ids=["replaced", "new"])
 async def test_a_grant_that_is_overtaken(grantee: str, stage: Stage, home: Wiki) -> None:
     """The later of two grants counts."""
     wiki_id = home.key.wiki_id
@@ -127,17 +127,10 @@ async def test_a_count_of_several_pages_that_a_rename_overtakes(stage: Stage, ho
 
 
 async def test_a_deletion_that_was_called_off_does_not_come_back(direct: WikibotStore, home: Wiki) -> None:
-    """A user who was set active in the middle of a deletion, and later deleting by hand, keeps the wikis in a sweep."""
-    client = await direct.client()
-    await client.update_item(  # as delete_user(wikis="delete") leaves it that dies after its mark
-        TableName=direct.config.users_table,
-        Key={"id": {"S": home.owner_id}},
-        UpdateExpression="SET #s = :s, deletion = :d",
-        ExpressionAttributeNames={"#s": "status"},
-        ExpressionAttributeValues={":s": {"S": "deleting"}, ":d": {"S": "delete"}},
-    )
+    """A user whose deletion was called off, and who is only marked as being deleted later, keeps the wikis in a sweep."""
+    await change(direct, "users", {"id": home.owner_id}, status="deleting", deletion="delete")
     await direct.users.update(home.owner_id, status="active")
-    await direct.users.update(home.owner_id, status="deleting")
+    await change(direct, "users", {"id": home.owner_id}, status="deleting")
 
     async for _ in direct.admin.sweep(apply=True):
         pass

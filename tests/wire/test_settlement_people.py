@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.wire.items import change
 from tests.wire.scripted_server import Step, failed, on_writes, reset
 from tests.wire.stage import Stage
 from wikibot_store import (
@@ -13,6 +14,7 @@ from wikibot_store import (
     NotActiveError,
     NotFoundError,
     Role,
+    RoleName,
     User,
     Wiki,
     WriteOutcomeUnknownError,
@@ -71,13 +73,7 @@ async def delete_user(stage: Stage, home: Wiki) -> None:
 async def finish_deleting_user(stage: Stage, home: Wiki) -> None:
     """Go on with the delete of a user who has been marked."""
     guest = await guest_of(stage, home)
-    await (await stage.direct.client()).update_item(
-        TableName=stage.direct.config.users_table,
-        Key={"id": {"S": guest.id}},
-        UpdateExpression="SET #s = :deleting, deletion = :refuse",
-        ExpressionAttributeNames={"#s": "status"},
-        ExpressionAttributeValues={":deleting": {"S": "deleting"}, ":refuse": {"S": "refuse"}},
-    )
+    await change(stage.direct, "users", {"id": guest.id}, status="deleting", deletion="refuse")
 
     await stage.store.users.delete(guest.id)
 
@@ -118,7 +114,9 @@ async def accept_invite_for_less(stage: Stage, home: Wiki) -> None:
 
 
 async def reconcile_wiki_count(stage: Stage, home: Wiki) -> None:
-    """Count the wiki that was created without being counted."""
+    """Correct a wrong count."""
+    await change(stage.direct, "users", {"id": home.owner_id}, wiki_count=7, write_id="wrong")
+
     assert await stage.store.admin.reconcile_wiki_count(home.owner_id) == 1
 
     assert (await stage.direct.users.require(home.owner_id, consistent=True)).wiki_count == 1
@@ -258,7 +256,7 @@ async def test_an_invitation_that_somebody_else_was_faster_with(stage: Stage, ho
 
 
 @pytest.mark.parametrize("role", ["viewer", "owner"])
-async def test_an_invitation_beside_another_grant(stage: Stage, home: Wiki, role: str) -> None:
+async def test_an_invitation_beside_another_grant(stage: Stage, home: Wiki, role: RoleName) -> None:
     """A grant that comes just before is raised by the invitation, or is kept where it allows more."""
     guest, token = await guest_of(stage, home), await token_for(stage, home)
     granted: list[Acl] = []
@@ -293,6 +291,7 @@ async def test_a_kept_grant_whose_user_is_suspended_before_the_retry(stage: Stag
 
 async def test_a_count_that_changes_before_the_retry(stage: Stage, home: Wiki) -> None:
     """A wiki that is created between the lost answer and the retry is counted."""
+    await change(stage.direct, "users", {"id": home.owner_id}, wiki_count=7, write_id="wrong")
 
     async def create() -> None:
         await stage.direct.wikis.create(home.owner_id, "new", display_name="New", repo_path="/srv/new")
