@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tests.integration.samples import a_user, a_wiki_item, an_acl_item, an_item, fresh, put, stored
-from wikibot_store import User, Wiki, WikibotStore, WikiKey
+from tests.integration.samples import a_user, a_wiki_item, an_acl_item, an_item, change, fresh, put
+from wikibot_store import User, Wiki, WikibotStore
+from wikibot_store.schema import TABLES
 from wikibot_store.workflows.sweep import FindingKind
 
 Key = dict[str, str]
 Arrange = Callable[[WikibotStore], Awaitable[Key]]
-"""Makes a fault; returns the key of the item that has it."""
+"""Makes something wrong; returns the key of the item that a sweep finds."""
 
 
 async def items_of(store: WikibotStore, table: str) -> list[dict[str, Any]]:
@@ -25,7 +26,7 @@ async def items_of(store: WikibotStore, table: str) -> list[dict[str, Any]]:
 
 async def snapshot(store: WikibotStore) -> dict[str, list[dict[str, Any]]]:
     """Return all that the tables hold, in an order that does not depend on the engine."""
-    return {table: sorted(await items_of(store, table), key=str) for table in ("users", "wikis", "acls")}
+    return {table: sorted(await items_of(store, table), key=str) for table in (schema.name for schema in TABLES)}
 
 
 async def assert_sound(store: WikibotStore) -> None:
@@ -56,17 +57,8 @@ async def an_owner(store: WikibotStore) -> tuple[User, Wiki]:
     """Create a user with a wiki that is counted and shared with another user."""
     owner, grantee = await a_user(store, username=fresh()), await a_user(store)
     wiki = await store.wikis.create(owner.id, fresh(), display_name="A wiki", repo_path="/srv/a")
-    await store.acls.create(WikiKey(owner.id, wiki.wiki_slug), grantee.id, "editor", granted_by=owner.id)
+    await store.acls.create(wiki.key, grantee.id, "editor", granted_by=owner.id)
     return owner, wiki
-
-
-async def change(store: WikibotStore, table: str, key: Key, **attributes: Any) -> dict[str, Any]:  # noqa: ANN401 - see an_item
-    """Set attributes of a stored item, by hand; return it."""
-    item = await stored(store, table, **key)
-    assert item is not None
-    changed = item | an_item(**attributes)
-    await put(store, table, changed)
-    return changed
 
 
 def key_of(wiki: Wiki) -> Key:
@@ -126,7 +118,7 @@ async def _user_without_claim(store: WikibotStore) -> Key:
     return {"id": user.id}
 
 
-async def _count_off(store: WikibotStore) -> Key:
+async def _wrong_count(store: WikibotStore) -> Key:
     owner, _ = await an_owner(store)
     await change(store, "users", {"id": owner.id}, wiki_count=7)
     return {"id": owner.id}
@@ -152,11 +144,12 @@ async def _invitation_without_wiki(store: WikibotStore) -> Key:
     return key
 
 
-async def _grant_to_nobody(store: WikibotStore) -> Key:
-    owner, wiki = await an_owner(store)
-    key = {"wiki_id": wiki.key.wiki_id, "grantee_id": fresh()}
-    await store.acls.create(WikiKey(owner.id, wiki.wiki_slug), key["grantee_id"], "viewer", granted_by=owner.id)
-    return key
+async def _grant_without_user(store: WikibotStore) -> Key:
+    _, wiki = await an_owner(store)
+    user = await a_user(store)
+    await store.acls.create(wiki.key, user.id, "viewer", granted_by=wiki.owner_id)
+    await store.users.delete(user.id)
+    return {"wiki_id": wiki.key.wiki_id, "grantee_id": user.id}
 
 
 MENDABLE: dict[str, tuple[FindingKind, Arrange]] = {
@@ -168,13 +161,13 @@ MENDABLE: dict[str, tuple[FindingKind, Arrange]] = {
     "claim of nobody": (FindingKind.CLAIM_WITHOUT_USER, _claim_of_nobody),
     "claim that its user has not": (FindingKind.CLAIM_WITHOUT_USER, _claim_that_its_user_has_not),
     "user without claim": (FindingKind.USER_WITHOUT_CLAIM, _user_without_claim),
-    "count off": (FindingKind.WRONG_COUNT, _count_off),
+    "wrong count": (FindingKind.WRONG_COUNT, _wrong_count),
     "grant without wiki": (FindingKind.GRANT_WITHOUT_WIKI, _grant_without_wiki),
     "grant of another incarnation": (FindingKind.GRANT_WITHOUT_WIKI, _grant_of_another_incarnation),
     "invitation without wiki": (FindingKind.GRANT_WITHOUT_WIKI, _invitation_without_wiki),
-    "grant to nobody": (FindingKind.GRANT_WITHOUT_USER, _grant_to_nobody),
+    "grant without user": (FindingKind.GRANT_WITHOUT_USER, _grant_without_user),
 }
-"""What `sweep` mends."""
+"""What `sweep` repairs."""
 
 
 async def _wiki_taken(store: WikibotStore) -> Key:
@@ -256,16 +249,16 @@ UNMENDABLE: dict[str, tuple[FindingKind, Arrange, str]] = {
     "wiki arriving from no wiki id": (FindingKind.CORRUPT, _arriving_from_a_corrupt_key, "wiki_id must be"),
     "user of no time": (FindingKind.CORRUPT, _corrupt_user(created_at="then"), "corrupt item"),
     "user of no identity": (FindingKind.CORRUPT, _corrupt_user(oauth_provider="git hub"), "oauth_provider must be"),
-    "user of odd identities": (FindingKind.CORRUPT, _corrupt_user(identities="odd"), "no list of provider#sub"),
+    "user of odd identities": (FindingKind.CORRUPT, _corrupt_user(identities="odd"), "not a list of provider#sub"),
     "claim of no user id": (FindingKind.CORRUPT, _corrupt_claim, "corrupt item"),
     "grant of no role": (FindingKind.CORRUPT, _corrupt_grant, "unknown value"),
     "grant of no wiki id": (FindingKind.CORRUPT, _grant_of_no_wiki_id, "wiki_id must be"),
 }
-"""What only a person can mend, and what the finding says about it."""
+"""What only a person can repair, and the problem that the finding reports."""
 
 
 async def make_faults(store: WikibotStore) -> Counter[FindingKind]:
-    """Make every fault that `sweep` mends; return how many there are of each."""
+    """Make everything wrong that `sweep` repairs; return how many findings there are of each kind."""
     for _, arrange in MENDABLE.values():
         await arrange(store)
-    return Counter(fault for fault, _ in MENDABLE.values())
+    return Counter(kind for kind, _ in MENDABLE.values())

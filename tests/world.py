@@ -77,8 +77,8 @@ def _linked(user: list[Item], provider: str, sub: str) -> list[Item]:
     return [item | an_item(identities=f"{provider}#{sub}"), *claims, claim]
 
 
-NOTHING = Stored(users=[], wikis=[], acls=[])
-WORLD = Stored(
+NOTHING = Stored.of()
+WORLD = Stored.of(
     users=[
         *_linked(_user("ada", "1", 3), "google", "7"),
         *_user("bob", "2", 0),
@@ -113,7 +113,7 @@ async def replace(store: WikibotStore, there: Stored, wanted: Stored) -> None:
 def _changes(store: WikibotStore, there: Stored, wanted: Stored) -> Iterator[tuple[str, Item]]:
     for schema in TABLES:
         before, after = (
-            {tuple([item[name]["S"] for name in schema.key]): item for item in getattr(stored, schema.name)}
+            {tuple([item[name]["S"] for name in schema.key]): item for item in stored.tables[schema.name]}
             for stored in (there, wanted)
         )
         table = store.config.table_name(schema.name)

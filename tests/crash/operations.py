@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tests.integration.samples import a_user, fresh
+from tests.integration.samples import a_user, a_user_id, fresh
 from wikibot_store import AlreadyExistsError, InvalidInviteError, User, WikibotStore, WikiKey
 
 Names = dict[str, str]
@@ -25,9 +25,9 @@ class Operation:
 async def _shared_wiki(store: WikibotStore) -> Names:
     """Create a wiki with two editors, an owner and somebody to give it to."""
     owner, receiver, one, other = [await a_user(store) for _ in range(4)]
-    await store.wikis.create(owner.id, "old", display_name="A wiki", repo_path="/srv/a")
+    wiki = await store.wikis.create(owner.id, "old", display_name="A wiki", repo_path="/srv/a")
     for user in (one, other):
-        await store.acls.create(WikiKey(owner.id, "old"), user.id, "editor", granted_by=owner.id)
+        await store.acls.create(wiki.key, user.id, "editor", granted_by=owner.id)
     return {"owner": owner.id, "receiver": receiver.id, "one": one.id, "other": other.id}
 
 
@@ -76,37 +76,37 @@ async def _nobody(_: WikibotStore) -> Names:
 
 async def _person_with_wiki(store: WikibotStore) -> Names:
     names = await _person(store)
-    await store.wikis.create(names["id"], "old", display_name="A wiki", repo_path="/srv/a")
-    await store.acls.create(WikiKey(names["id"], "old"), (await a_user(store)).id, "editor", granted_by=names["id"])
+    wiki = await store.wikis.create(names["id"], "old", display_name="A wiki", repo_path="/srv/a")
+    await store.acls.create(wiki.key, await a_user_id(store), "editor", granted_by=names["id"])
     return names
 
 
 OPERATIONS = {
-    "create_wiki": Operation(
+    "wikis.create": Operation(
         prepare=_shared_wiki,
         run=lambda store, names: store.wikis.create(names["owner"], "new", display_name="A wiki", repo_path="/srv/b"),
         see=_see_wiki,
         refusals=(AlreadyExistsError,),
     ),
-    "delete_wiki": Operation(
+    "wikis.delete": Operation(
         prepare=_shared_wiki, run=lambda store, names: store.wikis.delete(names["owner"], "old"), see=_see_wiki
     ),
-    "rename_wiki": Operation(
+    "wikis.rename": Operation(
         prepare=_shared_wiki, run=lambda store, names: store.wikis.rename(names["owner"], "old", "new"), see=_see_wiki
     ),
-    "transfer_wiki": Operation(
+    "wikis.transfer": Operation(
         prepare=_shared_wiki,
         run=lambda store, names: store.wikis.transfer(names["owner"], "old", names["receiver"], limit=1),
         see=_see_wiki,
     ),
-    "grant": Operation(
+    "acls.create": Operation(
         prepare=_shared_wiki,
         run=lambda store, names: store.acls.create(
             WikiKey(names["owner"], "old"), names["receiver"], "viewer", granted_by=names["owner"]
         ),
         see=_see_wiki,
     ),
-    "accept_invite": Operation(
+    "acls.accept_invite": Operation(
         prepare=_invitation,
         run=lambda store, names: store.acls.accept_invite(names["token"], names["receiver"]),
         see=_see_wiki,
@@ -135,7 +135,7 @@ OPERATIONS = {
         run=lambda store, names: store.users.unlink_identity(names["id"], "github", names["first"]),
         see=_see_person,
     ),
-    "delete_user": Operation(
+    "users.delete": Operation(
         prepare=_person_with_wiki,
         run=lambda store, names: store.users.delete(names["id"], wikis="delete"),
         see=_see_person,

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from wikibot_store import WikibotStore, WikiKey
 from wikibot_store.keys import oauth_claim, username_claim
@@ -18,11 +18,29 @@ _CLAIM = "claim#"
 
 @dataclass(frozen=True)
 class Stored:
-    """All that is stored."""
+    """All that is stored, by the tables' names in the schema."""
 
-    users: list[Item]
-    wikis: list[Item]
-    acls: list[Item]
+    tables: Mapping[str, list[Item]]
+
+    @classmethod
+    def of(cls, **tables: list[Item]) -> Self:
+        """Return these items; a table that is left out is empty."""
+        return cls({schema.name: tables.get(schema.name, []) for schema in TABLES})
+
+    @property
+    def users(self) -> list[Item]:
+        """The users and their claims."""
+        return self.tables["users"]
+
+    @property
+    def wikis(self) -> list[Item]:
+        """The wikis."""
+        return self.tables["wikis"]
+
+    @property
+    def acls(self) -> list[Item]:
+        """The grants and invitations."""
+        return self.tables["acls"]
 
     @property
     def people(self) -> dict[str, Item]:
@@ -40,9 +58,9 @@ class Stored:
 
 
 async def read_all(store: WikibotStore) -> Stored:
-    """Scan the three tables, consistently."""
-    users, wikis, acls = await asyncio.gather(*[_scan(store, schema.name) for schema in TABLES])
-    return Stored(users, wikis, acls)
+    """Scan all tables, consistently."""
+    items = await asyncio.gather(*[_scan(store, schema.name) for schema in TABLES])
+    return Stored({schema.name: found for schema, found in zip(TABLES, items, strict=True)})
 
 
 async def _scan(store: WikibotStore, table: str) -> list[Item]:
@@ -55,10 +73,7 @@ async def _scan(store: WikibotStore, table: str) -> list[Item]:
 
 
 async def violations(store: WikibotStore) -> list[str]:
-    """Return what is wrong between the items of a store; it must have been used through users and store alone.
-
-    `wikis.create`, `acls.create` and their like write one item, and leave the rest to their callers.
-    """
+    """Return what is wrong between the items of a store."""
     return violations_among(await read_all(store))
 
 

@@ -90,6 +90,6 @@ def test_a_user_of_a_login_is_written_by_whoever_came_first() -> None:
     ]
     journal = Journal(logins={"2": {"bob"}}, creations=Counter({"2": 1}))
 
-    journal.check(Stored([user, *claims], [], []))
+    journal.check(Stored.of(users=[user, *claims]))
 
     assert journal.problems == []

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from tests.faults.invariants import read_all, violations_among
@@ -16,7 +15,7 @@ _WRITES_AT_A_TIME = 8
 async def check_and_wipe(store: WikibotStore) -> None:
     """Delete all items, and fail if something was wrong between them."""
     stored = await read_all(store)
-    await wipe(store, asdict(stored))
+    await wipe(store, stored.tables)
     assert violations_among(stored) == []
 
 

@@ -21,14 +21,20 @@ def fresh() -> str:
     return secrets.token_hex(8)
 
 
-async def a_user(store: WikibotStore, *, username: str | None = None) -> User:
+async def a_user(store: WikibotStore, **attributes: Any) -> User:  # noqa: ANN401 - those of users.create
     """Create a user."""
-    return await store.users.create(oauth_provider=fresh(), oauth_provider_sub=fresh(), username=username)
+    return await store.users.create(**({"oauth_provider": fresh(), "oauth_provider_sub": fresh()} | attributes))
 
 
-async def a_wiki(store: WikibotStore, owner_id: str | None = None) -> Wiki:
-    """Create a wiki."""
-    return await store.wikis.create(owner_id or fresh(), fresh(), display_name="A wiki", repo_path="/srv/a")
+async def a_user_id(store: WikibotStore) -> str:
+    """Create a user; return the id."""
+    return (await a_user(store)).id
+
+
+async def a_wiki(store: WikibotStore, owner_id: str | None = None, **attributes: Any) -> Wiki:  # noqa: ANN401 - those of wikis.create
+    """Create a wiki, of a new user if no owner is given."""
+    required = {"display_name": "A wiki", "repo_path": "/srv/a"}
+    return await store.wikis.create(owner_id or await a_user_id(store), fresh(), **(required | attributes))
 
 
 def an_item(**attributes: str | bool | int | dict[str, Any] | None) -> dict[str, Any]:
@@ -71,8 +77,17 @@ def an_acl_item(**attributes: Any) -> dict[str, Any]:  # noqa: ANN401 - see an_i
 
 
 async def put(store: WikibotStore, table: str, item: dict[str, Any]) -> None:
-    """Store an item as it is; `table` is users, wikis or acls."""
+    """Store an item as it is; `table` is its name in the schema."""
     await (await store.client()).put_item(TableName=store.config.table_name(table), Item=item)
+
+
+async def change(store: WikibotStore, table: str, key: dict[str, str], **attributes: Any) -> dict[str, Any]:  # noqa: ANN401 - see an_item
+    """Set attributes of a stored item, without the store's invariants; return the item. None removes an attribute."""
+    item = await stored(store, table, **key)
+    assert item is not None
+    kept = {name: value for name, value in item.items() if name not in attributes}
+    await put(store, table, kept | an_item(**attributes))
+    return kept | an_item(**attributes)
 
 
 async def put_all(store: WikibotStore, table: str, items: list[dict[str, Any]]) -> None:
@@ -89,7 +104,7 @@ async def put_all(store: WikibotStore, table: str, items: list[dict[str, Any]]) 
 
 
 async def stored(store: WikibotStore, table: str, **key: str) -> dict[str, Any] | None:
-    """Return an item as it is stored, or None; `table` is users, wikis or acls."""
+    """Return an item as it is stored, or None; `table` is its name in the schema."""
     reply = await (await store.client()).get_item(
         TableName=store.config.table_name(table), Key=an_item(**key), ConsistentRead=True
     )

@@ -33,7 +33,7 @@ async def _create_wiki(store: WikibotStore, **arguments: Any) -> object:  # noqa
 
 
 async def _grant(store: WikibotStore, **arguments: Any) -> object:  # noqa: ANN401 - bad ones too
-    granted = {"wiki_id": WIKI_ID, "grantee_id": "bob", "role": "editor", "granted_by": "ada"}
+    granted = {"wiki": WIKI_ID, "grantee_id": "bob", "role": "editor", "granted_by": "ada"}
     return await store.acls.create(**(granted | arguments))
 
 
@@ -141,7 +141,7 @@ BAD_SLUGS = {
 }
 
 WIKI_ID_CALLS: dict[str, Call] = {
-    "acls.create": lambda store, value: _grant(store, wiki_id=value),
+    "acls.create": lambda store, value: _grant(store, wiki=value),
     "acls.get": lambda store, value: store.acls.get(value, "bob"),
     "acls.delete": lambda store, value: store.acls.delete(value, "bob"),
     "acls.list_by_wiki": lambda store, value: store.acls.list_by_wiki(value),
@@ -150,7 +150,6 @@ WIKI_ID_CALLS: dict[str, Call] = {
 BAD_WIKI_IDS: dict[str, tuple[str, Any]] = {
     "empty": ("wiki_id", ""),
     "no colon": ("wiki_id", "wiki"),
-    "none": ("wiki_id", None),
     "no owner": ("owner_id", ":wiki"),
     "owner with a space": ("owner_id", "an owner:wiki"),
     "no slug": ("wiki_slug", "owner:"),

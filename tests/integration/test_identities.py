@@ -268,7 +268,7 @@ async def test_corrupt_identities_are_named(store: WikibotStore, identities: dic
     await put(store, "users", item | {"identities": identities})
 
     for attempt in (store.users.get_identities(user.id), store.users.link_identity(user.id, fresh(), fresh())):
-        with pytest.raises(CorruptItemError, match="`identities` is no list of provider#sub") as error:
+        with pytest.raises(CorruptItemError, match="`identities` is not a list of provider#sub") as error:
             await attempt
         assert error.value.key == {"id": user.id}
 

@@ -12,7 +12,7 @@ import aioboto3
 import pytest
 
 from tests.engines import throw_away_store
-from tests.integration.samples import a_user, an_acl_item, collect, fresh, put, stored
+from tests.integration.samples import a_user, a_wiki, an_acl_item, change, collect, fresh, put, stored
 from wikibot_store import (
     Acl,
     InvalidCursorError,
@@ -27,6 +27,7 @@ from wikibot_store import (
     WikiKey,
 )
 from wikibot_store.provision import create_tables
+from wikibot_store.schema import TABLES
 
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
 EMAIL = "bob@example.org"
@@ -42,9 +43,8 @@ async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterato
 
 @pytest.fixture
 async def wiki(store: WikibotStore) -> Wiki:
-    """Give a counted wiki."""
-    owner = await a_user(store)
-    return await store.wikis.create(owner.id, fresh(), display_name="A wiki", repo_path="/srv/a")
+    """Give a wiki."""
+    return await a_wiki(store)
 
 
 async def invite(
@@ -81,7 +81,7 @@ async def test_token_works_once(store: WikibotStore, wiki: Wiki) -> None:
     acl = await store.acls.accept_invite(token, user.id)
 
     for holder in (user, other):
-        with pytest.raises(InvalidInviteError, match="used, revoked or expired"):
+        with pytest.raises(InvalidInviteError, match="was used or revoked, or has expired"):
             await store.acls.accept_invite(token, holder.id)
 
     assert await store.acls.get(wiki.key.wiki_id, user.id, consistent=True) == acl
@@ -114,7 +114,7 @@ async def test_only_the_hash_is_stored(store: WikibotStore, wiki: Wiki) -> None:
     secret = token.rpartition(".")[2]
 
     client = await store.client()
-    names = (store.config.users_table, store.config.wikis_table, store.config.acls_table)
+    names = [store.config.table_name(schema.name) for schema in TABLES]
     tables = [await client.scan(TableName=name, ConsistentRead=True) for name in names]
 
     assert not any(secret in json.dumps(table["Items"]) for table in tables)
@@ -196,7 +196,7 @@ async def test_another_incarnation_is_not_opened(store: WikibotStore, wiki: Wiki
     await _replace(store, wiki)
     await put(store, "acls", item)
 
-    with pytest.raises(InvalidInviteError, match="gone or moved"):
+    with pytest.raises(InvalidInviteError, match="deleted or moved"):
         await store.acls.accept_invite(token, user.id)
 
 
@@ -234,7 +234,7 @@ GOOD = _token(b"owner:wiki")
 )
 async def test_what_is_no_token_is_refused(unreachable_store: WikibotStore, token: Any) -> None:  # noqa: ANN401 - bad ones too
     """A damaged token is refused before any request."""
-    with pytest.raises(InvalidInviteError, match="no invitation's token"):
+    with pytest.raises(InvalidInviteError, match="the token does not match"):
         await unreachable_store.acls.accept_invite(token, "bob")
 
 
@@ -288,7 +288,7 @@ async def test_accepting_beside_grants(store: WikibotStore, wiki: Wiki) -> None:
         invitation, token = await invite(store, wiki)
 
         *grants, accepted = await asyncio.gather(
-            *[store.acls.create(wiki.key, user.id, "viewer", granted_by=fresh()) for _ in range(3)],
+            *[store.acls.create(wiki.key, user.id, "viewer", granted_by=wiki.owner_id) for _ in range(3)],
             store.acls.accept_invite(token, user.id),
         )
 
@@ -317,7 +317,7 @@ async def test_only_active_users_accept(store: WikibotStore, wiki: Wiki) -> None
     with pytest.raises(NotFoundError, match="users"):
         await store.acls.accept_invite(token, fresh())
     for status in ("suspended", "deleting"):
-        await store.users.update(user.id, status=status)
+        await change(store, "users", {"id": user.id}, status=status)
         with pytest.raises(NotActiveError) as refusal:
             await store.acls.accept_invite(token, user.id)
         assert refusal.value.status == status
@@ -332,9 +332,8 @@ async def test_invitations_are_no_members(store: WikibotStore, wiki: Wiki) -> No
     assert (await store.acls.list_members(wiki.key)).items == []
     assert (await store.acls.list_by_wiki(wiki.key.wiki_id, consistent=True)).items == []
     assert await collect(store.acls.iter_by_wiki(wiki.key.wiki_id)) == []
-    for call in (store.acls.get, store.acls.delete):
-        with pytest.raises(InvalidKeyError):
-            await call(wiki.key.wiki_id, invitation.grantee_id)
+    with pytest.raises(InvalidKeyError):
+        await store.acls.get(wiki.key, invitation.grantee_id)
     with pytest.raises(InvalidKeyError):
         await store.authorize(invitation.grantee_id, wiki.owner_id, wiki.wiki_slug)
     assert (await store.authorize(EMAIL, wiki.owner_id, wiki.wiki_slug)).role is None
@@ -345,7 +344,7 @@ async def test_listing_pages_exactly(store: WikibotStore, wiki: Wiki, limit: int
     """Open invitations come in pages of `limit`, without the grants around them; the last page has no cursor."""
     sent = [(await invite(store, wiki))[0] for _ in range(5)]
     for grantee in ("a", "inv", "invite-me", "z"):
-        await store.acls.create(wiki.key, grantee, "viewer", granted_by=wiki.owner_id)
+        await store.acls.create(wiki.key, grantee, "viewer", granted_by=wiki.owner_id, check_grantee=False)
 
     pages, cursor = [], None
     for _ in sizes:
@@ -378,13 +377,7 @@ async def test_wiki_must_be_active(store: WikibotStore, wiki: Wiki) -> None:
             WikiKey(wiki.owner_id, "none"), EMAIL, "viewer", invited_by=wiki.owner_id, expires_at=TOMORROW
         )
     for status in ("deleting", "moving", "arriving"):
-        await (await store.client()).update_item(
-            TableName=store.config.wikis_table,
-            Key={"owner_id": {"S": wiki.owner_id}, "wiki_slug": {"S": wiki.wiki_slug}},
-            UpdateExpression="SET #s = :status",
-            ExpressionAttributeNames={"#s": "status"},
-            ExpressionAttributeValues={":status": {"S": status}},
-        )
+        await change(store, "wikis", {"owner_id": wiki.owner_id, "wiki_slug": wiki.wiki_slug}, status=status)
         with pytest.raises(NotActiveError) as refusal:
             await invite(store, wiki)
         assert refusal.value.status == status
@@ -414,11 +407,11 @@ async def test_no_invitation_survives_a_delete(store: WikibotStore, wiki: Wiki) 
         ({"email": 4711}, ValueError, "email"),
         ({"role": "superuser"}, ValueError, "role"),
         ({"invited_by": "a b"}, InvalidKeyError, "invited_by"),
-        ({"owner_id": "a#b"}, InvalidKeyError, "owner_id"),
-        ({"wiki_slug": "No"}, InvalidKeyError, "wiki_slug"),
+        ({"wiki": "a#b:wiki"}, InvalidKeyError, "owner_id"),
+        ({"wiki": "owner:No"}, InvalidKeyError, "wiki_slug"),
         ({"expires_at": None}, ValueError, "expires_at"),
         ({"expires_at": datetime.now(UTC)}, ValueError, "expires_at"),
-        ({"expires_at": datetime(2100, 1, 1)}, ValueError, "naive"),  # noqa: DTZ001 - naive on purpose
+        ({"expires_at": datetime(2100, 1, 1)}, ValueError, "no time zone"),  # noqa: DTZ001 - naive on purpose
         ({"expires_at": 1}, TypeError, "expires_at"),
     ],
 )
@@ -426,7 +419,7 @@ async def test_bad_input_is_refused(
     unreachable_store: WikibotStore, bad: dict[str, Any], error: type[Exception], field: str
 ) -> None:
     """What cannot be is refused before any request, by its name."""
-    given: dict[str, Any] = {"owner_id": "owner", "wiki_slug": "wiki", "email": EMAIL, "role": "viewer"}
+    given: dict[str, Any] = {"wiki": "owner:wiki", "email": EMAIL, "role": "viewer"}
     options = {"invited_by": "owner", "expires_at": TOMORROW}
 
     with pytest.raises(error, match=field):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.integration.samples import a_user, a_wiki, an_acl_item, fresh, put, put_all, stored
+from tests.integration.samples import a_user, a_user_id, a_wiki_item, an_acl_item, fresh, put, put_all, stored
 from tests.integration.steps import CrashError, before_requests, crash
 from wikibot_store import (
     AlreadyExistsError,
@@ -13,7 +13,6 @@ from wikibot_store import (
     QuotaExceededError,
     Wiki,
     WikibotStore,
-    WikiKey,
 )
 
 
@@ -148,19 +147,19 @@ async def test_delete_is_idempotent(store: WikibotStore) -> None:
     """Deleting what is not there does nothing."""
     user = await a_user(store)
 
-    await store.wikis.delete(user.id, "none")
+    assert not await store.wikis.delete(user.id, "none")
 
     assert await count_of(store, user.id) == 0
 
 
 async def test_delete_of_an_uncounted_wiki(store: WikibotStore) -> None:
-    """A wiki whose owner never counted it, or is gone, is deleted without a count below zero."""
+    """A wiki that its owner does not count, or whose owner is missing, is deleted; no count falls below zero."""
     user = await a_user(store)
-    counted_by_nobody, owned_by_nobody = await a_wiki(store, user.id), await a_wiki(store)
 
-    for wiki in (counted_by_nobody, owned_by_nobody):
-        await store.wikis.delete(wiki.owner_id, wiki.wiki_slug)
-        assert await store.wikis.get(wiki.owner_id, wiki.wiki_slug, consistent=True) is None
+    for owner_id in (user.id, fresh()):
+        await put(store, "wikis", a_wiki_item(owner_id=owner_id, wiki_slug="notes"))
+        assert await store.wikis.delete(owner_id, "notes")
+        assert await store.wikis.get(owner_id, "notes", consistent=True) is None
     assert await count_of(store, user.id) == 0
 
 
@@ -193,10 +192,10 @@ async def test_no_grant_survives_a_delete(store: WikibotStore) -> None:
 
     async def grant_until_refused() -> None:
         while True:
-            await store.acls.create(WikiKey(user.id, "notes"), fresh(), "viewer", granted_by=user.id)
+            await store.acls.create(wiki.key, await a_user_id(store), "viewer", granted_by=user.id)
 
     storm = [asyncio.create_task(grant_until_refused()) for _ in range(6)]
-    await store.acls.create(WikiKey(user.id, "notes"), fresh(), "viewer", granted_by=user.id)
+    await store.acls.create(wiki.key, await a_user_id(store), "viewer", granted_by=user.id)
     await store.wikis.delete(user.id, "notes")
     refusals = await asyncio.gather(*storm, return_exceptions=True)
 
@@ -210,7 +209,7 @@ async def test_delete_goes_on_after_a_crash(store: WikibotStore, step: int) -> N
     user = await a_user(store)
     await create(store, user.id, "keep")
     wiki = await create(store, user.id, "notes")
-    await store.acls.create(WikiKey(user.id, "notes"), fresh(), "viewer", granted_by=user.id)
+    await store.acls.create(wiki.key, await a_user_id(store), "viewer", granted_by=user.id)
 
     with before_requests(store, {step: crash}), pytest.raises(CrashError):
         await store.wikis.delete(user.id, "notes")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.integration.samples import a_user, a_wiki, fresh
+from tests.integration.samples import a_user, a_user_id, a_wiki, fresh
 from wikibot_store import StoreConfig, UnavailableError, WikibotStore
 from wikibot_store.local import local_engine, local_session, local_store
 from wikibot_store.provision import create_tables
@@ -63,7 +63,7 @@ async def test_settings_are_kept() -> None:
         assert StoreConfig(**unchanged) == config
         assert set((await (await store.client()).list_tables())["TableNames"]) == {"people", "books", "grants"}
         wiki = await a_wiki(store)
-        acl = await store.acls.create(wiki.key.wiki_id, fresh(), "viewer", granted_by=wiki.owner_id)
+        acl = await store.acls.create(wiki.key, await a_user_id(store), "viewer", granted_by=wiki.owner_id)
         assert (await store.acls.list_by_grantee(acl.grantee_id)).items == [acl]
 
 

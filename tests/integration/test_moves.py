@@ -26,6 +26,7 @@ from wikibot_store import (
     WikiKey,
 )
 from wikibot_store.provision import create_tables
+from wikibot_store.tokens import hash_token
 
 REQUESTS = [
     "GetItem (consistent)",
@@ -145,8 +146,11 @@ async def move(request: pytest.FixtureRequest, store: WikibotStore) -> Move:
 
 async def a_move(store: WikibotStore, owner: User, receiver: User, grantee: User) -> Move:
     """Create a wiki with a grant, to be renamed if owner and receiver are one, to be transferred if not."""
-    wiki = await store.wikis.create(owner.id, "old", display_name="A wiki", repo_path="/srv/a", mcp_token_hash="hash")
-    await store.acls.create(WikiKey(owner.id, "old"), grantee.id, "editor", granted_by=owner.id)
+    token_hash = hash_token("a token")
+    wiki = await store.wikis.create(
+        owner.id, "old", display_name="A wiki", repo_path="/srv/a", mcp_token_hash=token_hash
+    )
+    await store.acls.create(wiki.key, grantee.id, "editor", granted_by=owner.id)
     target = WikiKey(receiver.id, "new" if owner == receiver else "old")
     return Move(store=store, owner=owner, receiver=receiver, grantee=grantee, wiki=wiki, target=target)
 
@@ -174,7 +178,7 @@ async def test_requests(move: Move, sent: list[str]) -> None:
 async def test_everything_comes_along(move: Move, grants: int) -> None:
     """The wiki keeps all it has, also what the library does not know; so do its grants; counts follow."""
     store, (owner_id, slug) = move.store, key(move.source)
-    await store.acls.delete(WikiKey(owner_id, slug), move.grantee.id)
+    await store.acls.delete(move.source, move.grantee.id)
     item = await stored(store, "wikis", owner_id=owner_id, wiki_slug=slug)
     assert item is not None
     await put(store, "wikis", item | an_item(theme="dark"))
@@ -219,7 +223,6 @@ async def test_ten_thousand_grants_come_along(store: WikibotStore, engine: Engin
 async def test_odd_grants(move: Move) -> None:
     """Corrupt and expired grants come along; invitations, the receiver's own and those of another wiki do not."""
     store, wiki_id, uid = move.store, move.source.wiki_id, move.wiki.uid
-    receiver_id = move.receiver.id if move.receiver != move.owner else fresh()
     stay = [
         an_acl_item(wiki_id=wiki_id, grantee_id=move.target.owner_id, wiki_uid=uid),
         an_acl_item(wiki_id=wiki_id, grantee_id=fresh(), wiki_uid="another"),
@@ -231,9 +234,7 @@ async def test_odd_grants(move: Move) -> None:
     ]
     await put_all(store, "acls", stay + come)
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    await store.acls.invite(
-        WikiKey(*key(move.source)), "a@example.org", "viewer", invited_by=receiver_id, expires_at=tomorrow
-    )
+    await store.acls.invite(move.source, "a@example.org", "viewer", invited_by=move.receiver.id, expires_at=tomorrow)
 
     await move.run()
 
@@ -405,7 +406,7 @@ async def test_grants_are_refused_or_count(move: Move, step: int) -> None:
     async def grant() -> None:
         for end, user in people.items():
             try:
-                await store.acls.create(WikiKey(*key(end)), user.id, "viewer", granted_by=end.owner_id)
+                await store.acls.create(end, user.id, "viewer", granted_by=end.owner_id)
             except (NotFoundError, NotActiveError):
                 given[end] = False
             else:
@@ -428,7 +429,7 @@ async def test_revokes_reach_the_copies(move: Move, step: int, end: int) -> None
     revoked: list[bool] = []
 
     async def revoke() -> None:
-        revoked.append(await move.store.acls.delete(WikiKey(*key(move.ends[end])), move.grantee.id))
+        revoked.append(await move.store.acls.delete(move.ends[end], move.grantee.id))
 
     await move.run_interrupted(step, revoke)
 
@@ -442,7 +443,7 @@ async def test_revokes_reach_the_copies_after_a_crash(move: Move, step: int, end
     """A revoke gets along with a move that stands still, and with what finishes it."""
     await move.run_until(step)
 
-    revoked = await move.store.acls.delete(WikiKey(*key(move.ends[end])), move.grantee.id)
+    revoked = await move.store.acls.delete(move.ends[end], move.grantee.id)
     await move.run()
 
     assert await move.roles(move.grantee) == ({} if revoked else {move.target: Role.EDITOR})
@@ -573,9 +574,9 @@ async def test_revoke_leaves_a_later_wiki_alone(move: Move) -> None:
     await move.run_until(END)
     await store.wikis.delete(*key(move.target))
     await store.wikis.create(*key(move.target), display_name="Another", repo_path="/srv/b")
-    await store.acls.create(WikiKey(*key(move.target)), move.grantee.id, "viewer", granted_by=move.target.owner_id)
+    await store.acls.create(move.target, move.grantee.id, "viewer", granted_by=move.target.owner_id)
 
-    assert not await store.acls.delete(WikiKey(*key(move.source)), move.grantee.id)
+    assert not await store.acls.delete(move.source, move.grantee.id)
     assert await move.roles(move.grantee) == {move.target: Role.VIEWER}
 
     await store.wikis.delete(*key(move.source))

@@ -8,8 +8,9 @@ import aioboto3
 import pytest
 
 from tests.engines import Engine, throw_away_store
-from tests.integration.samples import a_wiki_item, an_acl_item, collect, eventually, fresh, put_all
-from wikibot_store import Acl, InvalidCursorError, Page, Wiki, WikibotStore, _cursor
+from tests.integration.samples import a_user_id, a_wiki_item, an_acl_item, collect, eventually, fresh, put_all
+from wikibot_store import Acl, InvalidCursorError, Page, Wiki, WikibotStore
+from wikibot_store._dynamo import cursor as cursors_of_listings
 from wikibot_store.provision import create_tables
 
 COUNT = 10_000
@@ -178,13 +179,12 @@ async def test_grantee_pages(store: WikibotStore, limit: int) -> None:
 
 
 async def test_page_is_one_query(listings: dict[str, Listing], sent: list[str]) -> None:
-    """A full page that is followed by another costs no second request to find that out, and neither does the last."""
+    """A full page that is followed by another costs no second Query to find that out, and neither does the last."""
     for listing in listings.values():
         sent.clear()
         page = await listing(1, None)
-        assert len(sent) == 1
         await listing(1, page.cursor)
-        assert len(sent) == 2
+        assert len([request for request in sent if request.startswith("Query")]) == 2
 
 
 async def test_page_beyond_a_megabyte(store: WikibotStore, sent: list[str]) -> None:
@@ -219,7 +219,7 @@ async def test_page_behind_much_that_is_left_out(limit: int, store: WikibotStore
 
 async def test_cursor_survives_the_wiki_it_stands_at(store: WikibotStore) -> None:
     """A listing goes on behind a wiki that was deleted since, and shows what was created since."""
-    owner_id = fresh()
+    owner_id = await a_user_id(store)
     await put_all(store, "wikis", [a_wiki_item(owner_id=owner_id, wiki_slug=slug) for slug in ("a", "b", "d")])
     page = await store.wikis.list_by_owner(owner_id, limit=2, consistent=True)
 
@@ -233,7 +233,7 @@ async def test_cursor_survives_the_wiki_it_stands_at(store: WikibotStore) -> Non
 @pytest.fixture
 async def listings(store: WikibotStore) -> dict[str, Listing]:
     """Give many listings of two items each; all look alike but for what they list."""
-    one, other = fresh(), fresh()
+    one, other = await a_user_id(store), fresh()
     wiki_ids = [f"{one}:ab-0", f"{one}:ab-1"]
     await put_all(
         store,
@@ -345,7 +345,7 @@ async def test_forged_cursor_shows_the_owners_own(store: WikibotStore, sort_key:
     """Without a secret a cursor can be forged, and it still moves within the caller's listing only."""
     owner_id = fresh()
     await put_all(store, "wikis", [a_wiki_item(owner_id=owner_id, wiki_slug=slug) for slug in ("a", "b")])
-    forged = _cursor.encode(("wikis.by_owner", owner_id, "", "ascending"), sort_key, ())
+    forged = cursors_of_listings.encode(("wikis.by_owner", owner_id, "", "ascending"), sort_key, ())
 
     page = await store.wikis.list_by_owner(owner_id, cursor=forged, consistent=True)
 
@@ -360,7 +360,7 @@ async def test_forged_cursor_with_no_sort_key_is_refused(
 ) -> None:
     """What a forged cursor holds is checked like any other input: it must be a sort key of the listing."""
     owner_id = fresh()
-    forged = _cursor.encode(("wikis.by_owner", owner_id, prefix or "", "ascending"), sort_key, ())
+    forged = cursors_of_listings.encode(("wikis.by_owner", owner_id, prefix or "", "ascending"), sort_key, ())
 
     with pytest.raises(InvalidCursorError):
         await store.wikis.list_by_owner(owner_id, prefix=prefix, cursor=forged)

@@ -64,9 +64,7 @@ async def outcome(call: Awaitable[T], *refusals: type[Exception]) -> T | Excepti
 async def a_shared_wiki(store: WikibotStore, owner: User, people: list[User]) -> Wiki:
     """Create a wiki in which these people are editors."""
     wiki = await store.wikis.create(owner.id, "old", display_name="A wiki", repo_path="/srv/a")
-    await asyncio.gather(
-        *[store.acls.create(WikiKey(owner.id, "old"), user.id, "editor", granted_by=owner.id) for user in people]
-    )
+    await asyncio.gather(*[store.acls.create(wiki.key, user.id, "editor", granted_by=owner.id) for user in people])
     return wiki
 
 
@@ -262,7 +260,7 @@ async def test_transfer_against_delete_of_the_receiver(store: WikibotStore, wiki
         here = [wiki.is_live for wiki in await store.wikis.list_by_owner(owner.id, consistent=True)]
         there = [wiki.is_live for wiki in await store.wikis.list_by_owner(receiver.id, consistent=True)]
         is_gone = await store.users.get(receiver.id, consistent=True) is None
-        assert is_gone == (deleted is None)
+        assert is_gone == (deleted is True)
         if wikis == "refuse":
             assert isinstance(transferred, Wiki) != is_gone
         assert (here, there) in [([True], []), ([], [] if is_gone else [True])]

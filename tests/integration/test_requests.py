@@ -13,7 +13,7 @@ from tests.recording import described, recording
 from tests.world import WORLD, reset
 from wikibot_store import WikibotStore
 from wikibot_store.provision import create_tables
-from wikibot_store.schema import GRANTEE_INDEX, OAUTH_INDEX
+from wikibot_store.schema import GRANTEE_INDEX, OAUTH_INDEX, TABLES
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +64,10 @@ async def test_sweep_reads_each_item_and_what_it_names(world: WikibotStore) -> N
         pages = await collect(world.admin.sweep())
 
     scanned = {page.table: page.scanned for page in pages}
-    assert scanned == {"wikis": len(WORLD.wikis), "users": len(WORLD.users), "acls": len(WORLD.acls)}
+    assert scanned == {schema.name: len(WORLD.tables[schema.name]) for schema in TABLES}
     claims, grants = len(WORLD.claims), len({"notes", "journal"} | {"bob", "eve", "max"})
     assert Counter(sent) == {
-        "Scan": 3,
+        "Scan": len(TABLES),
         "GetItem (consistent)": claims + claims + grants,
         "Query (consistent)": len(WORLD.people),
     }

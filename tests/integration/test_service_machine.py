@@ -26,6 +26,7 @@ from wikibot_store import (
     WikibotStore,
     WikiKey,
 )
+from wikibot_store.daos.users import SettableStatus
 
 T = TypeVar("T")
 
@@ -160,7 +161,7 @@ class ServiceMachine(RuleBasedStateMachine):
             user.version += 1
 
     @rule(person=people, status=st.sampled_from(["active", "suspended"]))
-    def set_status(self, person: str, status: str) -> None:
+    def set_status(self, person: str, status: SettableStatus) -> None:
         """A user is suspended, or let in again."""
         user = self.users.get(person)
         self.run(self.store.users.update(self.id_of(person), status=status), NotFoundError if user is None else None)
@@ -247,7 +248,8 @@ class ServiceMachine(RuleBasedStateMachine):
     def grant(self, owner: str, slug: str, grantee: str, role: Role) -> None:
         """A grant replaces the one before."""
         wiki = self.wikis.get(WikiKey(self.id_of(owner), slug))
-        error = ProtectedOwnerError if owner == grantee else NotFoundError if wiki is None else None
+        is_missing = wiki is None or grantee not in self.users
+        error = ProtectedOwnerError if owner == grantee else NotFoundError if is_missing else None
         call = self.store.acls.create(
             WikiKey(self.id_of(owner), slug), self.id_of(grantee), role, granted_by=self.id_of(owner)
         )

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.integration.samples import a_wiki, an_acl_item, eventually, fresh, put
+from tests.integration.samples import a_user_id, a_wiki, an_acl_item, change, eventually, fresh, put
 from wikibot_store import IndexNotConfiguredError, InvalidKeyError, Page, StoreConfig, Wiki, WikibotStore
 from wikibot_store.local import local_session
 
@@ -24,7 +24,7 @@ async def shown(store: WikibotStore, grantee: str) -> list[tuple[str, Wiki | Non
 
 async def test_grants_come_with_their_wikis(store: WikibotStore) -> None:
     """Each grant that the user has comes with its wiki, in the order of wiki ids."""
-    grantee = fresh()
+    grantee = await a_user_id(store)
     wikis = await share(store, grantee, 3)
 
     await eventually(lambda: shown(store, grantee), [(wiki.key.wiki_id, wiki) for wiki in wikis])
@@ -34,13 +34,7 @@ async def test_wikis_that_are_not_opened_are_absent(store: WikibotStore) -> None
     """A wiki that has gone, is another incarnation or is being deleted is None: its grant opens nothing."""
     grantee = fresh()
     gone, another, dying = fresh(), await a_wiki(store), await a_wiki(store)
-    await (await store.client()).update_item(
-        TableName=store.config.wikis_table,
-        Key={"owner_id": {"S": dying.owner_id}, "wiki_slug": {"S": dying.wiki_slug}},
-        UpdateExpression="SET #s = :deleting",
-        ExpressionAttributeNames={"#s": "status"},
-        ExpressionAttributeValues={":deleting": {"S": "deleting"}},
-    )
+    await change(store, "wikis", {"owner_id": dying.owner_id, "wiki_slug": dying.wiki_slug}, status="deleting")
     grants = {f"{gone}:gone": fresh(), another.key.wiki_id: fresh(), dying.key.wiki_id: dying.uid}
     for wiki_id, uid in grants.items():
         await put(store, "acls", an_acl_item(wiki_id=wiki_id, grantee_id=grantee, wiki_uid=uid))
@@ -51,13 +45,7 @@ async def test_wikis_that_are_not_opened_are_absent(store: WikibotStore) -> None
 async def test_a_wiki_that_moves_is_live(store: WikibotStore) -> None:
     """A wiki that is moving is shown under its old key; a grant that names no incarnation opens it."""
     grantee, wiki = fresh(), await a_wiki(store)
-    await (await store.client()).update_item(
-        TableName=store.config.wikis_table,
-        Key={"owner_id": {"S": wiki.owner_id}, "wiki_slug": {"S": wiki.wiki_slug}},
-        UpdateExpression="SET #s = :moving",
-        ExpressionAttributeNames={"#s": "status"},
-        ExpressionAttributeValues={":moving": {"S": "moving"}},
-    )
+    await change(store, "wikis", {"owner_id": wiki.owner_id, "wiki_slug": wiki.wiki_slug}, status="moving")
     await put(store, "acls", an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=grantee))
     moving = await store.wikis.require(wiki.owner_id, wiki.wiki_slug, consistent=True)
 
@@ -66,7 +54,7 @@ async def test_a_wiki_that_moves_is_live(store: WikibotStore) -> None:
 
 async def test_expired_grants_are_left_out(store: WikibotStore) -> None:
     """A grant that has run out is not shown, whether or not TTL has removed it."""
-    grantee, wiki = fresh(), await a_wiki(store)
+    grantee, wiki = await a_user_id(store), await a_wiki(store)
     past = datetime.now(UTC) - timedelta(hours=1)
     await store.acls.create(wiki.key, grantee, "viewer", granted_by=wiki.owner_id, expires_at=past)
     (kept,) = await share(store, grantee, 1)
@@ -77,7 +65,7 @@ async def test_expired_grants_are_left_out(store: WikibotStore) -> None:
 @pytest.mark.parametrize(("limit", "sizes"), [(2, [2, 2, 1]), (5, [5]), (6, [5])])
 async def test_pages_are_exact(store: WikibotStore, limit: int, sizes: list[int]) -> None:
     """Pages hold `limit` wikis unless the listing ends, join up to the whole, and the last has no cursor."""
-    grantee = fresh()
+    grantee = await a_user_id(store)
     wikis = await share(store, grantee, 5)
     await eventually(lambda: shown(store, grantee), [(wiki.key.wiki_id, wiki) for wiki in wikis])
 
@@ -111,7 +99,7 @@ async def test_index_must_be_configured() -> None:
 
 async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:
     """A bad id and a bad limit are refused before any request."""
-    with pytest.raises(InvalidKeyError, match="grantee_id"):
+    with pytest.raises(InvalidKeyError, match="user_id"):
         await unreachable_store.acls.list_shared_with("a b")
     with pytest.raises(ValueError, match="limit"):
         await unreachable_store.acls.list_shared_with("ada", limit=0)

@@ -8,11 +8,19 @@ from typing import Any, TypeVar
 import aioboto3
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.integration.machines import run_machine
-from tests.integration.samples import collect, fresh
-from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, Role, WikibotStore, WikiKey
+from tests.integration.samples import a_user, collect, fresh
+from wikibot_store import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    ProtectedOwnerError,
+    Role,
+    WikibotStore,
+    WikiKey,
+)
 
 T = TypeVar("T")
 
@@ -139,15 +147,21 @@ class WikiMachine(StoreMachine):
     def __init__(self, runner: asyncio.Runner, store: WikibotStore) -> None:
         super().__init__(runner, store)
         self.wikis: dict[WikiKey, ModelWiki] = {}
-        self.grants: dict[tuple[str, str], Role] = {}
+        self.grants: dict[tuple[WikiKey, str], Role] = {}
+
+    @initialize()
+    def sign_up(self) -> None:
+        """Create everybody."""
+        for person in PEOPLE:
+            self.run(a_user(self.store, id=self.id_of(person)))
+
+    def id_of(self, person: str) -> str:
+        """Return a person's id in the store."""
+        return f"{person}:{self.run_id}"
 
     def key(self, owner: str, slug: str) -> WikiKey:
         """Return a wiki's key in the store."""
-        return WikiKey(f"{owner}:{self.run_id}", slug)
-
-    def grant_key(self, owner: str, slug: str, grantee: str) -> tuple[str, str]:
-        """Return a grant's key in the store."""
-        return self.key(owner, slug).wiki_id, f"{grantee}-{self.run_id}"
+        return WikiKey(self.id_of(owner), slug)
 
     @rule(owner=people, slug=slugs)
     def create(self, owner: str, slug: str) -> None:
@@ -183,37 +197,48 @@ class WikiMachine(StoreMachine):
 
     @rule(owner=people, slug=slugs)
     def delete(self, owner: str, slug: str) -> None:
-        """A delete tells whether there was a wiki."""
+        """A delete returns whether there was a wiki, and takes its grants along."""
         key = self.key(owner, slug)
         assert self.run(self.store.wikis.delete(key.owner_id, slug)) == (key in self.wikis)
         self.wikis.pop(key, None)
+        self.grants = {grant: role for grant, role in self.grants.items() if grant[0] != key}
 
     @rule(owner=people, slug=slugs, grantee=people, role=st.sampled_from(Role))
     def grant(self, owner: str, slug: str, grantee: str, role: Role) -> None:
-        """A grant replaces the one before."""
-        key = self.grant_key(owner, slug, grantee)
-        self.run(self.store.acls.create(*key, role, granted_by=owner))
-        self.grants[key] = role
+        """A grant in a wiki that exists replaces the one before; the owner gets none."""
+        key, grantee_id = self.key(owner, slug), self.id_of(grantee)
+        grant = self.store.acls.create(key, grantee_id, role, granted_by=key.owner_id)
+        if owner == grantee or key not in self.wikis:
+            with pytest.raises(ProtectedOwnerError if owner == grantee else NotFoundError):
+                self.run(grant)
+            return
+        self.run(grant)
+        self.grants[key, grantee_id] = role
 
     @rule(owner=people, slug=slugs, grantee=people)
     def revoke(self, owner: str, slug: str, grantee: str) -> None:
-        """A revocation tells whether there was a grant."""
-        key = self.grant_key(owner, slug, grantee)
-        assert self.run(self.store.acls.delete(*key)) == (key in self.grants)
-        self.grants.pop(key, None)
+        """A revocation returns whether there was a grant; the owner has none to lose."""
+        key, grantee_id = self.key(owner, slug), self.id_of(grantee)
+        revoke = self.store.acls.delete(key, grantee_id)
+        if owner == grantee:
+            with pytest.raises(ProtectedOwnerError):
+                self.run(revoke)
+            return
+        assert self.run(revoke) == ((key, grantee_id) in self.grants)
+        self.grants.pop((key, grantee_id), None)
 
     def teardown(self) -> None:
         """All wikis and grants are as the model has them, listed from every side."""
         found = {}
         by_wiki, by_grantee = {}, {}
         for person in PEOPLE:
-            wikis = self.run(collect(self.store.wikis.iter_by_owner(self.key(person, "a").owner_id, page_size=1)))
+            wikis = self.run(collect(self.store.wikis.iter_by_owner(self.id_of(person), page_size=1)))
             found.update({wiki.key: ModelWiki(wiki.display_name, wiki.version) for wiki in wikis})
-            page = self.run(self.store.acls.list_by_grantee(f"{person}-{self.run_id}"))
-            by_grantee.update({(acl.wiki_id, acl.grantee_id): acl.role for acl in page})
+            page = self.run(self.store.acls.list_by_grantee(self.id_of(person)))
+            by_grantee.update({(WikiKey.parse(acl.wiki_id), acl.grantee_id): acl.role for acl in page})
             for slug in SLUGS:
-                page = self.run(self.store.acls.list_by_wiki(self.key(person, slug).wiki_id))
-                by_wiki.update({(acl.wiki_id, acl.grantee_id): acl.role for acl in page})
+                page = self.run(self.store.acls.list_by_wiki(self.key(person, slug)))
+                by_wiki.update({(self.key(person, slug), acl.grantee_id): acl.role for acl in page})
         assert found == self.wikis
         assert by_wiki == by_grantee == self.grants
 

@@ -6,6 +6,7 @@ from tests.integration.samples import a_user, fresh
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store.local import local_engine, local_session
 from wikibot_store.provision import create_tables
+from wikibot_store.schema import TABLES
 
 
 async def test_opens_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +26,8 @@ async def test_opens_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) ->
             user = await a_user(store)
             assert await store.users.get(user.id) == user
 
-        assert [table.name for table in tables] == ["people", "wikis", "acls"]
+        names = {schema.name: schema.name for schema in TABLES} | {"users": "people"}
+        assert [table.name for table in tables] == list(names.values())
         assert store.config == StoreConfig(users_table="people")
 
 

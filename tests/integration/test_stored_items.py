@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests.integration.samples import (
+    a_user_id,
     a_user_item,
+    a_wiki,
     a_wiki_item,
     an_acl_item,
     an_item,
@@ -147,16 +149,17 @@ async def test_item_without_version_has_version_one(store: WikibotStore, expecte
 
 async def test_item_without_write_id_can_be_replaced_and_deleted(store: WikibotStore) -> None:
     """A grant and a wiki that were written by hand are replaced and deleted like any other."""
-    grant, wiki = an_acl_item(), an_item(owner_id=fresh(), wiki_slug=fresh())
-    await put(store, "acls", grant)
-    await put(store, "wikis", wiki)
-    grant_key = (grant["wiki_id"]["S"], grant["grantee_id"]["S"])
+    owner_id, grantee_id = await a_user_id(store), await a_user_id(store)
+    key = WikiKey(owner_id, fresh())
+    await put(store, "wikis", a_wiki_item(owner_id=owner_id, wiki_slug=key.wiki_slug))
+    await put(store, "acls", an_acl_item(wiki_id=key.wiki_id, grantee_id=grantee_id))
 
-    acl = await store.acls.create(*grant_key, "viewer", granted_by=fresh())
+    acl = await store.acls.create(key, grantee_id, "viewer", granted_by=owner_id)
 
-    assert await store.acls.get(*grant_key, consistent=True) == acl
-    assert await store.acls.delete(*grant_key)
-    assert await store.wikis.delete(wiki["owner_id"]["S"], wiki["wiki_slug"]["S"])
+    assert await store.acls.get(key, grantee_id, consistent=True) == acl
+    await put(store, "acls", an_acl_item(wiki_id=key.wiki_id, grantee_id=grantee_id))
+    assert await store.acls.delete(key, grantee_id)
+    assert await store.wikis.delete(owner_id, key.wiki_slug)
 
 
 async def _list_wikis(store: WikibotStore, key: tuple[str, str]) -> object:
@@ -232,7 +235,7 @@ async def test_broken_wiki_is_written_to(store: WikibotStore, write: Write) -> N
 
 async def test_broken_wiki_can_be_deleted(store: WikibotStore) -> None:
     """Delete does not need to understand what it deletes."""
-    item = a_wiki_item(uid=7, page_count="three")
+    item = a_wiki_item(display_name=7, page_count="three")
     await put(store, "wikis", item)
 
     assert await store.wikis.delete(item["owner_id"]["S"], item["wiki_slug"]["S"])
@@ -333,15 +336,17 @@ ACL_READS: dict[str, Read] = {
     "list_by_wiki": lambda store, key: store.acls.list_by_wiki(key[0], consistent=True),
     "iter_by_wiki": lambda store, key: collect(store.acls.iter_by_wiki(key[0])),
     "list_by_grantee": lambda store, key: store.acls.list_by_grantee(key[1]),
+    "create": lambda store, key: store.acls.create(key[0], key[1], "viewer", granted_by=key[1]),
 }
 
 
 @pytest.mark.parametrize("read", ACL_READS.values(), ids=ACL_READS)
 async def test_broken_grant_is_found_by_every_method(store: WikibotStore, read: Read) -> None:
-    """A grant of no known role is named, alone and in lists, and can be replaced and revoked."""
-    item = an_acl_item(role="emperor")
+    """A grant of no known role is named, alone and in lists; it can be revoked, and then given anew."""
+    wiki, grantee_id = await a_wiki(store), await a_user_id(store)
+    wiki_id, _ = key = (wiki.key.wiki_id, grantee_id)
+    item = an_acl_item(wiki_id=wiki_id, grantee_id=grantee_id, role="emperor")
     await put(store, "acls", item)
-    wiki_id, grantee_id = key = (item["wiki_id"]["S"], item["grantee_id"]["S"])
     await eventually(lambda: indexed(store, "acls", GRANTEE_INDEX, grantee_id=grantee_id), [item])
 
     with pytest.raises(CorruptItemError, match="role") as corrupt:
@@ -349,5 +354,6 @@ async def test_broken_grant_is_found_by_every_method(store: WikibotStore, read: 
 
     assert corrupt.value.table == store.config.acls_table
     assert corrupt.value.key == {"wiki_id": wiki_id, "grantee_id": grantee_id}
-    acl = await store.acls.create(wiki_id, grantee_id, "viewer", granted_by=fresh())
+    assert await store.acls.delete(wiki_id, grantee_id)
+    acl = await store.acls.create(wiki_id, grantee_id, "viewer", granted_by=wiki.owner_id)
     assert await store.acls.get(wiki_id, grantee_id, consistent=True) == acl

@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.samples import a_user, a_user_item, an_item, eventually, fresh, indexed, put, stored
 from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, User, UserStatus, WikibotStore
+from wikibot_store.daos.users import SettableStatus
 from wikibot_store.schema import OAUTH_INDEX
 
 PROFILE = {"email": "ada@example.org", "display_name": "Ada", "avatar_url": "https://example.org/ada.png"}
@@ -245,7 +246,7 @@ async def test_update_to_none_removes(store: WikibotStore, name: str) -> None:
 
 
 @pytest.mark.parametrize("status", [UserStatus.SUSPENDED, "suspended"])
-async def test_update_takes_a_status_as_member_or_text(store: WikibotStore, status: str) -> None:
+async def test_update_takes_a_status_as_member_or_text(store: WikibotStore, status: SettableStatus) -> None:
     """A status may be given as member of the enumeration or as its value."""
     user = await a_user(store)
 

@@ -5,19 +5,31 @@ from typing import Any
 
 import pytest
 
-from tests.integration.samples import a_wiki, a_wiki_item, collect, eventually, fresh, put_all, stored
+from tests.integration.samples import (
+    a_user,
+    a_user_id,
+    a_wiki,
+    a_wiki_item,
+    collect,
+    eventually,
+    fresh,
+    put_all,
+    stored,
+)
 from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, Wiki, WikibotStore, WikiKey, WikiStatus
+from wikibot_store.tokens import hash_token
 
+HASH = hash_token("a token")
 MEASURED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 async def test_create_stores_what_it_returns(store: WikibotStore) -> None:
     """A new wiki has what was given and defaults for the rest, and reads back the same."""
-    owner_id, slug = fresh(), fresh()
+    owner_id, slug = await a_user_id(store), fresh()
     before = datetime.now(UTC)
 
     wiki = await store.wikis.create(
-        owner_id, slug, display_name="Ärger", repo_path="/srv/w", mcp_token_hash="h", is_public=True
+        owner_id, slug, display_name="Ärger", repo_path="/srv/w", mcp_token_hash=HASH, is_public=True
     )
 
     assert before <= wiki.created_at <= datetime.now(UTC)
@@ -27,7 +39,7 @@ async def test_create_stores_what_it_returns(store: WikibotStore) -> None:
         uid=wiki.uid,
         display_name="Ärger",
         repo_path="/srv/w",
-        mcp_token_hash="h",
+        mcp_token_hash=HASH,
         is_public=True,
         status=WikiStatus.ACTIVE,
         page_count=0,
@@ -63,7 +75,7 @@ async def test_create_refuses_a_duplicate(store: WikibotStore) -> None:
         {"owner_id": wiki.owner_id, "wiki_slug": wiki.wiki_slug},
     )
     assert await store.wikis.get(*_key(wiki), consistent=True) == wiki
-    await store.wikis.create(fresh(), wiki.wiki_slug, display_name="Other", repo_path="/srv/other")
+    await store.wikis.create(await a_user_id(store), wiki.wiki_slug, display_name="Other", repo_path="/srv/other")
 
 
 async def test_slug_used_again_is_another_wiki(store: WikibotStore) -> None:
@@ -78,7 +90,8 @@ async def test_slug_used_again_is_another_wiki(store: WikibotStore) -> None:
 
 async def test_owner_ids_with_colons_do_not_meet(store: WikibotStore) -> None:
     """The wiki c of owner a:b and owner a are two different things, and so are their listings."""
-    owner_id = fresh()
+    owner_id = await a_user_id(store)
+    await a_user(store, id=f"{owner_id}:b")
     one = await store.wikis.create(f"{owner_id}:b", "c", display_name="One", repo_path="/srv/one")
 
     assert await store.wikis.get(f"{owner_id}:b", "c", consistent=True) == one
@@ -105,7 +118,7 @@ async def test_get_many_leaves_out_what_is_missing(store: WikibotStore) -> None:
 @pytest.fixture
 async def alphabet(store: WikibotStore) -> list[Wiki]:
     """Give the wikis of one owner, in the order of their slugs."""
-    owner_id = fresh()
+    owner_id = await a_user_id(store)
     slugs = ["a", "ab", "abc", "abd", "b"]
     return [await store.wikis.create(owner_id, slug, display_name=slug, repo_path="/srv") for slug in slugs]
 
@@ -153,7 +166,7 @@ async def test_iter_by_owner_stops_with_its_consumer(
 
 async def test_list_public_by_owner(store: WikibotStore) -> None:
     """Public wikis that are live fill page after page; private, leaving and arriving ones are left out."""
-    owner_id = fresh()
+    owner_id = await a_user_id(store)
     states = {"a": "active", "b": "deleting", "c": None, "d": "arriving", "e": "moving", "f": "moved"}
     wikis = [a_wiki_item(owner_id=owner_id, wiki_slug=slug, is_public=True, status=states[slug]) for slug in states]
     await put_all(store, "wikis", [*wikis, a_wiki_item(owner_id=owner_id, wiki_slug="aa", is_public=False)])
@@ -166,7 +179,7 @@ async def test_list_public_by_owner(store: WikibotStore) -> None:
     await eventually(pages, [["a", "c"], ["e"]])
 
 
-CHANGES = {"display_name": "New", "repo_path": "/srv/new", "mcp_token_hash": "new", "is_public": True}
+CHANGES = {"display_name": "New", "repo_path": "/srv/new", "mcp_token_hash": HASH, "is_public": True}
 
 
 @pytest.mark.parametrize("expected_version", [None, 1])
@@ -190,7 +203,7 @@ async def test_update_changes_one_attribute(store: WikibotStore, name: str, expe
 
 async def test_update_to_none_removes(store: WikibotStore) -> None:
     """A token hash that is set to None is absent from the item."""
-    wiki = await store.wikis.create(fresh(), fresh(), display_name="W", repo_path="/srv", mcp_token_hash="h")
+    wiki = await a_wiki(store, mcp_token_hash=HASH)
 
     updated = await store.wikis.update(*_key(wiki), mcp_token_hash=None)
 

@@ -168,10 +168,10 @@ TELLING: dict[str, Call] = {
 }
 
 
-TELLING_WORLD = Stored(
-    [item | {"email": string(EMAIL)} for item in WORLD.users],
-    [item | {"mcp_token_hash": string(hash_token(TOKEN))} for item in WORLD.wikis],
-    WORLD.acls,
+TELLING_WORLD = Stored.of(
+    users=[item | {"email": string(EMAIL)} for item in WORLD.users],
+    wikis=[item | {"mcp_token_hash": string(hash_token(TOKEN))} for item in WORLD.wikis],
+    acls=WORLD.acls,
 )
 """The small world, with secrets in it."""
 

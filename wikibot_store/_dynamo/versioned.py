@@ -70,9 +70,10 @@ class VersionedTable(Table[M]):
             set={name: self.codec.value(name, value) for name, value in changes.items() if value is not None},
             remove=(*(self.codec.removable(name) for name, value in changes.items() if value is None), *forget),
         )
+        identified = self._identified(identity)
         deadline = self.wire.deadline()
         if expected_version is not None:
-            return await self._update(key, update, expected_version, self._identified(identity), deadline)
+            return await self._update(key, update, expected_version, identified, deadline)
         contention = Contention()
         current: Any = await self.get(*key, consistent=True)
         while True:

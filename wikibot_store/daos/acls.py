@@ -168,7 +168,7 @@ class AclDao:
             ValueError: `limit` is not 1 to 10,000.
 
         """
-        page = await self.list_by_grantee(user_id, limit=limit, cursor=cursor)
+        page = await self.list_by_grantee(check_id("user_id", user_id), limit=limit, cursor=cursor)
         return Page(await sharing.with_wikis(self._tables, page.items), page.cursor)
 
     async def invite(
