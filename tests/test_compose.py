@@ -120,6 +120,7 @@ async def test_moto_refuses_duplicates(moto: str) -> None:
     """The tables can be made on it, and of many creates of one wiki at once one succeeds."""
     async with throw_away_store(moto, local_session()) as store:
         await create_tables(store)
+        await store.users.create(id="ada", oauth_provider="github", oauth_provider_sub="1")
         creates = (store.wikis.create("ada", "notes", display_name="Notes", repo_path="/srv/ada") for _ in range(32))
         results = await asyncio.gather(*creates, return_exceptions=True)
 

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
@@ -21,9 +22,18 @@ class StoreClient:
         return await self._store.wikis.get(owner_id, slug)
 
     async def create(self, owner_id: str, slug: str) -> None:
-        await self._store.wikis.create(
-            owner_id, slug, display_name="Field notes", repo_path="/srv/wikis/9f/1c/9f1c5a0e.git"
+        # The PutItem that the other libraries send. `wikis.create` also counts the wiki, in a transaction of two items.
+        now = datetime.now(UTC)
+        wiki = Wiki(
+            owner_id=owner_id,
+            wiki_slug=slug,
+            uid=uuid4().hex,
+            display_name="Field notes",
+            repo_path="/srv/wikis/9f/1c/9f1c5a0e.git",
+            created_at=now,
+            updated_at=now,
         )
+        await self._store._tables.wikis.insert(wiki)
 
     async def update(self, wiki: Wiki) -> Wiki:
         return await self._store.wikis.update(

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from tests.cli.runner import Run, on_store
-from wikibot_store import RequestFailedError, WikibotStore, demo
+from wikibot_store import RequestFailedError, WikibotStore
+from wikibot_store.cli import demo
 from wikibot_store.cli.demo import create_wikis, log_in
 from wikibot_store.provision import create_tables
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.cli.runner import Run, on_store
-from wikibot_store import Role, WikibotStore
+from wikibot_store import Role, WikibotStore, hash_token
 from wikibot_store.local import local_engine
 from wikibot_store.provision import create_tables
 
-SECRET = "sha256-of-the-token"
+SECRET = hash_token("the wiki's token")
 SLUGS = ["drafts", "notes", "notes-old"]
 EXPIRY = datetime(2100, 1, 1, tzinfo=UTC)
 EVIL = "[red]\x1b[2Jx\ny\u202e"
@@ -21,6 +21,8 @@ async def _seed(store: WikibotStore) -> None:
     await store.users.create(
         id="u-1", oauth_provider="github", oauth_provider_sub="4711", username="ada", display_name="Ada"
     )
+    for other in ("u-2", "u-3"):
+        await store.users.create(id=other, oauth_provider="github", oauth_provider_sub=other)
     for slug in SLUGS:
         await store.wikis.create("u-1", slug, display_name=slug.title(), repo_path=f"/srv/{slug}")
     await store.wikis.update("u-1", "notes", mcp_token_hash=SECRET)

@@ -1,4 +1,4 @@
-"""`wikibot-store sweep` and `user reconcile` show and mend what crashes have left."""
+"""`wikibot-store sweep` and `user reconcile` show and repair what crashes have left."""
 
 import json
 import shlex
@@ -11,7 +11,9 @@ import pytest
 from tests.cli.runner import Run, on_store
 from tests.half_done import MENDABLE, UNMENDABLE, Arrange, make_faults
 from wikibot_store import UnavailableError, WikibotStore
+from wikibot_store.daos.admin import AdminDao
 from wikibot_store.provision import create_tables
+from wikibot_store.schema import TABLES
 from wikibot_store.workflows.sweep import Finding, FindingKind, SweepPage
 
 CLAIM = MENDABLE["claim of nobody"][1]
@@ -20,41 +22,41 @@ TAKEN = UNMENDABLE["moving to a key that is taken"][1]
 
 @pytest.fixture(autouse=True)
 def _tables(configured: str) -> None:
-    """Make the tables of the engine that the commands are pointed at."""
+    """Create the tables that the commands use."""
     on_store(configured, create_tables)
 
 
-def arrange(endpoint: str, fault: Arrange) -> dict[str, str]:
-    """Make a fault; return the key of the item that has it."""
-    return on_store(endpoint, fault)
+def arrange(endpoint: str, finding: Arrange) -> dict[str, str]:
+    """Make something wrong; return the key of the item that a sweep finds."""
+    return on_store(endpoint, finding)
 
 
 def test_nothing_found_is_one_line(run: Run) -> None:
-    """Tables without faults are one line and status 0."""
+    """If nothing is wrong, the sweep prints one line and its status is 0."""
     outcome = run("sweep")
 
     assert (outcome.status, outcome.stdout, outcome.stderr) == (0, "nothing found in 0 items\n", "")
 
 
-def test_looks_first_and_mends_when_told(run: Run, configured: str) -> None:
-    """Without --apply the fault is shown, left and a failure; with it the fault is mended; then there is none."""
+def test_reports_first_and_repairs_if_asked(run: Run, configured: str) -> None:
+    """Without --apply the finding is shown and the status is 1; --apply repairs it; the next sweep finds nothing."""
     claim = arrange(configured, CLAIM)["id"]
 
-    dry, mended, again = run("sweep"), run("sweep", "--apply"), run("sweep")
+    dry, applied, again = run("sweep"), run("sweep", "--apply"), run("sweep")
 
-    assert [outcome.status for outcome in (dry, mended, again)] == [1, 0, 0]
+    assert [outcome.status for outcome in (dry, applied, again)] == [1, 0, 0]
     heading, line, blank, headings, summary = dry.stdout.splitlines()
-    assert (heading.split(), blank) == (["fault", "table", "key", "state"], "")
-    assert line.split() == ["claim", "without", "its", "user", "users", claim, "mend", "it", "with", "--apply"]
-    assert headings.split() == ["fault", "found", "mended", "left"]
+    assert (heading.split(), blank) == (["finding", "table", "key", "state"], "")
+    assert line.split() == ["claim", "without", "its", "user", "users", claim, "repair", "it", "with", "--apply"]
+    assert headings.split() == ["finding", "found", "repaired", "left"]
     assert summary.split()[-3:] == ["1", "0", "1"]
-    assert mended.stdout.splitlines()[1].split()[-1] == "mended"
-    assert mended.stdout.splitlines()[-1].split()[-3:] == ["1", "1", "0"]
+    assert applied.stdout.splitlines()[1].split()[-1] == "repaired"
+    assert applied.stdout.splitlines()[-1].split()[-3:] == ["1", "1", "0"]
     assert again.stdout.startswith("nothing found in ")
 
 
-def test_what_cannot_be_mended_is_a_failure(run: Run, configured: str) -> None:
-    """A fault that --apply leaves is told with its reason, and the status is 1."""
+def test_a_finding_that_cannot_be_repaired(run: Run, configured: str) -> None:
+    """A finding that --apply does not repair is shown with the reason, and the status is 1."""
     arrange(configured, TAKEN)
 
     outcome = run("sweep", "--apply")
@@ -65,22 +67,22 @@ def test_what_cannot_be_mended_is_a_failure(run: Run, configured: str) -> None:
 
 
 def test_as_json(run: Run, configured: str) -> None:
-    """With --json the findings are one document, whole, and the status counts all the same."""
+    """With --json all findings are one document, and the status is the same as without."""
     made = on_store(configured, make_faults)
 
-    dry, mended = run("sweep", "--json"), run("sweep", "--json", "--apply")
+    dry, applied = run("sweep", "--json"), run("sweep", "--json", "--apply")
 
-    assert (dry.status, mended.status) == (1, 0)
-    assert len(dry.json["findings"]) == len(mended.json["findings"]) == made.total()
-    assert {finding["fault"] for finding in dry.json["findings"]} == {fault.value for fault in made}
-    assert {finding["mended"] for finding in mended.json["findings"]} == {True}
-    assert dry.json["findings"][0].keys() == {"fault", "table", "key", "mended", "problem"}
-    assert dry.json["scanned"].keys() == {"wikis", "users", "acls"}
+    assert (dry.status, applied.status) == (1, 0)
+    assert len(dry.json["findings"]) == len(applied.json["findings"]) == made.total()
+    assert {finding["kind"] for finding in dry.json["findings"]} == {kind.value for kind in made}
+    assert {finding["repaired"] for finding in applied.json["findings"]} == {True}
+    assert dry.json["findings"][0].keys() == {"kind", "table", "key", "repaired", "problem"}
+    assert dry.json["scanned"].keys() == {schema.name for schema in TABLES}
     assert (dry.json["resume"], dry.stderr) == (None, "")
 
 
-def test_goes_on_where_it_was(run: Run, configured: str) -> None:
-    """--resume leaves out what an earlier sweep has seen, and --max-rcu is taken as it is."""
+def test_continues_where_the_last_sweep_stopped(run: Run, configured: str) -> None:
+    """--resume skips what an earlier sweep has scanned, and --max-rcu is passed on."""
     arrange(configured, CLAIM)
     behind = json.dumps({"table": "acls"})
 
@@ -89,17 +91,17 @@ def test_goes_on_where_it_was(run: Run, configured: str) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
-    [(("--max-rcu", "0"), "max_rcu must be more than 0"), (("--resume", "x"), "resume must be what an earlier sweep")],
+    [(("--max-rcu", "0"), "max_rcu must be more than 0"), (("--resume", "x"), "resume must come from an earlier sweep")],
 )
 def test_bad_arguments_are_one_line(run: Run, arguments: tuple[str, ...], error: str) -> None:
-    """A rate or position that cannot be is refused by its name."""
+    """An invalid rate or position is rejected by its name."""
     assert run("sweep", *arguments).error.startswith(f"error: {error}")
 
 
 def _cut_off(error: BaseException) -> Any:  # noqa: ANN401 - a method
-    """Return a sweep that ends with an error behind its first page."""
+    """Return a sweep that fails after its first page."""
 
-    async def sweep(_store: WikibotStore, **_: Any) -> AsyncGenerator[SweepPage, None]:  # noqa: ANN401 - a sweep's
+    async def sweep(_admin: AdminDao, **_: Any) -> AsyncGenerator[SweepPage, None]:  # noqa: ANN401 - a sweep's
         found = Finding(kind=FindingKind.WRONG_COUNT, table="users", key={"id": "ada"}, repaired=True)
         yield SweepPage(table="users", scanned=7, findings=[found], resume='{"table":"users","after":["ada"]}')
         raise error
@@ -108,21 +110,21 @@ def _cut_off(error: BaseException) -> Any:  # noqa: ANN401 - a method
 
 
 def test_cut_off_by_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was found until an error is shown with where to go on, quoted for the shell, before the error."""
-    monkeypatch.setattr(WikibotStore, "sweep", _cut_off(UnavailableError("Scan", 5, "gone")))
+    """Before the error stand the findings so far and the option to continue with, quoted for the shell."""
+    monkeypatch.setattr(AdminDao, "sweep", _cut_off(UnavailableError("Scan", 5, "gone")))
 
     outcome = run("sweep", "--apply")
 
-    go_on, error = outcome.stderr.splitlines()
+    hint, error = outcome.stderr.splitlines()
     assert outcome.status == 1
-    assert "wiki_count is off" in outcome.stdout
-    assert shlex.split(go_on)[-2:] == ["--resume", '{"table":"users","after":["ada"]}']
+    assert "wiki_count is wrong" in outcome.stdout
+    assert shlex.split(hint)[-2:] == ["--resume", '{"table":"users","after":["ada"]}']
     assert error.startswith("error: Scan failed after 5 attempts")
 
 
 def test_cut_off_by_ctrl_c(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C shows the same, as one document with --json, and ends with the status that shells expect."""
-    monkeypatch.setattr(WikibotStore, "sweep", _cut_off(KeyboardInterrupt()))
+    """Ctrl-C prints the same, with --json as one document, and the status is the one that shells expect."""
+    monkeypatch.setattr(AdminDao, "sweep", _cut_off(KeyboardInterrupt()))
 
     outcome = run("sweep", "--json")
 
@@ -132,7 +134,7 @@ def test_cut_off_by_ctrl_c(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_progress_is_shown_on_a_terminal(run: Run, configured: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal a bar moves for each table, as long as the table is; elsewhere, and for --json, there is none."""
+    """On a terminal each table has a progress bar; in a pipe, and with --json, there is no bar."""
     arrange(configured, CLAIM)
     monkeypatch.setenv("COLUMNS", "200")
     run("sweep", "--json")
@@ -155,7 +157,7 @@ async def _with_a_wiki(wiki_count: int, store: WikibotStore) -> None:
 
 @pytest.mark.parametrize(("wikis", "line"), [(1, "ada: 1 wiki\n"), (2, "ada: 2 wikis\n")])
 def test_reconcile_sets_the_count(run: Run, configured: str, wikis: int, line: str) -> None:
-    """The count of a user becomes the number of wikis, which is printed."""
+    """The user's count becomes the number of wikis, and the number is printed."""
     on_store(configured, partial(_with_a_wiki, wikis))
 
     assert run("user", "reconcile", "ada").stdout == line
@@ -164,5 +166,5 @@ def test_reconcile_sets_the_count(run: Run, configured: str, wikis: int, line: s
 
 
 def test_reconcile_of_nobody_is_one_line(run: Run) -> None:
-    """A user who is not there is named."""
+    """The error names a user who does not exist."""
     assert run("user", "reconcile", "ada").error == "error: not found: table 'users', key id='ada'"

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import wikibot_store
+from tests.daos import DAOS
 from tests.docs.pages import ROOT
 from wikibot_store import testing
-from wikibot_store.daos import AclDao, UserDao, WikiDao
 
 _NOWHERE = "http://127.0.0.1:1"
 
@@ -105,12 +105,12 @@ def _anchors(site: Path) -> set[str]:
 
 
 def _public_classes() -> list[str]:
-    return [*wikibot_store.__all__, *testing.__all__, "UserDao", "WikiDao", "AclDao"]
+    return [*wikibot_store.__all__, *testing.__all__, *(dao.__name__ for dao in DAOS.values())]
 
 
 def _public_members() -> Iterator[tuple[str, str]]:
     """Return class and name of all methods and properties of the public classes that the library defines."""
-    for owner in [*(getattr(wikibot_store, name) for name in wikibot_store.__all__), UserDao, WikiDao, AclDao]:
+    for owner in [*(getattr(wikibot_store, name) for name in wikibot_store.__all__), *DAOS.values()]:
         for name, member in vars(owner).items():
             is_code = inspect.isroutine(member) or isinstance(member, property | classmethod)
             if is_code and not name.startswith("_"):

@@ -1,12 +1,12 @@
-"""The public API's types, as its users' type checkers see them: read by mypy and pyright, never executed.
+"""The types of the public API as type checkers see them: mypy and pyright read this file, nothing executes it.
 
-A line with `type: ignore` is one that must be refused: both report an ignore that nothing needs.
+A line with `type: ignore` is one that both must reject: both report an ignore that is not needed.
 """
 
 import warnings
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
-from typing import Any, Literal, assert_type
+from typing import Any, assert_type
 
 import aioboto3
 from types_aiobotocore_dynamodb import DynamoDBClient
@@ -27,13 +27,18 @@ from wikibot_store import (
     InvalidInviteError,
     InvalidKeyError,
     LastIdentityError,
+    Member,
     NotActiveError,
     NotFoundError,
     Page,
     ProtectedOwnerError,
+    PublicUser,
+    PublicWiki,
     QuotaExceededError,
     RequestFailedError,
     Role,
+    RoleName,
+    Share,
     Stats,
     StoreConfig,
     SweepPage,
@@ -53,7 +58,10 @@ from wikibot_store import (
     hash_token,
     token_matches,
 )
-from wikibot_store.daos import AclDao, UserDao, WikiDao
+from wikibot_store.daos.acls import AclDao
+from wikibot_store.daos.admin import AdminDao
+from wikibot_store.daos.users import UserDao
+from wikibot_store.daos.wikis import WikiDao
 from wikibot_store.local import local_engine, local_session, local_store
 from wikibot_store.provision import ProvisionedTable, create_tables, delete_tables
 from wikibot_store.testing.factories import MakeGrant, MakeUser, MakeWiki
@@ -70,6 +78,7 @@ async def opening(session: aioboto3.Session, config: StoreConfig) -> None:
         assert_type(store.users, UserDao)
         assert_type(store.wikis, WikiDao)
         assert_type(store.acls, AclDao)
+        assert_type(store.admin, AdminDao)
     async with local_store() as store, local_store(config) as other:
         assert_type((store, other), tuple[WikibotStore, WikibotStore])
     with local_engine() as url:
@@ -80,7 +89,7 @@ async def opening(session: aioboto3.Session, config: StoreConfig) -> None:
 
 
 def config(outputs: Mapping[str, Any]) -> None:
-    """Settings are typed, and can be read from two places; one of them is warned of."""
+    """Settings are typed and can be read from two places. A plain HTTP endpoint on a network is a warning."""
     warnings.simplefilter("error", InsecureEndpointWarning)
     settings = StoreConfig(region="eu-central-1", grantee_index=True, deadline=3)
     assert_type(StoreConfig.from_env(), StoreConfig)
@@ -136,6 +145,7 @@ def a_user(user: User) -> None:
     assert_type(user.created_at, datetime)
     assert_type(user.last_login_at, datetime | None)
     assert_type(user.version, int)
+    assert_type(user.public(), PublicUser)
     user.tier = "pro"  # type: ignore[misc]
 
 
@@ -148,12 +158,12 @@ async def wikis(store: WikibotStore, measured_at: datetime) -> None:
     assert_type(await store.wikis.get_many([WikiKey("u-1", "notes"), wiki.key]), dict[WikiKey, Wiki])
     assert_type(await store.wikis.update("u-1", "notes", mcp_token_hash=None, is_public=False), Wiki)
     assert_type(await store.wikis.update("u-1", "notes", expected_version=3, uid=wiki.uid, is_public=True), Wiki)
+    assert_type(await store.wikis.set_mcp_token("u-1", "notes"), tuple[Wiki, str])
     assert_type(await store.wikis.touch("u-1", "notes", min_interval=0.5), bool)
     noted = await store.wikis.record_usage(
         "u-1", "notes", uid=wiki.uid, page_count=3, disk_usage_bytes=4096, measured_at=measured_at
     )
     assert_type(noted, bool)
-    assert_type(await store.wikis.delete("u-1", "notes"), bool)
     await store.wikis.create("u-1", "notes", "Notes", "/srv/notes")  # type: ignore[call-arg]
     await store.wikis.update("u-1", "notes", display_name=None)  # type: ignore[arg-type]
     await store.wikis.get_many([("u-1", "notes")])  # type: ignore[list-item]
@@ -188,6 +198,8 @@ def a_wiki(wiki: Wiki) -> None:
     assert_type(wiki.status, WikiStatus)
     assert_type(wiki.page_count, int)
     assert_type(wiki.last_accessed, datetime | None)
+    assert_type(wiki.public(), PublicWiki)
+    assert_type(wiki.is_live, bool)
     wiki.is_public = True  # type: ignore[misc]
 
 
@@ -204,22 +216,50 @@ async def acls(store: WikibotStore, expires_at: datetime) -> None:
     await store.acls.create("u-1:notes", "u-2", Role.EDITOR)  # type: ignore[call-arg]
 
 
-async def moving_and_inviting(store: WikibotStore, expires_at: datetime) -> None:
-    """What crosses tables returns models, pages of pairs, or nothing."""
-    assert_type(await store.wikis.rename("u-1", "notes", "diary"), Wiki)
-    assert_type(await store.wikis.transfer("u-1", "notes", "u-2", limit=10), Wiki)
-    await store.users.delete("u-1")
-    await store.users.delete("u-1", wikis="delete")
-    await store.users.delete("u-1", wikis="keep")  # type: ignore[arg-type]
+async def sharing(store: WikibotStore, wiki: Wiki, expires_at: datetime) -> None:
+    """Pages of pairs: a grant with its user, a grant with its wiki; an invitation comes with its token."""
+    members = await store.acls.list_members(wiki.key, limit=10, cursor=None)
+    assert_type(members, Page[Member])
+    for acl, user in members:
+        assert_type(acl, Acl)
+        assert_type(user, User | None)
+    shares = await store.acls.list_shared_with("u-2", limit=10, cursor=None)
+    assert_type(shares, Page[Share])
+    assert_type(shares.items[0].wiki, Wiki | None)
     invitation, token = await store.acls.invite(
-        "u-1:notes", "bob@example.org", Role.EDITOR, invited_by="u-1", expires_at=expires_at
+        "u-1:notes", "bob@example.org", "editor", invited_by="u-1", expires_at=expires_at
     )
     assert_type((invitation, token), tuple[Acl, str])
     assert_type(invitation.invited_email, str | None)
-    await store.acls.invite("u-1:notes", "bob@example.org", "editor", invited_by="u-1")  # type: ignore[call-arg]
     assert_type(await store.acls.accept_invite(token, "u-2"), Acl)
-    assert_type(await store.acls.list_invitations("u-1:notes", limit=10), Page[Acl])
-    assert_type(await store.acls.list_shared_with("u-2", limit=10, cursor=None), Page[tuple[Acl, Wiki | None]])
+    assert_type(await store.acls.list_invitations("u-1:notes", limit=10, cursor=None), Page[Acl])
+    await store.acls.invite("u-1:notes", "bob@example.org", "editor", invited_by="u-1")  # type: ignore[call-arg]
+
+
+async def moving_and_deleting(store: WikibotStore) -> None:
+    """A move returns the wiki under its new key, a deletion whether there was something to delete."""
+    assert_type(await store.wikis.rename("u-1", "notes", "diary"), Wiki)
+    assert_type(await store.wikis.transfer("u-1", "notes", "u-2", limit=None), Wiki)
+    assert_type(await store.wikis.delete("u-1", "notes"), bool)
+    assert_type(await store.users.delete("u-1"), bool)
+    assert_type(await store.users.delete("u-1", wikis="delete"), bool)
+    await store.users.delete("u-1", wikis="keep")  # type: ignore[arg-type]
+
+
+async def misspelt(store: WikibotStore, access: Access, make_grant: MakeGrant, expires_at: datetime) -> None:
+    """A misspelt role or status is rejected wherever one is given."""
+    role: RoleName = "editor"
+    access.allows(role)
+    role = "editer"  # type: ignore[assignment]
+    access.allows("reader")  # type: ignore[arg-type]
+    access.wiki_for("Editor")  # type: ignore[arg-type]
+    await make_grant(role="admin")  # type: ignore[arg-type]
+    await store.authorize_token("u-1", "notes", "a token", role="write")  # type: ignore[arg-type]
+    await store.acls.create("u-1:notes", "u-2", "editer", granted_by="u-1")  # type: ignore[arg-type]
+    await store.acls.invite("u-1:notes", "b@x.org", "views", invited_by="u-1", expires_at=expires_at)  # type: ignore[arg-type]
+    await store.users.update("u-1", status="suspendet")  # type: ignore[arg-type]
+    await store.users.update("u-1", status="deleting")  # type: ignore[arg-type]
+    await store.users.update("u-1", status=UserStatus.DELETING)  # type: ignore[arg-type]
 
 
 async def operating(store: WikibotStore) -> None:
@@ -227,7 +267,8 @@ async def operating(store: WikibotStore) -> None:
     assert_type(await store.admin.reconcile_wiki_count("u-1"), int)
     assert_type(store.admin.sweep(), AsyncGenerator[SweepPage, None])
     async for page in store.admin.sweep(apply=True, max_rcu=50, resume=None):
-        assert_type(page.table, Literal["wikis", "users", "acls"])
+        assert_type(page, SweepPage)
+        assert_type(page.table, str)
         assert_type(page.scanned, int)
         assert_type(page.resume, str | None)
         for finding in page.findings:
@@ -291,51 +332,17 @@ async def more_errors(store: WikibotStore) -> None:
         raise root from error
 
 
-async def across_tables(store: WikibotStore, expires_at: datetime) -> None:
-    """What crosses the tables: access, lives, sharing."""
-    access = await store.authorize(None, "u-1", "notes", consistent=False)
+async def access(store: WikibotStore) -> None:
+    """Access is a role or none; the wiki is there for those who may do something in it."""
+    access = await store.authorize("u-2", "u-1", "notes", consistent=False)
     assert_type(access, Access)
+    assert_type(await store.authorize(None, "u-1", "notes"), Access)
+    assert_type(await store.authorize_token("u-1", "notes", "a token", role="viewer"), Access)
     assert_type(access.role, Role | None)
     assert_type(access.wiki, Wiki | None)
     assert_type(access.user, User | None)
     assert_type(access.allows("editor"), bool)
     assert_type(access.wiki_for(Role.EDITOR), Wiki | None)
-    wiki = await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes", limit=3)
-    assert_type(wiki, Wiki)
-    granted = await store.acls.create("u-1:notes", "u-2", Role.VIEWER, granted_by="u-1", expires_at=expires_at)
-    assert_type(granted, Acl)
-    assert_type(await store.acls.delete("u-1:notes", "u-2"), bool)
-    members = await store.acls.list_members("u-1:notes", limit=10, cursor=None)
-    assert_type(members, Page[tuple[Acl, User | None]])
-    for acl, user in members:
-        assert_type(acl, Acl)
-        assert_type(user, User | None)
-    await store.wikis.delete("u-1", "notes")
-    await store.acls.create("u-1:notes", "u-2", Role.VIEWER)  # type: ignore[call-arg]
-    await store.wikis.create("u-1", "notes", "Notes", "/srv/notes")  # type: ignore[call-arg]
-
-
-async def lives(store: WikibotStore) -> None:
-    """Moving, deleting and mending what crosses the tables."""
-    assert_type(await store.wikis.rename("u-1", "notes", "journal"), Wiki)
-    assert_type(await store.wikis.transfer("u-1", "notes", "u-2", limit=3), Wiki)
-    await store.users.delete("u-1")
-    await store.users.delete("u-1", wikis="delete")
-    assert_type(await store.admin.reconcile_wiki_count("u-1"), int)
-    async for page in store.admin.sweep(apply=True, max_rcu=5.0, resume=None):
-        assert_type(page, SweepPage)
-    await store.users.delete("u-1", wikis="keep")  # type: ignore[arg-type]
-
-
-async def invitations(store: WikibotStore, expires_at: datetime) -> None:
-    """Sharing with people whose account is not known, and what is shared with one."""
-    invitation = await store.acls.invite(
-        "u-1:notes", "bob@example.org", "editor", invited_by="u-1", expires_at=expires_at
-    )
-    assert_type(invitation, tuple[Acl, str])
-    assert_type(await store.acls.accept_invite(invitation[1], "u-2"), Acl)
-    assert_type(await store.acls.list_invitations("u-1:notes", limit=10, cursor=None), Page[Acl])
-    assert_type(await store.acls.list_shared_with("u-2", limit=10, cursor=None), Page[tuple[Acl, Wiki | None]])
 
 
 async def identities(store: WikibotStore) -> None:

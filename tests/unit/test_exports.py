@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import wikibot_store
+from tests.daos import DAOS
 from wikibot_store import WikibotStore, errors, local, provision, verify
-from wikibot_store.daos import AclDao, UserDao, WikiDao
 from wikibot_store.testing import factories
 
 CHECKOUT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ def test_the_version_is_the_newest_in_the_changelog() -> None:
 
 def public_calls() -> Iterator[Callable[..., Any]]:
     """Yield what users call: the methods of store, DAOs and factories, and the functions beside them."""
-    for owner in (WikibotStore, UserDao, WikiDao, AclDao, wikibot_store.StoreConfig):
+    for owner in (WikibotStore, *DAOS.values(), wikibot_store.StoreConfig):
         for name, member in vars(owner).items():
             if not name.startswith("_") and not isinstance(member, property) and callable(getattr(owner, name)):
                 yield getattr(owner, name)
