@@ -206,7 +206,8 @@ class AclDao:
 
         If the user has a grant that allows as much, that grant stays, and the invitation is used up all the same.
 
-        Requests: BatchGetItem over the three tables (consistent), TransactWriteItems; retried while other writers win.
+        Requests: BatchGetItem of wiki, user, invitation and grant (consistent), TransactWriteItems; retried while other
+        writers win.
 
         Raises:
             InvalidInviteError: The token does not match an open invitation.
