@@ -2,6 +2,9 @@
 
 import importlib
 import pkgutil
+from typing import get_args, get_type_hints
+
+import msgspec
 
 from wikibot_store import daos
 
@@ -19,3 +22,10 @@ def _dao_in(module: str) -> type:
 
 DAOS = {info.name: _dao_in(info.name) for info in pkgutil.iter_modules(daos.__path__)}
 """The class of each DAO, by its attribute of the store."""
+
+
+def model_of(table: str) -> type[msgspec.Struct]:
+    """Return the model of a table: what its DAO's `get` returns if it does not return None."""
+    (model,) = {*get_args(get_type_hints(vars(DAOS[table])["get"])["return"])} - {type(None)}
+    assert issubclass(model, msgspec.Struct)
+    return model
