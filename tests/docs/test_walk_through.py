@@ -26,8 +26,12 @@ _CONCERNED = [
     "tests/unit/test_schema.py",
     "tests/unit/test_tables.py",
 ]
-_OF_ALL_METHODS = ["tests/integration/test_requests.py", "tests/unit/test_exports.py", "tests/docs/test_access_patterns.py"]
-_CHOSEN = "not test_access_pattern or api_tokens or sweep"
+_OF_ALL_METHODS = [
+    "tests/integration/test_requests.py",
+    "tests/unit/test_exports.py",
+    "tests/docs/test_access_patterns.py",
+]
+_CHOSEN = "not test_access_pattern[ or api_tokens or sweep"
 
 
 @pytest.fixture(scope="module")

@@ -104,7 +104,7 @@ def summary(changes: list[Diff]) -> str:
     """Return how many lines change in which files, as `git diff --stat` would."""
     width = max(len(change.file) for change in changes)
     lines = [
-        f" {change.file:<{width}} | {change.count('+'):>3} +{change.count('-'):>4} -"
+        f" {change.file:<{width}} | +{change.count('+')} -{change.count('-')}"
         for change in sorted(changes, key=lambda change: change.file)
     ]
     added, removed = (sum(change.count(sign) for change in changes) for sign in "+-")
