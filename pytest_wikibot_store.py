@@ -55,17 +55,12 @@ def wikibot_config(wikibot_endpoint: str, wikibot_settings: StoreConfig) -> Stor
     They stay behind, under names that nobody uses again, until the engine ends.
     """
     from wikibot_store.local import REGION
+    from wikibot_store.schema import TABLES
     from wikibot_store.testing._tables import create_bare_tables
 
     prefix = f"test-{secrets.token_hex(6)}"
-    config = replace(
-        wikibot_settings,
-        region=REGION,
-        endpoint_url=wikibot_endpoint,
-        users_table=f"{prefix}-users",
-        wikis_table=f"{prefix}-wikis",
-        acls_table=f"{prefix}-acls",
-    )
+    names: dict[str, Any] = {f"{schema.name}_table": f"{prefix}-{schema.name}" for schema in TABLES}
+    config = replace(wikibot_settings, region=REGION, endpoint_url=wikibot_endpoint, **names)
     create_bare_tables(config, wikibot_endpoint)
     return config
 

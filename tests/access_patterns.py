@@ -15,6 +15,7 @@ from tests.daos import DAOS
 from tests.integration.samples import collect
 from tests.world import TOKEN, reset
 from wikibot_store import WikibotStore, WikiKey
+from wikibot_store.schema import TABLES
 
 _MEASURED = datetime(2026, 2, 3, tzinfo=UTC)
 _NEXT_CENTURY = datetime(2100, 1, 1, tzinfo=UTC)
@@ -398,14 +399,13 @@ PATTERNS = [
         "admin.sweep",
         lambda store: collect(store.admin.sweep(apply=True)),
         [
-            "Scan",  # of the wikis
-            "Scan",  # of the users: their claims and wikis, and the users of the claims
+            *["Scan"] * len(TABLES),
+            # of the users: their claims and wikis, and the users of the claims
             *["GetItem (consistent)"] * 9,
             *["Query (consistent)"] * 4,
             *["GetItem (consistent)"] * 9,
             *["GetItem (consistent)", "Query (consistent)", "UpdateItem"],  # reconcile_wiki_count
-            "Scan",  # of the grants: their wikis and users
-            *["GetItem (consistent)"] * 5,
+            *["GetItem (consistent)"] * 5,  # of the grants: their wikis and users
         ],
         in_order=False,
         saga=True,

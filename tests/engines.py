@@ -140,9 +140,7 @@ async def throw_away_store(endpoint: str | None, session: aioboto3.Session) -> A
     prefix = f"wikibot-test-{secrets.token_hex(6)}"
     config = StoreConfig(
         endpoint_url=endpoint,
-        users_table=f"{prefix}-users",
-        wikis_table=f"{prefix}-wikis",
-        acls_table=f"{prefix}-acls",
+        table_prefix=prefix,
         grantee_index=True,
         connect_timeout=60,
         read_timeout=60,

@@ -5,10 +5,12 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from typing import Any
 
+from tests.daos import made_up, model_of
 from tests.faults.invariants import Item, Stored, read_all
 from tests.integration.samples import STORED_TIME, an_item
 from wikibot_store import WikibotStore
-from wikibot_store.schema import TABLES
+from wikibot_store._dynamo.items import ItemCodec
+from wikibot_store.schema import ACLS, TABLES, USERS, WIKIS, TableSchema
 
 _NEXT_CENTURY = 4_102_444_800
 _BATCH_WRITE = 25
@@ -77,8 +79,14 @@ def _linked(user: list[Item], provider: str, sub: str) -> list[Item]:
     return [item | an_item(identities=f"{provider}#{sub}"), *claims, claim]
 
 
+def _made_up(schema: TableSchema) -> Item:
+    """Return an item of a table that the small world does not name."""
+    return ItemCodec(model_of(schema.name), schema.key).encode(made_up(schema.name), "seed")
+
+
 NOTHING = Stored.of()
 WORLD = Stored.of(
+    **{schema.name: [_made_up(schema)] for schema in TABLES if schema not in {USERS, WIKIS, ACLS}},
     users=[
         *_linked(_user("ada", "1", 3), "google", "7"),
         *_user("bob", "2", 0),
@@ -91,7 +99,10 @@ WORLD = Stored.of(
         *[_acl("journal", "bob"), _acl("journal", "eve"), _acl("journal", "max")],
     ],
 )
-"""Ada has three wikis, two of them shared and two public, and one invitation is open; the count of Max is off."""
+"""Ada has three wikis, two of them shared and two public, and one invitation is open; the count of Max is off.
+
+Every further table holds one item, such as a token whose owner_id is "owner_id" and whose token_id is "token_id".
+"""
 
 
 async def reset(store: WikibotStore) -> None:

@@ -29,7 +29,7 @@ __all__ = [
     "WikiStatus",
 ]
 
-P = TypeVar("P")
+_P = TypeVar("_P")
 
 
 class Role(StrEnum):
@@ -75,13 +75,13 @@ class WikiStatus(StrEnum):
 class _Refusal:
     """The default of a hidden field. Serializers reject it, and their error message shows its class name."""
 
-    def __init__(self, model: str) -> None:
-        name = f"{model}, which holds private attributes: return {model.lower()}.public() instead"
+    def __init__(self, model: str, advice: str = "build a response of your own") -> None:
+        name = f"{model}, which holds private attributes: {advice}"
         self.__class__ = type(name, (_Refusal,), {"__module__": __name__})
-        self._model = model
+        self._arguments = model, advice
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _Refusal, (self._model,)
+        return _Refusal, self._arguments
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Refusal)
@@ -117,7 +117,7 @@ class PublicWiki:
     version: int
 
 
-def _part_of(model: object, part: type[P]) -> P:
+def _part_of(model: object, part: type[_P]) -> _P:
     return part(**{field.name: getattr(model, field.name) for field in fields(part)})  # type: ignore[arg-type]  # a dataclass
 
 
@@ -144,7 +144,7 @@ class User(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     updated_at: datetime
     last_login_at: datetime | None = None
     version: int = 1
-    _private: Any = _Refusal("User")
+    _private: Any = _Refusal("User", "return user.public() instead")
 
     def __repr__(self) -> str:
         """Name the user without the profile, so that a log line reveals no private attribute."""
@@ -176,7 +176,7 @@ class Wiki(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     updated_at: datetime
     last_accessed: datetime | None = None
     version: int = 1
-    _private: Any = _Refusal("Wiki")
+    _private: Any = _Refusal("Wiki", "return wiki.public() instead")
 
     @property
     def key(self) -> WikiKey:

@@ -54,7 +54,7 @@ class Outcome:
 
 def comparable(stored: Stored) -> list[str]:
     """Return items without what is new each time."""
-    return sorted(_masked(item) for table in (stored.users, stored.wikis, stored.acls) for item in table)
+    return sorted(_masked(item) for table in stored.tables.values() for item in table)
 
 
 def _masked(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +29,17 @@ EVERYTHING = {
 }
 
 
-def test_a_component_with_three_tables_is_all_there_is() -> None:
-    """The program registers one component in the stack and three tables in the component, and nothing else."""
+def test_a_component_with_the_tables_is_all_there_is() -> None:
+    """The program registers one component in the stack and the schema's tables in the component, and nothing else."""
     plan = run_program()
 
     types = Counter(resource.type for resource in plan.resources.values())
-    assert types == {STACK_TYPE: 1, COMPONENT_TYPE: 1, TABLE_TYPE: 3}
+    assert types == {STACK_TYPE: 1, COMPONENT_TYPE: 1, TABLE_TYPE: len(TABLES)}
     parents = {resource.type: resource.parent for resource in plan.resources.values()}
     assert parents == {STACK_TYPE: "", COMPONENT_TYPE: plan.only(STACK_TYPE), TABLE_TYPE: plan.only(COMPONENT_TYPE)}
-    assert {plan.table(schema.name).inputs["name"] for schema in TABLES} == {
-        "wikibot-dev-users",
-        "wikibot-dev-wikis",
-        "wikibot-dev-acls",
-    }
+    assert [plan.table(schema.name).inputs["name"] for schema in TABLES] == [
+        f"wikibot-dev-{schema.name}" for schema in TABLES
+    ]
 
 
 def test_defaults() -> None:
@@ -128,8 +127,8 @@ def test_protection(stack: str, config: dict[str, str], deletion_protection: boo
     plan = run_program(stack, config)
 
     tables = [plan.table(schema.name) for schema in TABLES]
-    assert [table.inputs["deletionProtectionEnabled"] for table in tables] == [deletion_protection] * 3
-    assert [table.protect for table in tables] == [protect] * 3
+    assert {table.inputs["deletionProtectionEnabled"] for table in tables} == {deletion_protection}
+    assert {table.protect for table in tables} == {protect}
     assert plan.resources[plan.only(COMPONENT_TYPE)].protect == protect
 
 
@@ -142,30 +141,16 @@ def test_stack_files(file: Path) -> None:
     plan = run_program(file.name.split(".")[1], values)
 
     assert config["aws:region"]
-    assert len(plan.resources) == 5
+    assert len(plan.resources) == 2 + len(TABLES)
 
 
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        (
-            {},
-            StoreConfig(
-                region=REGION,
-                users_table="wikibot-dev-users",
-                wikis_table="wikibot-dev-wikis",
-                acls_table="wikibot-dev-acls",
-            ),
-        ),
+        ({}, StoreConfig(region=REGION, table_prefix="wikibot-dev")),
         (
             EVERYTHING,
-            StoreConfig(
-                region=REGION,
-                users_table="acme-users",
-                wikis_table="acme-wikis",
-                acls_table="Grants_1.0",
-                grantee_index=True,
-            ),
+            StoreConfig(region=REGION, table_prefix="acme", acls_table="Grants_1.0", grantee_index=True),
         ),
     ],
     ids=["defaults", "everything"],
@@ -176,6 +161,7 @@ def test_outputs_configure_the_store(config: dict[str, str], expected: StoreConf
     file = tmp_path / "stack-outputs.json"
     file.write_text(printed)
 
+    expected = replace(expected, table_prefix=None)  # the outputs have each name as a whole
     assert StoreConfig.from_stack_outputs(json.loads(printed)) == expected
     assert StoreConfig.from_env({"WIKIBOT_STACK_OUTPUTS": str(file)}) == expected
 
@@ -184,11 +170,8 @@ def test_outputs_name_arns_and_indexes() -> None:
     """ARN and indexes of each table are exported, by stack and component alike."""
     plan = run_program()
 
-    expected: dict[str, Any] = {
-        "users_table_indexes": ["by-oauth"],
-        "wikis_table_indexes": [],
-        "acls_table_indexes": [],
-    }
+    expected: dict[str, Any] = {f"{schema.name}_table_indexes": [] for schema in TABLES}
+    expected |= {"users_table_indexes": ["by-oauth"]}
     expected |= {f"{schema.name}_table_arn": table_arn(f"wikibot-dev-{schema.name}") for schema in TABLES}
     assert plan.stack_outputs.items() >= expected.items()
     assert plan.outputs[plan.only(COMPONENT_TYPE)].items() >= expected.items()

@@ -40,7 +40,9 @@ async def _indexed(store: WikibotStore, table: str, index: str) -> int:
 
 def test_every_public_method_has_an_entry() -> None:
     """What a user of the store can call is among the access patterns, and each under a name of its own."""
-    assert {pattern.method for pattern in PATTERNS} == set(public_methods())
+    methods = {pattern.method for pattern in PATTERNS}
+    assert set(public_methods()) - methods == set(), "add an AccessPattern to tests/access_patterns.py"
+    assert methods == set(public_methods())
     assert len({str(pattern) for pattern in PATTERNS}) == len(PATTERNS)
 
 

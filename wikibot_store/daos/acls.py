@@ -213,7 +213,8 @@ class AclDao:
         Each token works once. If the user already has a grant that allows as much, that grant is kept, and the token is
         used up.
 
-        Requests: BatchGetItem over the three tables (consistent), TransactWriteItems; retried while other writers win.
+        Requests: BatchGetItem of wiki, user, invitation and grant (consistent), TransactWriteItems; retried while other
+        writers win.
 
         Raises:
             InvalidInviteError: The token does not match an open invitation.
