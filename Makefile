@@ -4,6 +4,7 @@ VENV ?= .venv
 ENDPOINT ?=
 PORT ?= 8080
 SECONDS ?= 120
+WORKERS ?= auto
 BIN := $(VENV)/bin
 DYNAMODB_LOCAL := .cache/dynamodb-local
 
@@ -23,7 +24,7 @@ screenshot: $(VENV)/.dev  ## Take the README's picture of the example's page aga
 	$(BIN)/python -m tests.examples.screenshot
 
 test: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Run all tests, the integration tests on every engine there is
-	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope $(or $(ARGS),--cov --cov-report=term)
 
 check: $(VENV)/.dev  ## Lint, check the format, the types and the layers
 	$(BIN)/ruff check

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from tests.engines import engines, on_aws
+from tests.gathering import Gathering
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,3 +25,8 @@ def _isolated_environment() -> None:
 def pytest_report_header() -> list[str]:
     """Report the engines that the integration tests run on, and why others are skipped."""
     return [f"engine: {engine}" + (f" (skipped: {engine.missing})" if engine.missing else "") for engine in engines()]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Gather over the whole run what single tests cannot see."""
+    config.pluginmanager.register(Gathering(config), "gathering")

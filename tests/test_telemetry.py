@@ -126,9 +126,7 @@ async def test_a_refused_condition_is_no_failed_request(store: WikibotStore, tel
     assert dict(request.attributes or {})["db.response.status_code"] == "ConditionalCheckFailedException"
 
 
-async def test_a_refused_transaction_is_no_failed_request(
-    store: WikibotStore, telemetry: Telemetry, ada: str
-) -> None:
+async def test_a_refused_transaction_is_no_failed_request(store: WikibotStore, telemetry: Telemetry, ada: str) -> None:
     """The same holds for a transaction that is cancelled because of a condition."""
     await store.wikis.create(ada, "taken", display_name="A", repo_path="/a")
 

@@ -1,21 +1,21 @@
 """The engines, tables and stores that the integration tests share."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import aioboto3
 import pytest
 
 from tests.engines import Engine, engines, on_aws, throw_away_store
-from tests.permissions import Permission, allowed, permissions
+from tests.gathering import Gathering
+from tests.permissions import permissions
 from tests.recording import described, recording
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store._wire import Wire
 from wikibot_store.local import local_session
-from wikibot_store.policies import backend_policy, operator_policy
 from wikibot_store.provision import create_tables
-from wikibot_store.schema import GRANTEE_INDEX, TABLES
+from wikibot_store.schema import TABLES
 
 
 @pytest.fixture(scope="session", params=[engine for engine in engines() if engine.missing is None], ids=str)
@@ -26,10 +26,23 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 
 @pytest.fixture(scope="session")
-def endpoint(engine: Engine) -> Iterator[str | None]:
-    """Run the engine and give its URL, None for AWS itself."""
-    with engine.start() as url:
-        yield url
+def _running() -> Iterator[Callable[[Engine], str | None]]:
+    """Give the function that starts an engine once and returns its URL; all engines run until the end."""
+    urls: dict[str, str | None] = {}
+    with ExitStack() as stack:
+
+        def url_of(engine: Engine) -> str | None:
+            if engine.name not in urls:
+                urls[engine.name] = stack.enter_context(engine.start())
+            return urls[engine.name]
+
+        yield url_of
+
+
+@pytest.fixture(scope="session")
+def endpoint(engine: Engine, _running: Callable[[Engine], str | None]) -> str | None:
+    """Give the engine's URL, None for AWS itself."""
+    return _running(engine)
 
 
 @pytest.fixture(scope="session")
@@ -71,44 +84,13 @@ def sent(store: WikibotStore) -> Iterator[list[str]]:
 
 # ---- what the suite asks of IAM
 
-_left_out: list[pytest.Item] = []
-
-
-def pytest_deselected(items: list[pytest.Item]) -> None:
-    """Remember that not all tests are run."""
-    _left_out.extend(items)
-
-
-@pytest.fixture(scope="session")
-def asked(request: pytest.FixtureRequest) -> Iterator[set[Permission]]:
-    """Give the set of what IAM would be asked for by the whole suite; in the end compare it with the policies.
-
-    Nothing may have been sent that neither the backend nor the operator is allowed; and where all of the suite has run,
-    all that the backend is allowed must have been sent.
-
-    moto can enforce IAM, but not for DynamoDB in earnest: it knows no resource but "*", and asks for
-    dynamodb:TransactWriteItems, an action that IAM does not have. So the policies are compared and not enforced.
-    """
-    permissions_asked: set[Permission] = set()
-    yield permissions_asked
-    names = {schema.name: schema.name for schema in TABLES}
-    backend = allowed(backend_policy(names, optional_indexes={GRANTEE_INDEX}))
-    assert permissions_asked <= backend | allowed(operator_policy(names))
-    if _ran_whole(request.session):
-        assert backend <= permissions_asked
-
-
-def _ran_whole(session: pytest.Session) -> bool:
-    """Tell whether every test of this folder has run to its end."""
-    files = {item.path for item in session.items}
-    chosen = _left_out or any("::" in argument for argument in session.config.args)
-    return not chosen and not session.testsfailed and files >= set(Path(__file__).parent.glob("test_*.py"))
-
 
 @pytest.fixture(autouse=True)
-def _asks(asked: set[Permission], monkeypatch: pytest.MonkeyPatch) -> None:
+def _asks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Note what every store sends during a test, with the tables by their names in the schema."""
-    call = Wire.call
+    gathering = request.config.pluginmanager.get_plugin("gathering")
+    assert isinstance(gathering, Gathering)
+    asked, call = gathering.asked, Wire.call
 
     async def note(
         wire: Wire, operation: str, request: Mapping[str, Any], decode: Callable[[bytes], Any], *, deadline: float

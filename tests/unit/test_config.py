@@ -335,7 +335,9 @@ def test_from_stack_outputs_of_an_older_stack() -> None:
 @pytest.mark.parametrize("outputs", [{}, {"region": "eu-central-1", "grantee_index": True}, {"bucket": "files"}])
 def test_from_stack_outputs_of_another_stack(outputs: dict[str, object]) -> None:
     """Outputs that name no table of the library are rejected: they would leave every table at its default."""
-    with pytest.raises(ValueError, match="have none of users_table, wikis_table, acls_table: is this the wikibot stack"):
+    with pytest.raises(
+        ValueError, match="have none of users_table, wikis_table, acls_table: is this the wikibot stack"
+    ):
         StoreConfig.from_stack_outputs(outputs)
 
 

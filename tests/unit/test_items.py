@@ -314,12 +314,7 @@ def test_a_corrupt_parsed_item_is_named(table: str, attribute: str, value: objec
 @each_kind
 @pytest.mark.parametrize(
     ("table", "attribute"),
-    [
-        (table, field.name)
-        for table, model in SAMPLES.items()
-        for field in attributes_of(model)
-        if field.required
-    ],
+    [(table, field.name) for table, model in SAMPLES.items() for field in attributes_of(model) if field.required],
 )
 def test_a_required_attribute_that_is_missing_is_named(table: str, attribute: str, kind: Kind) -> None:
     """An item without it is corrupt; a part of the key that is missing is shown as such."""
