@@ -1,7 +1,7 @@
-"""What the documentation site holds besides docs/: README, CHANGELOG, LICENSE, and the pictures that pages show.
+"""Adds to the documentation site what is outside of docs/: README, CHANGELOG, LICENSE, and pictures.
 
-In the repository these files link to each other by path. On the site such a link leads to the page made of the file,
-and a link to source code, which is not part of the site, becomes plain text.
+In the repository these files link to each other by path. On the site such a link leads to the page that is made from
+the file. A link to source code, which is not part of the site, becomes plain text.
 """
 
 import posixpath
@@ -19,14 +19,14 @@ _LINK = re.compile(r"(?P<picture>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#:]+)(
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add the pages that stand outside of docs/."""
+    """Add the pages that are outside of docs/."""
     for source, uri in PAGES.items():
         files.append(File.generated(config, uri, abs_src_path=str(ROOT / source)))
     return files
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Let links lead to where their targets are on the site."""
+    """Replace paths in the repository by paths on the site."""
     uri = page.file.src_uri
     source = next((source for source, name in PAGES.items() if name == uri), f"docs/{uri}")
 
@@ -41,7 +41,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
         elif (ROOT / path).exists():
             return link["text"]
         else:
-            return link[0]  # a broken link: MkDocs says so
+            return link[0]  # a broken link, which MkDocs reports
         relative = posixpath.relpath(target, posixpath.dirname(uri))
         return f"{link['picture']}[{link['text']}]({relative}{link['anchor'] or ''})"
 

@@ -91,7 +91,10 @@ def test_continues_where_the_last_sweep_stopped(run: Run, configured: str) -> No
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
-    [(("--max-rcu", "0"), "max_rcu must be more than 0"), (("--resume", "x"), "resume must come from an earlier sweep")],
+    [
+        (("--max-rcu", "0"), "max_rcu must be more than 0"),
+        (("--resume", "x"), "resume must come from an earlier sweep"),
+    ],
 )
 def test_bad_arguments_are_one_line(run: Run, arguments: tuple[str, ...], error: str) -> None:
     """An invalid rate or position is rejected by its name."""
