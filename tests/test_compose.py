@@ -86,9 +86,9 @@ def test_port_is_on_loopback_and_documented(service: str, port: int) -> None:
 
 
 @pytest.mark.parametrize("port", [5000, 8000])
-def test_readme_names_the_engines(port: int) -> None:
-    """README says where the engines are."""
-    assert f"http://127.0.0.1:{port}" in (ROOT / "README.md").read_text()
+def test_the_guide_names_the_engines(port: int) -> None:
+    """The guide has the URL of each engine."""
+    assert f"http://127.0.0.1:{port}" in (ROOT / "docs" / "how-to" / "run-an-engine.md").read_text()
 
 
 def test_the_browser_sees_what_the_store_sees() -> None:
