@@ -81,6 +81,14 @@ def test_as_json(run: Run, configured: str) -> None:
     assert (dry.json["resume"], dry.stderr) == (None, "")
 
 
+@pytest.mark.usefixtures("configured")
+def test_empty_tables_are_counted(run: Run) -> None:
+    """A table without items has been scanned too."""
+    run("tables", "create")
+
+    assert run("sweep", "--json").json["scanned"] == {schema.name: 0 for schema in TABLES}
+
+
 def test_continues_where_the_last_sweep_stopped(run: Run, configured: str) -> None:
     """--resume skips what an earlier sweep has scanned, and --max-rcu is passed on."""
     arrange(configured, CLAIM)

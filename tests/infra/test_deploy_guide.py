@@ -26,7 +26,9 @@ def test_table_of_settings_is_complete() -> None:
     described = {
         key for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for key in re.findall(r"`(.*?)`", row)
     }
-    assert described == settings | {"aws:region"}
+    assert all(f"{name}Table" in settings for name in ("users", "wikis", "acls"))
+    named = {key for key in settings if not key.endswith("Table")}
+    assert described == named | {"<table>Table", "aws:region"}
 
 
 async def test_check_after_a_restore_finds_both_halves_of_a_transaction() -> None:

@@ -36,7 +36,7 @@ from tests.infra.program import run_program
         (
             "wikibot:granteIndex",
             "true",
-            "is no setting of this program; there are aclsTable, deletionProtection, grant",
+            "is no setting of this program; there are aclsTable, ",
         ),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from tests.engines import moto
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store.local import create_inside, local_engine, local_session
+from wikibot_store.schema import TABLES
 from wikibot_store.testing._tables import create_bare_tables
 from wikibot_store.verify import verify_tables
 
@@ -21,7 +22,7 @@ def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.parametrize("grantee_index", [True, False])
 async def test_keys_and_indexes_are_those_of_the_schema(endpoint: str, *, grantee_index: bool) -> None:
     """What differs from tables that are in use is what no test can tell."""
-    names = {f"{table}_table": f"{table}-{grantee_index}" for table in ("users", "wikis", "acls")}
+    names = {f"{schema.name}_table": f"{schema.name}-{grantee_index}" for schema in TABLES}
     config = StoreConfig(endpoint_url=endpoint, grantee_index=grantee_index, **names)  # type: ignore[arg-type]  # names are strings
 
     create_bare_tables(config, endpoint)
@@ -33,7 +34,7 @@ async def test_keys_and_indexes_are_those_of_the_schema(endpoint: str, *, grante
 
 def test_what_the_engine_refuses_is_an_error(endpoint: str) -> None:
     """Tables of the same names cannot be made twice."""
-    config = StoreConfig(users_table="once-users", wikis_table="once-wikis", acls_table="once-acls")
+    config = StoreConfig(table_prefix="once")
     create_bare_tables(config, endpoint)
 
     with pytest.raises(RuntimeError, match=r"^CreateTable was refused with .*400.*Table already exists: once-users"):

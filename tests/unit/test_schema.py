@@ -5,7 +5,8 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from wikibot_store import Acl, StoreConfig, User, Wiki
+from tests.daos import model_of
+from wikibot_store import StoreConfig
 from wikibot_store._dynamo.items import EPOCH
 from wikibot_store.schema import (
     ACLS,
@@ -22,7 +23,6 @@ from wikibot_store.schema import (
     tags,
 )
 
-MODELS: dict[str, type[msgspec.Struct]] = {"users": User, "wikis": Wiki, "acls": Acl}
 PROJECTION = {"ProjectionType": "ALL"}
 
 
@@ -127,12 +127,13 @@ def test_every_opt_in_index_has_a_setting() -> None:
 
 
 def test_the_tables() -> None:
-    """There are three tables, with their primary keys and TTL attributes."""
-    assert {schema.name: (schema.key, schema.ttl_attribute) for schema in TABLES} == {
+    """Users, wikis and grants have these primary keys and TTL attributes."""
+    assert {schema.name: (schema.key, schema.ttl_attribute) for schema in (USERS, WIKIS, ACLS)} == {
         "users": (("id",), None),
         "wikis": (("owner_id", "wiki_slug"), None),
         "acls": (("wiki_id", "grantee_id"), "expires_at"),
     }
+    assert TABLES[:3] == (USERS, WIKIS, ACLS)
 
 
 def test_the_names_of_the_indexes() -> None:
@@ -145,7 +146,7 @@ def test_the_names_of_the_indexes() -> None:
 @pytest.mark.parametrize("schema", TABLES, ids=lambda schema: schema.name)
 def test_the_schema_fits_the_model(schema: TableSchema) -> None:
     """Every key attribute is a string that its model requires, and what TTL reads is stored as epoch seconds."""
-    model = MODELS[schema.name]
+    model = model_of(schema.name)
     hints: dict[str, Any] = get_type_hints(model, include_extras=True)
     required = {field.name for field in msgspec.structs.fields(model) if field.required}
 

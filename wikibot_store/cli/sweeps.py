@@ -86,7 +86,10 @@ def _report(options: Options, pages: list[SweepPage]) -> None:
 
 
 def _scanned(pages: list[SweepPage]) -> Counter[str]:
-    return sum((Counter({page.table: page.scanned}) for page in pages), Counter())
+    scanned: Counter[str] = Counter()
+    for page in pages:
+        scanned[page.table] += page.scanned
+    return scanned
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
