@@ -211,8 +211,6 @@ GOOD = _token(b"owner:wiki")
     "token",
     [
         pytest.param("", id="empty"),
-        pytest.param(None, id="none"),
-        pytest.param(GOOD.encode(), id="bytes"),
         pytest.param("x" * 1_000_000, id="huge"),
         pytest.param(_token(b"x" * 3000 + b":wiki"), id="huge wiki id"),
         pytest.param(GOOD.partition(".")[0], id="no secret"),
@@ -404,7 +402,7 @@ async def test_no_invitation_survives_a_delete(store: WikibotStore, wiki: Wiki) 
     [
         ({"email": ""}, ValueError, "email"),
         ({"email": " \t"}, ValueError, "email"),
-        ({"email": 4711}, ValueError, "email"),
+        ({"email": 4711}, TypeError, "email"),
         ({"role": "superuser"}, ValueError, "role"),
         ({"invited_by": "a b"}, InvalidKeyError, "invited_by"),
         ({"wiki": "a#b:wiki"}, InvalidKeyError, "owner_id"),
