@@ -12,7 +12,7 @@ import aioboto3
 import pytest
 
 from tests.engines import throw_away_store
-from tests.integration.samples import a_user, a_wiki, an_acl_item, change, collect, fresh, put, stored
+from tests.integration.samples import a_user, a_wiki, an_acl_item, change, collect, fresh, key_of, put, stored
 from wikibot_store import (
     Acl,
     InvalidCursorError,
@@ -211,8 +211,6 @@ GOOD = _token(b"owner:wiki")
     "token",
     [
         pytest.param("", id="empty"),
-        pytest.param(None, id="none"),
-        pytest.param(GOOD.encode(), id="bytes"),
         pytest.param("x" * 1_000_000, id="huge"),
         pytest.param(_token(b"x" * 3000 + b":wiki"), id="huge wiki id"),
         pytest.param(GOOD.partition(".")[0], id="no secret"),
@@ -377,7 +375,7 @@ async def test_wiki_must_be_active(store: WikibotStore, wiki: Wiki) -> None:
             WikiKey(wiki.owner_id, "none"), EMAIL, "viewer", invited_by=wiki.owner_id, expires_at=TOMORROW
         )
     for status in ("deleting", "moving", "arriving"):
-        await change(store, "wikis", {"owner_id": wiki.owner_id, "wiki_slug": wiki.wiki_slug}, status=status)
+        await change(store, "wikis", key_of(wiki), status=status)
         with pytest.raises(NotActiveError) as refusal:
             await invite(store, wiki)
         assert refusal.value.status == status
@@ -404,7 +402,7 @@ async def test_no_invitation_survives_a_delete(store: WikibotStore, wiki: Wiki) 
     [
         ({"email": ""}, ValueError, "email"),
         ({"email": " \t"}, ValueError, "email"),
-        ({"email": 4711}, ValueError, "email"),
+        ({"email": 4711}, TypeError, "email"),
         ({"role": "superuser"}, ValueError, "role"),
         ({"invited_by": "a b"}, InvalidKeyError, "invited_by"),
         ({"wiki": "a#b:wiki"}, InvalidKeyError, "owner_id"),

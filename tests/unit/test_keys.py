@@ -119,10 +119,10 @@ def test_keys_of_an_enums_members() -> None:
 @pytest.mark.parametrize(
     ("check", "field", "rule", "value"),
     [
-        *((owner_field, "owner_id", "1 to 256 characters", value) for value in [*BAD_IDS, *NO_STRINGS]),
-        *((slug_field, "new_slug", "1 to 63 of a-z, 0-9 and '-'", value) for value in [*BAD_SLUGS, *NO_STRINGS]),
-        *((check_username, "username", "3 to 30 of a-z, 0-9", value) for value in [*BAD_USERNAMES, *NO_STRINGS]),
-        *((prefix_field, "prefix", "1 to 63 of a-z, 0-9", value) for value in [*BAD_PREFIXES, *NO_STRINGS]),
+        *((owner_field, "owner_id", "1 to 256 characters", value) for value in BAD_IDS),
+        *((slug_field, "new_slug", "1 to 63 of a-z, 0-9 and '-'", value) for value in BAD_SLUGS),
+        *((check_username, "username", "3 to 30 of a-z, 0-9", value) for value in BAD_USERNAMES),
+        *((prefix_field, "prefix", "1 to 63 of a-z, 0-9", value) for value in BAD_PREFIXES),
     ],
 )
 def test_what_breaks_the_rule_is_refused(check: Callable[[object], str], field: str, rule: str, value: object) -> None:
@@ -134,6 +134,19 @@ def test_what_breaks_the_rule_is_refused(check: Callable[[object], str], field: 
     assert rule in caught.value.rule
     assert str(caught.value) == f"{field} {caught.value.rule}"
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("value", NO_STRINGS, ids=repr)
+@pytest.mark.parametrize(
+    ("check", "field"),
+    [(owner_field, "owner_id"), (slug_field, "new_slug"), (check_username, "username"), (prefix_field, "prefix")],
+)
+def test_another_type_is_named(check: Callable[[object], str], field: str, value: object) -> None:
+    """A value that is not a string breaks the rule too, and the error names both types."""
+    with pytest.raises(InvalidKeyError) as caught:
+        check(value)
+
+    assert str(caught.value) == f"{field} must be str, not {type(value).__name__}"
 
 
 @given(st.from_regex(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True), st.integers(1, 63))
