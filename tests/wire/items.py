@@ -33,7 +33,7 @@ def wiki_key(wiki_slug: str = "notes") -> dict[str, Any]:
 
 
 async def change(store: WikibotStore, table: str, key: dict[str, str], **attributes: Any) -> None:  # noqa: ANN401 - see an_item
-    """Set attributes of a stored item, past all invariants."""
+    """Change attributes of a stored item without the store's invariants."""
     item = await stored(store, table, **key)
     assert item is not None
     await put(store, table, item | an_item(**attributes))
