@@ -213,7 +213,7 @@ def test_throttling_is_throttling_with_any_status(status: int) -> None:
 @pytest.mark.parametrize("status", sorted(THROTTLE_STATUSES))
 @pytest.mark.parametrize("code", ["", "Unheard", "ThrottlingException"])
 def test_a_gateway_that_limits_the_rate(status: int, code: str) -> None:
-    """Status 429 without a code is throttling too: the gateway did not forward the request."""
+    """Status 429 is throttling, whatever the code: the gateway did not forward the request."""
     assert judge(status, code) is Verdict.THROTTLED
 
 
