@@ -422,10 +422,7 @@ async def test_grants_are_refused_or_count(move: Move, step: int) -> None:
 @at_every_step
 @pytest.mark.parametrize("end", [0, 1], ids=["old key", "new key"])
 async def test_revokes_reach_the_copies(move: Move, step: int, end: int) -> None:
-    """A grant that was revoked while the wiki moves opens nothing in the end, whichever key was named.
-
-    False is the answer only where there is no wiki under the key: not yet, or not any more.
-    """
+    """A grant that is revoked during a move, under either key, allows nothing in the end."""
     revoked: list[bool] = []
 
     async def revoke() -> None:
