@@ -1,7 +1,4 @@
-"""What bad input gets: an error that names the field, before anything is sent.
-
-Every call goes to a store that cannot reach anything: a request would end in UnavailableError.
-"""
+"""Bad input raises an error that names the field, before any request."""
 
 import inspect
 import math
@@ -234,7 +231,7 @@ BAD_CURSORS = {
 
 
 def _user_field(field: str) -> dict[str, tuple[str, Call]]:
-    """Return the calls that take this attribute of a user."""
+    """Return the calls that accept this attribute of a user."""
     return {
         f"users.create {field}": (field, lambda store, value: _create_user(store, **{field: value})),
         f"users.get_or_create_by_oauth {field}": (
@@ -246,7 +243,7 @@ def _user_field(field: str) -> dict[str, tuple[str, Call]]:
 
 
 def _wiki_field(field: str) -> dict[str, tuple[str, Call]]:
-    """Return the calls that take this attribute of a wiki."""
+    """Return the calls that accept this attribute of a wiki."""
     return {
         f"wikis.create {field}": (field, lambda store, value: _create_wiki(store, **{field: value})),
         f"wikis.update {field}": (field, lambda store, value: store.wikis.update("owner", "wiki", **{field: value})),
@@ -254,7 +251,7 @@ def _wiki_field(field: str) -> dict[str, tuple[str, Call]]:
 
 
 def _usage_field(field: str) -> dict[str, tuple[str, Call]]:
-    """Return the call that takes this figure."""
+    """Return the call that accepts this figure."""
     return {f"wikis.record_usage {field}": (field, lambda store, value: _record_usage(store, **{field: value}))}
 
 
@@ -310,7 +307,7 @@ BAD_VALUES: dict[str, tuple[str, Call, Any]] = {
 
 
 async def test_good_input_is_sent(unreachable_store: WikibotStore) -> None:
-    """With nothing to refuse a call does get as far as a request: the other tests would notice one."""
+    """Valid input does send a request, so the other tests would notice one."""
     with pytest.raises(UnavailableError):
         await _create_wiki(unreachable_store)
 
@@ -318,7 +315,7 @@ async def test_good_input_is_sent(unreachable_store: WikibotStore) -> None:
 @pytest.mark.parametrize("value", BAD_IDS.values(), ids=BAD_IDS)
 @pytest.mark.parametrize(("field", "call"), ID_CALLS.values(), ids=ID_CALLS)
 async def test_bad_id(unreachable_store: WikibotStore, field: str, call: Call, value: object) -> None:
-    """An id that breaks the rule is refused by the name of its field, in every method that takes one."""
+    """Every method rejects an invalid id by the name of its field."""
     with pytest.raises((InvalidKeyError, TypeError), match=field) as refused:
         await call(unreachable_store, value)
 
@@ -328,7 +325,7 @@ async def test_bad_id(unreachable_store: WikibotStore, field: str, call: Call, v
 @pytest.mark.parametrize("value", BAD_SLUGS.values(), ids=BAD_SLUGS)
 @pytest.mark.parametrize("call", SLUG_CALLS.values(), ids=SLUG_CALLS)
 async def test_bad_slug(unreachable_store: WikibotStore, call: Call, value: object) -> None:
-    """A slug that is no DNS label is refused in every method that takes one."""
+    """Every method rejects a slug that is not a DNS label."""
     with pytest.raises(InvalidKeyError, match="wiki_slug"):
         await call(unreachable_store, value)
 
@@ -336,7 +333,7 @@ async def test_bad_slug(unreachable_store: WikibotStore, call: Call, value: obje
 @pytest.mark.parametrize(("field", "value"), BAD_WIKI_IDS.values(), ids=BAD_WIKI_IDS)
 @pytest.mark.parametrize("call", WIKI_ID_CALLS.values(), ids=WIKI_ID_CALLS)
 async def test_bad_wiki_id(unreachable_store: WikibotStore, call: Call, field: str, value: object) -> None:
-    """A wiki id that does not split into owner and slug is refused by the part that is wrong."""
+    """A wiki_id without a valid owner and slug is rejected by the name of the invalid part."""
     with pytest.raises(InvalidKeyError, match=field):
         await call(unreachable_store, value)
 
@@ -344,7 +341,7 @@ async def test_bad_wiki_id(unreachable_store: WikibotStore, call: Call, field: s
 @pytest.mark.parametrize("value", BAD_USERNAMES.values(), ids=BAD_USERNAMES)
 @pytest.mark.parametrize("call", USERNAME_CALLS.values(), ids=USERNAME_CALLS)
 async def test_bad_username(unreachable_store: WikibotStore, call: Call, value: str) -> None:
-    """A username that is no DNS label of 3 to 30 characters is refused."""
+    """A username that is not a DNS label of 3 to 30 characters is rejected."""
     with pytest.raises(InvalidKeyError, match="username"):
         await call(unreachable_store, value)
 
@@ -366,7 +363,7 @@ async def test_bad_username(unreachable_store: WikibotStore, call: Call, value: 
 async def test_key_beyond_what_dynamodb_takes(
     unreachable_store: WikibotStore, call: Call, field: str, value: str
 ) -> None:
-    """Parts that keep the rules may still make a key beyond DynamoDB's 2,048 and 1,024 bytes: that is refused too."""
+    """Valid parts whose key exceeds DynamoDB's 2,048 or 1,024 bytes are rejected."""
     with pytest.raises(InvalidKeyError, match=field):
         await call(unreachable_store, value)
 
@@ -374,7 +371,7 @@ async def test_key_beyond_what_dynamodb_takes(
 @pytest.mark.parametrize("value", [0, -1, 10_001])
 @pytest.mark.parametrize(("field", "call"), LIMIT_CALLS.values(), ids=LIMIT_CALLS)
 async def test_limit_out_of_range(unreachable_store: WikibotStore, field: str, call: Call, value: int) -> None:
-    """A limit is 1 to 10,000."""
+    """A limit outside 1 to 10,000 is rejected."""
     with pytest.raises(ValueError, match=f"{field} must be 1 to 10000"):
         await call(unreachable_store, value)
 
@@ -382,7 +379,7 @@ async def test_limit_out_of_range(unreachable_store: WikibotStore, field: str, c
 @pytest.mark.parametrize("value", [10.0, math.nan, math.inf, True, "10", None])
 @pytest.mark.parametrize(("field", "call"), LIMIT_CALLS.values(), ids=LIMIT_CALLS)
 async def test_limit_of_another_type(unreachable_store: WikibotStore, field: str, call: Call, value: object) -> None:
-    """A limit is an int; a float is none, and neither is True."""
+    """A limit must be an int; a float and True are rejected."""
     with pytest.raises(TypeError, match=f"{field} must be int"):
         await call(unreachable_store, value)
 
@@ -398,7 +395,7 @@ async def test_bad_prefix(unreachable_store: WikibotStore, call: Call, value: ob
 @pytest.mark.parametrize("value", BAD_CURSORS.values(), ids=BAD_CURSORS)
 @pytest.mark.parametrize("call", CURSOR_CALLS.values(), ids=CURSOR_CALLS)
 async def test_bad_cursor(unreachable_store: WikibotStore, call: Call, value: object) -> None:
-    """What is no cursor of this listing is refused."""
+    """A text that is not a cursor of this listing is rejected."""
     with pytest.raises(InvalidCursorError, match="cursor"):
         await call(unreachable_store, value)
 
@@ -406,14 +403,14 @@ async def test_bad_cursor(unreachable_store: WikibotStore, call: Call, value: ob
 @pytest.mark.parametrize("value", [1.5, math.nan, b"ab", ["ab"]], ids=repr)
 @pytest.mark.parametrize(("field", "call"), VALUE_CALLS.values(), ids=VALUE_CALLS)
 async def test_value_of_another_type(unreachable_store: WikibotStore, field: str, call: Call, value: object) -> None:
-    """A value that is not of its attribute's type is refused by name; floats and NaN never get into an item."""
+    """A value of the wrong type is rejected by name; floats and NaN are never stored."""
     with pytest.raises(TypeError, match=field):
         await call(unreachable_store, value)
 
 
 @pytest.mark.parametrize(("field", "call"), REQUIRED_CALLS.values(), ids=REQUIRED_CALLS)
 async def test_required_value_is_not_none(unreachable_store: WikibotStore, field: str, call: Call) -> None:
-    """What every item has cannot be None."""
+    """None is rejected for a required attribute."""
     with pytest.raises(TypeError, match=field):
         await call(unreachable_store, None)
 
@@ -427,7 +424,7 @@ async def test_bad_value(unreachable_store: WikibotStore, field: str, call: Call
 
 @pytest.mark.parametrize("value", [1.0, math.nan, True, "1"], ids=repr)
 async def test_expected_version_of_another_type(unreachable_store: WikibotStore, value: Any) -> None:  # noqa: ANN401
-    """A version is an int."""
+    """A version must be an int."""
     with pytest.raises(TypeError, match="version"):
         await unreachable_store.users.update("ada", expected_version=value, tier="pro")
     with pytest.raises(TypeError, match="version"):
@@ -436,7 +433,7 @@ async def test_expected_version_of_another_type(unreachable_store: WikibotStore,
 
 @pytest.mark.parametrize("expected_version", [None, 1])
 async def test_update_of_nothing(unreachable_store: WikibotStore, expected_version: int | None) -> None:
-    """An update says what is to be changed."""
+    """An update without any attribute is rejected."""
     with pytest.raises(TypeError, match="nothing to update"):
         await unreachable_store.users.update("ada", expected_version=expected_version)
     with pytest.raises(TypeError, match="nothing to update"):
