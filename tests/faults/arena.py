@@ -30,7 +30,7 @@ SLOW = 3.0
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _RANDOM = re.compile(r"[0-9a-f]{24,32}")
-_SECRET = re.compile(r"\.[A-Za-z0-9_-]{43}")
+_SECRET = re.compile(r"(?<![\w-])[\w-]{43}(?![\w-])")
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,21 @@ def _masked(value: object) -> str:
     """Return JSON in which what is new each time, times and random ids, is the same each time."""
     text = json.dumps(value, sort_keys=True)
     text = _TIME.sub(lambda time: time[0] if time[0] == STORED_TIME else "now", text)
-    return _SECRET.sub(".secret", _RANDOM.sub("random", text))
+    return _SECRET.sub("secret", _RANDOM.sub("random", text))
 
 
 def _plain(result: object) -> object:
-    """Return what a method returned, as JSON has it."""
-    if isinstance(result, dict):
-        return {key.wiki_id if isinstance(key, WikiKey) else key: _plain(value) for key, value in result.items()}
-    return msgspec.to_builtins(result)
+    """Return what a method returned, as JSON has it; models with private attributes too."""
+    match result:
+        case msgspec.Struct():
+            names = [name for name in result.__struct_fields__ if not name.startswith("_")]
+            return {name: _plain(getattr(result, name)) for name in names}
+        case dict():
+            return {key.wiki_id if isinstance(key, WikiKey) else key: _plain(value) for key, value in result.items()}
+        case list() | tuple():
+            return [_plain(value) for value in result]
+        case _:
+            return msgspec.to_builtins(result)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,6 @@ Key = tuple[str, ...]
 Values = Mapping[str, str | int | None]
 """Some attributes of an item; None is an absent one."""
 
-ALONE = "alone-"
-"""How owners begin that are no users: for the methods that write single items, whatever else there is."""
 RACE = "race"
 """The provider of the identities that all workers log in with."""
 
@@ -64,7 +62,7 @@ class Journal:
             if item.get("oauth_provider") != {"S": RACE} and not is_invite(key[-1])
         ]
         self._check_logins(stored)
-        self.problems += [problem for problem in violations_among(stored) if ALONE not in problem]
+        self.problems += violations_among(stored)
 
     def _check_logins(self, stored: Stored) -> None:
         """Whoever logged in with one identity was one user, made once."""

@@ -30,7 +30,7 @@ from aiobotocore.session import get_session
 from tests.engines import dynamodb_local, missing_for_dynamodb_local
 from tests.faults.invariants import read_all
 from tests.faults.journal import Journal
-from tests.faults.workers import HOT, Worker
+from tests.faults.workers import CREW, HOT, Worker
 from wikibot_store import (
     QuotaExceededError,
     RequestFailedError,
@@ -43,7 +43,6 @@ from wikibot_store.local import REGION, local_session
 from wikibot_store.provision import create_tables
 from wikibot_store.testing import FaultProxy
 
-_WORKERS = 64
 _CONNECTIONS = 32
 _FAULTS = 0.1
 _SLOW = 0.5
@@ -243,8 +242,8 @@ async def _play(engine: Engine, url: str, seconds: float, seed: int, report: Rep
         ):
             await create_tables(direct)
             journal = Journal()
-            crew = [Worker(store, journal, number, seed) for number in range(_WORKERS)]
-            founder = Worker(direct, journal, _WORKERS, seed)
+            crew = [Worker(store, journal, number, seed) for number in range(CREW)]
+            founder = Worker(direct, journal, CREW, seed)
             await asyncio.gather(*[founder.create_user(name) for name in (HOT, *[worker.user_id for worker in crew])])
             samples = Samples(proxy, report)
             _script(proxy)

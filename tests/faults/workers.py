@@ -8,13 +8,14 @@ from itertools import count
 from typing import Any, TypeVar
 
 from tests.access_patterns import PATTERNS, WRITERS, AccessPattern
-from tests.faults.journal import ALONE, RACE, Journal, Key, Values
+from tests.faults.journal import RACE, Journal, Key, Values
 from wikibot_store import (
     AlreadyExistsError,
     NotFoundError,
     QuotaExceededError,
     RequestFailedError,
     Role,
+    RoleName,
     UnavailableError,
     Wiki,
     WikibotStore,
@@ -26,8 +27,12 @@ from wikibot_store.schema import TABLES
 
 T = TypeVar("T")
 
+CREW = 64
+"""How many workers there are."""
+
 HOT = "hot"
-"""A user whose quota all workers fight for."""
+"""A user whose quota all workers compete for."""
+_ROLES: list[RoleName] = ["editor", "viewer"]
 _HOT_LIMIT = 30
 _IDENTITIES = 8
 _FEW = 3
@@ -50,7 +55,8 @@ class Worker:
         self.journal = journal
         self.random = random.Random(f"{seed}-{number}")  # noqa: S311 - chooses what to do
         self.user_id = f"user{number}"
-        self.alone = f"{ALONE}{number}"
+        # Users who are never deleted, other than the own one.
+        self.neighbours = [f"user{(number + distance) % CREW}" for distance in (1, 2, 3)]
         self._numbers = count()
 
     def fresh(self) -> str:
@@ -117,6 +123,11 @@ class Worker:
         except (WriteOutcomeUnknownError, *_NOT_WRITTEN):
             self.journal.unfinished.append(finish)
             raise
+
+    def some_wiki(self) -> str:
+        """Return the id of one of the own wikis, or of a wiki that is not there."""
+        some = self.some("wikis", self.user_id)
+        return f"{self.user_id}:none" if some is None else ":".join(some[0][1:])
 
     def grants(self, wiki_id: str) -> list[Key]:
         """Return the keys of the grants that a wiki may have."""
@@ -244,6 +255,18 @@ async def update_wiki(worker: Worker) -> None:
     worker.expect((wiki.display_name, wiki.version), (name, version + 1), "update")
 
 
+async def set_mcp_token(worker: Worker) -> None:
+    """Give a wiki a new MCP token, and use it."""
+    if (some := worker.some("wikis", worker.user_id)) is None:
+        return
+    key, values = some
+    version = int(values["version"] or 0)
+    call = worker.store.wikis.set_mcp_token(*key[1:])
+    _, token = await worker.write(call, key, {**values, "version": version + 1})
+    access = await worker.store.authorize_token(key[1], key[2], token)
+    worker.expect(access.role, Role.EDITOR, "authorize_token")
+
+
 async def record_usage(worker: Worker) -> None:
     """Record how large a wiki is."""
     if (some := worker.some("wikis", worker.user_id)) is None:
@@ -313,20 +336,6 @@ async def read_own_wikis(worker: Worker) -> None:
         worker.expect(slug in there, True, "list_by_owner")
 
 
-async def create_single_wiki(worker: Worker) -> None:
-    """Create a wiki's item."""
-    slug = worker.fresh()
-    call = worker.store.wikis.create(worker.alone, slug, display_name="new", repo_path="/srv/new")
-    await worker.write(call, ("wikis", worker.alone, slug), _NEW_WIKI)
-
-
-async def delete_single_wiki(worker: Worker) -> None:
-    """Delete a wiki's item."""
-    if (some := worker.some("wikis", worker.alone)) is not None:
-        key, _ = some
-        worker.expect(await worker.write(worker.store.wikis.delete(*key[1:]), key, None), True, "delete")
-
-
 # ---- grants
 
 
@@ -335,7 +344,7 @@ async def grant(worker: Worker) -> None:
     if (some := worker.some("wikis", worker.user_id)) is None:
         return
     (_, owner, slug), _ = some
-    grantee, role = f"v{worker.random.randrange(3)}", worker.random.choice(["editor", "viewer"])
+    grantee, role = worker.random.choice(worker.neighbours), worker.random.choice(_ROLES)
     key = ("acls", f"{owner}:{slug}", grantee)
     if len(worker.journal.fact(*key).possible) == 1:
         call = worker.store.acls.create(WikiKey(owner, slug), grantee, role, granted_by=owner)
@@ -347,8 +356,7 @@ async def revoke(worker: Worker) -> None:
     grants = [key for key in worker.journal.live("acls") if key[1].startswith(f"{worker.user_id}:")]
     if grants:
         key = worker.random.choice(grants)
-        wiki = WikiKey.parse(key[1])
-        call = worker.store.acls.delete(wiki.key, key[2])
+        call = worker.store.acls.delete(key[1], key[2])
         worker.expect(await worker.write(call, key, None), True, "revoke")
 
 
@@ -374,22 +382,6 @@ async def invite(worker: Worker) -> None:
         invitation.possible.append(None)
         raise
     invitation.possible = [None]
-
-
-async def create_single_acl(worker: Worker) -> None:
-    """Write a grant's item, a new one or over another one."""
-    wiki_id, grantee = f"{worker.alone}:notes", f"v{worker.random.randrange(9)}"
-    role = worker.random.choice(["owner", "editor", "viewer"])
-    if len(worker.journal.fact("acls", wiki_id, grantee).possible) == 1:
-        call = worker.store.acls.create(wiki_id, grantee, role, granted_by=worker.alone)
-        await worker.write(call, ("acls", wiki_id, grantee), {"role": role})
-
-
-async def delete_single_acl(worker: Worker) -> None:
-    """Delete a grant's item."""
-    if (some := worker.some("acls", f"{worker.alone}:notes")) is not None:
-        key, _ = some
-        worker.expect(await worker.write(worker.store.acls.delete(*key[1:]), key, None), True, "delete")
 
 
 async def authorize(worker: Worker) -> None:
@@ -446,7 +438,8 @@ WORK: dict[str, Callable[[Worker], Awaitable[None]]] = {
     "users.unlink_identity": unlink_identity,
     "users.get_identities": _read(lambda worker: worker.store.users.get_identities(worker.user_id)),
     "users.record_login": _read(lambda worker: worker.store.users.record_login(worker.user_id)),
-    "wikis.create": create_single_wiki,
+    "users.delete": delete_user,
+    "wikis.create": create_wiki,
     "wikis.get": _read(lambda worker: worker.store.wikis.get(HOT, "user0-0")),
     "wikis.require": record_usage,
     "wikis.get_many": _read(
@@ -454,30 +447,27 @@ WORK: dict[str, Callable[[Worker], Awaitable[None]]] = {
     ),
     "wikis.list_by_owner": read_own_wikis,
     "wikis.iter_by_owner": _read(lambda worker: _all(worker.store.wikis.iter_by_owner(HOT, page_size=7))),
+    "wikis.list_public_by_owner": _read(lambda worker: worker.store.wikis.list_public_by_owner(HOT)),
     "wikis.update": update_wiki,
+    "wikis.set_mcp_token": set_mcp_token,
     "wikis.touch": _read(lambda worker: worker.store.wikis.touch(HOT, "user0-0", min_interval=0)),
     "wikis.record_usage": record_usage,
-    "wikis.delete": delete_single_wiki,
-    "acls.create": create_single_acl,
-    "acls.get": _read(lambda worker: worker.store.acls.get(f"{worker.alone}:notes", "v0")),
-    "acls.delete": delete_single_acl,
-    "acls.list_by_wiki": _read(lambda worker: worker.store.acls.list_by_wiki(f"{worker.alone}:notes", limit=4)),
-    "acls.iter_by_wiki": _read(lambda worker: _all(worker.store.acls.iter_by_wiki(f"{worker.alone}:notes"))),
-    "acls.list_by_grantee": _read(lambda worker: worker.store.acls.list_by_grantee("v0", limit=20)),
-    "acls.list_invitations": _read(lambda worker: worker.store.acls.list_invitations(f"{worker.alone}:notes")),
+    "wikis.rename": rename_wiki,
+    "wikis.transfer": transfer_wiki,
+    "wikis.delete": delete_wiki,
+    "acls.create": grant,
+    "acls.get": _read(lambda worker: worker.store.acls.get(worker.some_wiki(), worker.neighbours[0])),
+    "acls.delete": revoke,
+    "acls.list_by_wiki": _read(lambda worker: worker.store.acls.list_by_wiki(worker.some_wiki(), limit=4)),
+    "acls.iter_by_wiki": _read(lambda worker: _all(worker.store.acls.iter_by_wiki(worker.some_wiki()))),
+    "acls.list_members": _read(lambda worker: worker.store.acls.list_members(worker.some_wiki())),
+    "acls.list_by_grantee": _read(lambda worker: worker.store.acls.list_by_grantee(worker.user_id, limit=20)),
+    "acls.list_shared_with": _read(lambda worker: worker.store.acls.list_shared_with(worker.user_id, limit=20)),
+    "acls.list_invitations": _read(lambda worker: worker.store.acls.list_invitations(worker.some_wiki())),
+    "acls.invite": invite,
+    "acls.accept_invite": invite,
     "authorize": authorize,
-    "list_shared_with": _read(lambda worker: worker.store.acls.list_shared_with("v0", limit=20)),
-    "invite": invite,
-    "accept_invite": invite,
-    "rename_wiki": rename_wiki,
-    "transfer_wiki": transfer_wiki,
-    "delete_user": delete_user,
-    "reconcile_wiki_count": _read(lambda worker: worker.store.admin.reconcile_wiki_count(worker.user_id)),
-    "create_wiki": create_wiki,
-    "grant": grant,
-    "members": _read(lambda worker: worker.store.acls.list_members(WikiKey(worker.alone, "notes"))),
-    "revoke": revoke,
-    "delete_wiki": delete_wiki,
-    "sweep": look_for_faults,
+    "admin.reconcile_wiki_count": _read(lambda worker: worker.store.admin.reconcile_wiki_count(worker.user_id)),
+    "admin.sweep": look_for_faults,
 }
 """A piece of work for every public method that sends something; those that read, and further tables, need none."""

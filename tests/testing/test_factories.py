@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from wikibot_store import Role, WikibotStore, WikiKey
+from wikibot_store import Role, WikibotStore, WikiKey, hash_token
 from wikibot_store.local import local_store
 from wikibot_store.testing.factories import MakeGrant, MakeUser, MakeWiki
 
@@ -63,13 +63,14 @@ async def test_a_wiki_is_as_described(store: WikibotStore) -> None:
     """Everything that can be said about a new wiki can be said to its factory."""
     make_user = MakeUser(store)
     owner = await make_user(id="describer")
+    stored_hash = hash_token("token")
 
     wiki = await MakeWiki(store, make_user)(
-        owner, wiki_slug="notes", display_name="Notes", repo_path="/srv/n", mcp_token_hash="hash", is_public=True
+        owner, wiki_slug="notes", display_name="Notes", repo_path="/srv/n", mcp_token_hash=stored_hash, is_public=True
     )
 
     assert await store.wikis.require("describer", "notes") == wiki
-    assert (wiki.display_name, wiki.repo_path, wiki.mcp_token_hash) == ("Notes", "/srv/n", "hash")
+    assert (wiki.display_name, wiki.repo_path, wiki.mcp_token_hash) == ("Notes", "/srv/n", stored_hash)
     assert wiki.is_public
 
 
@@ -90,11 +91,12 @@ async def test_a_grant_is_as_described(store: WikibotStore) -> None:
     make_user = MakeUser(store)
     make_wiki = MakeWiki(store, make_user)
     wiki, grantee = await make_wiki(await make_user(id="host")), await make_user(id="guest")
+    await make_user(id="moderator")
     expires_at = datetime(2999, 1, 1, tzinfo=UTC)
 
     acl = await MakeGrant(store, make_user, make_wiki)(
-        wiki, grantee, role="editor", granted_by="admin", expires_at=expires_at
+        wiki, grantee, role="editor", granted_by="moderator", expires_at=expires_at
     )
 
     assert await store.acls.get(wiki.key.wiki_id, "guest") == acl
-    assert (acl.role, acl.granted_by, acl.expires_at) == (Role.EDITOR, "admin", expires_at)
+    assert (acl.role, acl.granted_by, acl.expires_at) == (Role.EDITOR, "moderator", expires_at)

@@ -570,11 +570,18 @@ async def test_closing_breaks_off_what_is_under_way(engine: str) -> None:
 async def test_a_store_behind_the_proxy(proxy: FaultProxy, session: aioboto3.Session) -> None:
     """What the proxy is for: the store succeeds over a lost answer, and says what it cannot get over."""
     async with WikibotStore.open(StoreConfig(endpoint_url=proxy.url), session=session) as store:
-        proxy.lose_answer("PutItem", times=1)
-        await store.wikis.create("ada", "notes", display_name="Notes", repo_path="/srv/notes")
+        proxy.lose_answer("TransactWriteItems", times=1)
+        user, _ = await store.users.get_or_create_by_oauth("github", "1")
+        assert await store.users.get(user.id) == user
         proxy.expire_credentials()
         with pytest.raises(RequestFailedError) as caught:
-            await store.wikis.create("ada", "other", display_name="Other", repo_path="/srv/other")
+            await store.users.require(user.id)
 
     assert caught.value.code == "ExpiredTokenException"
-    assert [request.fault for request in proxy.requests] == ["lose_answer", None, "expire_credentials"]
+    assert proxy.requests == [
+        SeenRequest("GetItem", None),
+        SeenRequest("TransactWriteItems", "lose_answer"),
+        SeenRequest("TransactWriteItems", None),
+        SeenRequest("GetItem", None),
+        SeenRequest("GetItem", "expire_credentials"),
+    ]

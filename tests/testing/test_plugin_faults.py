@@ -23,11 +23,13 @@ def test_the_store_goes_through_the_proxy(pytester: pytest.Pytester, mark: str, 
             return "asyncio"
 
         @pytest.mark.{mark}
-        async def test_lost_answer(wikibot_store, fault_proxy):
-            fault_proxy.lose_answer("PutItem", times=1)
+        async def test_lost_answer(wikibot_store, make_user, fault_proxy):
+            ada = await make_user(id="ada")
+            fault_proxy.requests.clear()
+            fault_proxy.lose_answer("TransactWriteItems", times=1)
             wiki = await wikibot_store.wikis.create("ada", "notes", display_name="Notes", repo_path="/srv/notes")
             assert (await wikibot_store.wikis.list_by_owner("ada")).items == [wiki]
-            assert [request.operation for request in fault_proxy.requests][:2] == ["PutItem", "PutItem"]
+            assert [request.operation for request in fault_proxy.requests][:2] == ["TransactWriteItems"] * 2
             assert wikibot_store.config.endpoint_url == fault_proxy.url
         """,
         *arguments,

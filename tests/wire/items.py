@@ -2,9 +2,6 @@
 
 from typing import Any
 
-from tests.integration.samples import an_item, put, stored
-from wikibot_store import WikibotStore
-
 MOMENT = "2026-01-02T03:04:05.000006Z"
 
 
@@ -30,10 +27,3 @@ def wiki_item(wiki_slug: str = "notes", *, version: int = 1) -> dict[str, Any]:
 def wiki_key(wiki_slug: str = "notes") -> dict[str, Any]:
     """Return the key of a wiki of u-1."""
     return {"owner_id": {"S": "u-1"}, "wiki_slug": {"S": wiki_slug}}
-
-
-async def change(store: WikibotStore, table: str, key: dict[str, str], **attributes: Any) -> None:  # noqa: ANN401 - see an_item
-    """Set attributes of a stored item, past all invariants."""
-    item = await stored(store, table, **key)
-    assert item is not None
-    await put(store, table, item | an_item(**attributes))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.wire.items import change, wiki_item
+from tests.integration.samples import change
+from tests.wire.items import wiki_item
 from tests.wire.scripted_server import in_turn
 from tests.wire.stage import GRANTEE, NEWCOMER, Stage, username_of
 from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, Role, Wiki, WikibotStore
@@ -127,7 +128,7 @@ async def test_a_count_of_several_pages_that_a_rename_overtakes(stage: Stage, ho
 
 
 async def test_a_deletion_that_was_called_off_does_not_come_back(direct: WikibotStore, home: Wiki) -> None:
-    """A user whose deletion was called off, and who is only marked as being deleted later, keeps the wikis in a sweep."""
+    """A sweep does not delete the wikis of a user whose deletion was called off, even if the user is marked again."""
     await change(direct, "users", {"id": home.owner_id}, status="deleting", deletion="delete")
     await direct.users.update(home.owner_id, status="active")
     await change(direct, "users", {"id": home.owner_id}, status="deleting")

@@ -48,28 +48,46 @@ async def test_query(server: ScriptedServer, store: WikibotStore) -> None:
     assert server.requests[1].json == request | {"ConsistentRead": False, "ExclusiveStartKey": wiki_key("na")}
 
 
-async def test_put_item(server: ScriptedServer, store: WikibotStore) -> None:
-    """A create is a PutItem on condition that the key is free; it asks for the item that it may collide with."""
+async def test_a_wiki_and_its_count(server: ScriptedServer, store: WikibotStore) -> None:
+    """A create writes wiki and count in one transaction; its id is on both items, and is its idempotency token."""
     server.play(reply({}))
 
-    wiki = await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+    wiki = await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git", limit=3)
 
     (request,) = server.requests
-    assert request.operation == "PutItem"
-    assert request.json == {
-        "TableName": "wikis",
-        "Item": {
-            **wiki_item(),
-            "uid": {"S": wiki.uid},
-            "created_at": {"S": timestamp(wiki.created_at)},
-            "updated_at": {"S": timestamp(wiki.created_at)},
-            "write_id": request.json["Item"]["write_id"],
-        },
-        "ConditionExpression": "attribute_not_exists(#0)",
-        "ExpressionAttributeNames": {"#0": "owner_id"},
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    assert request.operation == "TransactWriteItems"
+    write_id = {"S": request.json["ClientRequestToken"]}
+    count, create = request.json["TransactItems"]
+    assert count == {
+        "Update": {
+            "TableName": "users",
+            "Key": {"id": {"S": "u-1"}},
+            "UpdateExpression": "SET #0 = :0 ADD #1 :1",
+            "ConditionExpression": (
+                "(attribute_exists(#2)) AND (((attribute_not_exists(#3)) OR (#3 = :2))"
+                " AND ((attribute_not_exists(#1)) OR (#1 < :3)))"
+            ),
+            "ExpressionAttributeNames": {"#0": "write_id", "#1": "wiki_count", "#2": "id", "#3": "status"},
+            "ExpressionAttributeValues": {":0": write_id, ":1": {"N": "1"}, ":2": {"S": "active"}, ":3": {"N": "3"}},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
     }
-    assert re.fullmatch("[0-9a-f]{24}", request.json["Item"]["write_id"]["S"])
+    assert create == {
+        "Put": {
+            "TableName": "wikis",
+            "Item": {
+                **wiki_item(),
+                "uid": {"S": wiki.uid},
+                "created_at": {"S": timestamp(wiki.created_at)},
+                "updated_at": {"S": timestamp(wiki.created_at)},
+                "write_id": write_id,
+            },
+            "ConditionExpression": "attribute_not_exists(#0)",
+            "ExpressionAttributeNames": {"#0": "owner_id"},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+    assert re.fullmatch("[0-9a-f]{24}", write_id["S"])
 
 
 async def test_update_item(server: ScriptedServer, store: WikibotStore) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.wire.items import change
+from tests.integration.samples import change
 from tests.wire.scripted_server import Step, failed, on_writes, reset
 from tests.wire.stage import Stage
 from wikibot_store import (

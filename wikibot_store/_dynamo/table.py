@@ -70,6 +70,7 @@ class Table(ReadableTable[M]):
 
         Raises:
             AlreadyExistsError: There is an item; `field` is the last attribute of the key.
+            WriteOutcomeUnknownError: The answer was lost, and the item that is there may be this one, changed since.
 
         """
         write_id = new_write_id()
@@ -81,6 +82,8 @@ class Table(ReadableTable[M]):
         except ConditionFailedError as failed:
             if failed.maybe_applied and (failed.was(write_id) or self._same_identity(failed.item, item)):
                 return model
+            if failed.maybe_applied and self._identity is None:
+                raise WriteOutcomeUnknownError(*self.where(key), "PutItem") from failed
             raise AlreadyExistsError(*self.where(key), self.codec.key[-1]) from failed
         return model
 
