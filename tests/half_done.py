@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tests.integration.samples import a_user, a_wiki_item, an_acl_item, an_item, change, fresh, put
+from tests.integration.samples import a_user, a_wiki_item, an_acl_item, an_item, change, fresh, key_of, put
 from wikibot_store import User, Wiki, WikibotStore
 from wikibot_store.schema import TABLES
 from wikibot_store.workflows.sweep import FindingKind
@@ -59,11 +59,6 @@ async def an_owner(store: WikibotStore) -> tuple[User, Wiki]:
     wiki = await store.wikis.create(owner.id, fresh(), display_name="A wiki", repo_path="/srv/a")
     await store.acls.create(wiki.key, grantee.id, "editor", granted_by=owner.id)
     return owner, wiki
-
-
-def key_of(wiki: Wiki) -> Key:
-    """Return a wiki's key by its attributes."""
-    return {"owner_id": wiki.owner_id, "wiki_slug": wiki.wiki_slug}
 
 
 async def _wiki_deleting(store: WikibotStore) -> Key:

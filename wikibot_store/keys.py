@@ -31,28 +31,28 @@ def check_id(field: str, value: str) -> str:
         InvalidKeyError: It breaks this rule or is not a string.
 
     """
-    if not isinstance(value, str) or not _ID.fullmatch(value):
+    if not _ID.fullmatch(_text(field, value)):
         raise InvalidKeyError(field, "must be 1 to 256 characters without whitespace, control characters or '#'")
     return _plain(value)
 
 
 def check_slug(field: str, value: str) -> str:
     """Return `value` if it is a DNS label (RFC 1035): a-z, 0-9 and inner hyphens, 1 to 63 characters."""
-    if not isinstance(value, str) or not _SLUG.fullmatch(value):
+    if not _SLUG.fullmatch(_text(field, value)):
         raise InvalidKeyError(field, "must be 1 to 63 of a-z, 0-9 and '-', with no hyphen at either end")
     return _plain(value)
 
 
 def check_username(value: str) -> str:
     """Return `value` if it is a DNS label of 3 to 30 characters."""
-    if not isinstance(value, str) or len(value) not in _USERNAME_LENGTH or not _SLUG.fullmatch(value):
+    if len(_text("username", value)) not in _USERNAME_LENGTH or not _SLUG.fullmatch(value):
         raise InvalidKeyError("username", "must be 3 to 30 of a-z, 0-9 and '-', with no hyphen at either end")
     return _plain(value)
 
 
 def check_prefix(field: str, value: str) -> str:
     """Return `value` if a slug can start with it."""
-    if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", value):
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", _text(field, value)):
         raise InvalidKeyError(field, "must be 1 to 63 of a-z, 0-9 and '-', starting with a letter or digit")
     return _plain(value)
 
@@ -102,6 +102,12 @@ def wiki_key(wiki: "WikiKey | str") -> "WikiKey":
     raise TypeError(f"wiki must be a WikiKey or a wiki_id such as 'ada:notes', not {type(wiki).__name__}")
 
 
+def _text(field: str, value: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidKeyError(field, f"must be str, not {type(value).__name__}")
+    return value
+
+
 def _plain(value: str) -> str:
     """Return the text as a plain str: f-strings show the name of a `str` enum member instead of its value."""
     return str.__str__(value)
@@ -137,7 +143,7 @@ class WikiKey(msgspec.Struct, frozen=True, gc=False, order=True):
             InvalidKeyError: There is no colon, or a part breaks its rule.
 
         """
-        if not isinstance(wiki_id, str) or ":" not in wiki_id:
+        if ":" not in _text("wiki_id", wiki_id):
             raise InvalidKeyError("wiki_id", "must be '<owner_id>:<wiki_slug>'")
         owner_id, _, wiki_slug = wiki_id.rpartition(":")
         return cls(owner_id, wiki_slug)

@@ -72,6 +72,13 @@ class WikiStatus(StrEnum):
     DELETING = "deleting"
 
 
+class _Discreet(msgspec.Struct, frozen=True, gc=False):
+    """A model whose repr leaves private attributes out."""
+
+    def __rich_repr__(self) -> None:  # type: ignore[override]  # None makes rich print the repr, not all attributes
+        """Show the repr in the tracebacks that rich prints, too."""
+
+
 class _Refusal:
     """The default of a hidden field. Serializers reject it, and their error message shows its class name."""
 
@@ -79,6 +86,10 @@ class _Refusal:
         name = f"{model}, which holds private attributes: {advice}"
         self.__class__ = type(name, (_Refusal,), {"__module__": __name__})
         self._arguments = model, advice
+
+    def __str__(self) -> str:
+        """Refuse the text that a serializer with `default=str` or `enc_hook=str` asks for."""
+        raise TypeError(type(self).__name__)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Refusal, self._arguments
@@ -123,7 +134,7 @@ def _part_of(model: object, part: type[_P]) -> _P:
 
 # gc=False: the garbage collector does not track instances. This is safe because no field can refer back to an instance:
 # every field is a string, a number, a boolean, an enum member, a datetime or a constant.
-class User(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class User(_Discreet, frozen=True, gc=False, kw_only=True):
     """One user. Times are aware and in UTC; `version` grows by one when the profile changes.
 
     A User cannot be serialized, because it holds an email address and an identity: return `user.public()`, or build a
@@ -155,7 +166,7 @@ class User(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return _part_of(self, PublicUser)
 
 
-class Wiki(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Wiki(_Discreet, frozen=True, gc=False, kw_only=True):
     """One wiki. `uid` is its incarnation: a later wiki under the same key has another `uid`.
 
     A Wiki cannot be serialized, because it holds `repo_path` and `mcp_token_hash`: return `wiki.public()`, or build a
@@ -200,7 +211,7 @@ class Wiki(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return _part_of(self, PublicWiki)
 
 
-class Acl(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Acl(_Discreet, frozen=True, gc=False, kw_only=True):
     """One grant. `expires_at` has whole seconds; `wiki_uid` is the `uid` of the wiki that it was given for.
 
     An invitation is a grant to the person who has its token. It has `invited_email`, and allows nothing until it is

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import aioboto3
 
-from wikibot_store._dynamo.checks import check_choice
+from wikibot_store._dynamo.checks import check_choice, check_switch, check_text
 from wikibot_store._wire import Wire, open_wire
 from wikibot_store.config import StoreConfig
 from wikibot_store.daos.acls import AclDao
@@ -86,6 +86,7 @@ class WikibotStore:
         """
         key = WikiKey(owner_id, wiki_slug)
         user_id = None if user_id is None else check_id("user_id", user_id)
+        check_switch("consistent", consistent)
         return await access.authorize(self._tables, user_id, key, consistent=consistent)
 
     async def authorize_token(
@@ -103,10 +104,8 @@ class WikibotStore:
             ValueError: `role` is not a role; nothing was sent.
 
         """
-        if not isinstance(token, str):
-            raise TypeError(f"token must be str, not {type(token).__name__}")
         key, granted = WikiKey(owner_id, wiki_slug), check_choice("role", Role, role)
-        return await access.authorize_token(self._tables, key, token, role=granted)
+        return await access.authorize_token(self._tables, key, check_text("token", token), role=granted)
 
     @property
     def config(self) -> StoreConfig:

@@ -5,6 +5,8 @@ import hmac
 import re
 import secrets
 
+from wikibot_store._dynamo.checks import check_text
+
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -40,8 +42,6 @@ def check_token_hash(field: str, value: str) -> str:
         ValueError: It is not a SHA-256 in hexadecimal.
 
     """
-    if not isinstance(value, str):
-        raise TypeError(f"{field} must be str, not {type(value).__name__}")
-    if not _HASH.fullmatch(value):
+    if not _HASH.fullmatch(check_text(field, value)):
         raise ValueError(f"{field} must be a SHA-256 as 64 hexadecimal digits in lower case: use hash_token(token)")
     return value

@@ -37,6 +37,11 @@ async def a_wiki(store: WikibotStore, owner_id: str | None = None, **attributes:
     return await store.wikis.create(owner_id or await a_user_id(store), fresh(), **(required | attributes))
 
 
+def key_of(wiki: Wiki) -> dict[str, str]:
+    """Return a wiki's key by its attributes."""
+    return {"owner_id": wiki.owner_id, "wiki_slug": wiki.wiki_slug}
+
+
 def an_item(**attributes: str | bool | int | dict[str, Any] | None) -> dict[str, Any]:
     """Return an item as DynamoDB writes it; a dict is an attribute value already, None is no attribute."""
     return {name: _attribute(value) for name, value in attributes.items() if value is not None}

@@ -3,20 +3,35 @@
 Every call goes to a store that cannot reach anything: a request would end in UnavailableError.
 """
 
+import inspect
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from operator import attrgetter
 from typing import Any
 
 import pytest
 
+from tests.access_patterns import public_methods
+from tests.daos import DAOS
 from tests.integration.samples import collect
-from wikibot_store import Acl, InvalidCursorError, InvalidKeyError, Page, UnavailableError, Wiki, WikibotStore, WikiKey
+from wikibot_store import (
+    Acl,
+    InvalidCursorError,
+    InvalidKeyError,
+    Page,
+    UnavailableError,
+    UserStatus,
+    Wiki,
+    WikibotStore,
+    WikiKey,
+)
 
 Call = Callable[[WikibotStore, Any], Awaitable[object]]
 """Passes one value to one argument of one method; everything else is in order."""
 
 MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
+NEXT_CENTURY = datetime(2100, 1, 1, tzinfo=UTC)
 BEYOND = datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))  # in UTC after the year 9999
 NAIVE = datetime(2026, 1, 2)  # noqa: DTZ001 - what the tests are about
 BOOK = "\N{OPEN BOOK}"  # four bytes in UTF-8
@@ -92,6 +107,16 @@ ID_CALLS: dict[str, tuple[str, Call]] = {
     "wikis.touch": ("owner_id", lambda store, value: store.wikis.touch(value, "wiki")),
     "wikis.record_usage": ("owner_id", lambda store, value: _record_usage(store, owner_id=value)),
     "wikis.delete": ("owner_id", lambda store, value: store.wikis.delete(value, "wiki")),
+    "wikis.rename": ("owner_id", lambda store, value: store.wikis.rename(value, "wiki", "new")),
+    "wikis.transfer": ("owner_id", lambda store, value: store.wikis.transfer(value, "wiki", "bob")),
+    "wikis.transfer new owner": ("new_owner_id", lambda store, value: store.wikis.transfer("owner", "wiki", value)),
+    "wikis.set_mcp_token": ("owner_id", lambda store, value: store.wikis.set_mcp_token(value, "wiki")),
+    "authorize": ("user_id", lambda store, value: store.authorize(value, "owner", "wiki")),
+    "authorize_token": ("owner_id", lambda store, value: store.authorize_token(value, "wiki", "token")),
+    "users.delete": ("user_id", lambda store, value: store.users.delete(value)),
+    "acls.accept_invite": ("user_id", lambda store, value: store.acls.accept_invite("x.y", value)),
+    "acls.list_shared_with": ("user_id", lambda store, value: store.acls.list_shared_with(value)),
+    "admin.reconcile_wiki_count": ("user_id", lambda store, value: store.admin.reconcile_wiki_count(value)),
     "acls.create grantee": ("grantee_id", lambda store, value: _grant(store, grantee_id=value)),
     "acls.create granted_by": ("granted_by", lambda store, value: _grant(store, granted_by=value)),
     "acls.get": ("grantee_id", lambda store, value: store.acls.get(WIKI_ID, value)),
@@ -271,6 +296,8 @@ BAD_VALUES: dict[str, tuple[str, Call, Any]] = {
     "acls.create expiry out of reach": (*VALUE_CALLS["acls.create expires_at"], BEYOND),
     "users.update unknown status": ("status", _set_status, "gone"),
     "users.update no status": ("status", _set_status, None),
+    "users.update deleting": ("status must be active or suspended", _set_status, "deleting"),
+    "users.update deleting member": ("status must be active or suspended", _set_status, UserStatus.DELETING),
     "wikis.record_usage naive time": (*VALUE_CALLS["wikis.record_usage measured_at"], NAIVE),
     "wikis.record_usage time out of reach": (*VALUE_CALLS["wikis.record_usage measured_at"], BEYOND),
     "wikis.record_usage negative": (*VALUE_CALLS["wikis.record_usage page_count"], -1),
@@ -415,7 +442,112 @@ async def test_update_of_nothing(unreachable_store: WikibotStore, expected_versi
         await unreachable_store.wikis.update("owner", "wiki", expected_version=expected_version)
 
 
-async def test_one_id_is_not_several(unreachable_store: WikibotStore) -> None:
-    """A single id is not taken for the ids that its letters would be."""
-    with pytest.raises(TypeError, match=r"\['ada'\]"):
-        await unreachable_store.users.get_many("ada")
+@pytest.mark.parametrize("ids", ["ada", b"ada", None, 4711], ids=repr)
+async def test_one_id_is_not_several(unreachable_store: WikibotStore, ids: Any) -> None:  # noqa: ANN401 - bad ones too
+    """A single id is not taken for the ids that its letters would be, and the error shows what is wanted."""
+    with pytest.raises(TypeError, match=rf"^ids must be a list .* \['ada', 'bob'\], not {type(ids).__name__}$"):
+        await unreachable_store.users.get_many(ids)
+
+
+@pytest.mark.parametrize("keys", ["ada:notes", None, WikiKey("ada", "notes")], ids=repr)
+async def test_one_key_is_not_several(unreachable_store: WikibotStore, keys: Any) -> None:  # noqa: ANN401 - bad ones too
+    """A single wiki is not taken for several, and the error shows what is wanted."""
+    with pytest.raises(TypeError, match=rf"^keys must be a list .* \[WikiKey\(.*\)\], not {type(keys).__name__}$"):
+        await unreachable_store.wikis.get_many(keys)
+
+
+@pytest.mark.parametrize("keys", [[("ada", "notes")], ["ada:notes"], [None], [WikiKey("ada", "notes"), {}]], ids=repr)
+async def test_keys_of_wikis_are_wiki_keys(unreachable_store: WikibotStore, keys: Any) -> None:  # noqa: ANN401 - bad ones too
+    """A tuple or a wiki_id in place of a WikiKey is a TypeError that shows what is wanted."""
+    with pytest.raises(TypeError, match=rf"^keys must hold WikiKey, .*, not {type(keys[-1]).__name__}$"):
+        await unreachable_store.wikis.get_many(keys)
+
+
+GOOD: dict[str, Any] = {
+    "user_id": "ada",
+    "ids": ["ada"],
+    "id": "ada",
+    "username": "ada",
+    "grantee_id": "bob",
+    "granted_by": "ada",
+    "oauth_provider": "github",
+    "oauth_provider_sub": "1",
+    "provider": "github",
+    "sub": "1",
+    "invited_by": "ada",
+    "email": "ada@example.org",
+    "display_name": "Ada",
+    "avatar_url": "https://example.org/a",
+    "tier": "pro",
+    "status": "active",
+    "wikis": "refuse",
+    "owner_id": "ada",
+    "wiki_slug": "notes",
+    "new_slug": "diary",
+    "new_owner_id": "bob",
+    "repo_path": "/srv",
+    "mcp_token_hash": "5e" * 32,
+    "is_public": True,
+    "uid": "uid",
+    "wiki": WIKI_ID,
+    "keys": [WikiKey("ada", "notes")],
+    "role": "viewer",
+    "check_grantee": True,
+    "token": "x.y",
+    "limit": 5,
+    "page_size": 5,
+    "cursor": None,
+    "prefix": "n",
+    "descending": True,
+    "consistent": True,
+    "expected_version": 1,
+    "min_interval": 1,
+    "page_count": 1,
+    "disk_usage_bytes": 1,
+    "measured_at": MOMENT,
+    "expires_at": NEXT_CENTURY,
+    "apply": True,
+    "max_rcu": 5,
+    "resume": None,
+}
+"""A good value for each argument of every public method, by name."""
+ALWAYS_WRONG = [b"ab", 1j, object()]
+"""Values that no argument takes."""
+
+
+def _wrong_values(annotation: object) -> list[Any]:
+    """Return values that an argument of this type does not take."""
+    takes = str(annotation)
+    none = [] if annotation is None or "None" in takes else [None]
+    number = [] if "int" in takes or "float" in takes else [4711]
+    return [*ALWAYS_WRONG, *none, *number, *([] if "Iterable" in takes else [["ab"], ("ada", "notes")])]
+
+
+def _arguments() -> Iterator[tuple[str, str, object]]:
+    """Return every argument of every public method, with its type."""
+    for method in public_methods():
+        function: Any = WikibotStore
+        dao, _, name = method.rpartition(".")
+        function = getattr(DAOS[dao] if dao else WikibotStore, name)
+        for parameter in list(inspect.signature(function).parameters.values())[1:]:
+            yield method, parameter.name, parameter.annotation
+
+
+@pytest.mark.parametrize(
+    ("method", "argument", "annotation"),
+    [pytest.param(*found, id=f"{found[0]} {found[1]}") for found in _arguments()],
+)
+async def test_every_argument_is_checked(
+    unreachable_store: WikibotStore, method: str, argument: str, annotation: object
+) -> None:
+    """A value of a type that an argument does not take is an error that names the argument, before any request."""
+    call = attrgetter(method)(unreachable_store)
+    given = {name: GOOD[name] for name in inspect.signature(call).parameters}
+    for wrong in _wrong_values(annotation):
+        with pytest.raises((TypeError, ValueError), match=rf"\b(oauth_|oauth_provider_)?{argument}\b") as refused:
+            await _result(call(**(given | {argument: wrong})))
+        assert not isinstance(refused.value, UnavailableError)
+
+
+async def _result(called: Any) -> object:  # noqa: ANN401 - a coroutine or a stream
+    return await called if inspect.isawaitable(called) else await collect(called)

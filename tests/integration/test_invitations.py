@@ -12,7 +12,7 @@ import aioboto3
 import pytest
 
 from tests.engines import throw_away_store
-from tests.integration.samples import a_user, a_wiki, an_acl_item, change, collect, fresh, put, stored
+from tests.integration.samples import a_user, a_wiki, an_acl_item, change, collect, fresh, key_of, put, stored
 from wikibot_store import (
     Acl,
     InvalidCursorError,
@@ -377,7 +377,7 @@ async def test_wiki_must_be_active(store: WikibotStore, wiki: Wiki) -> None:
             WikiKey(wiki.owner_id, "none"), EMAIL, "viewer", invited_by=wiki.owner_id, expires_at=TOMORROW
         )
     for status in ("deleting", "moving", "arriving"):
-        await change(store, "wikis", {"owner_id": wiki.owner_id, "wiki_slug": wiki.wiki_slug}, status=status)
+        await change(store, "wikis", key_of(wiki), status=status)
         with pytest.raises(NotActiveError) as refusal:
             await invite(store, wiki)
         assert refusal.value.status == status

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.integration.samples import a_user_id, a_wiki, an_acl_item, change, eventually, fresh, put
+from tests.integration.samples import a_user_id, a_wiki, an_acl_item, change, eventually, fresh, key_of, put
 from wikibot_store import IndexNotConfiguredError, InvalidKeyError, Page, StoreConfig, Wiki, WikibotStore
 from wikibot_store.local import local_session
 
@@ -34,7 +34,7 @@ async def test_wikis_that_are_not_opened_are_absent(store: WikibotStore) -> None
     """A wiki that has gone, is another incarnation or is being deleted is None: its grant opens nothing."""
     grantee = fresh()
     gone, another, dying = fresh(), await a_wiki(store), await a_wiki(store)
-    await change(store, "wikis", {"owner_id": dying.owner_id, "wiki_slug": dying.wiki_slug}, status="deleting")
+    await change(store, "wikis", key_of(dying), status="deleting")
     grants = {f"{gone}:gone": fresh(), another.key.wiki_id: fresh(), dying.key.wiki_id: dying.uid}
     for wiki_id, uid in grants.items():
         await put(store, "acls", an_acl_item(wiki_id=wiki_id, grantee_id=grantee, wiki_uid=uid))
@@ -45,7 +45,7 @@ async def test_wikis_that_are_not_opened_are_absent(store: WikibotStore) -> None
 async def test_a_wiki_that_moves_is_live(store: WikibotStore) -> None:
     """A wiki that is moving is shown under its old key; a grant that names no incarnation opens it."""
     grantee, wiki = fresh(), await a_wiki(store)
-    await change(store, "wikis", {"owner_id": wiki.owner_id, "wiki_slug": wiki.wiki_slug}, status="moving")
+    await change(store, "wikis", key_of(wiki), status="moving")
     await put(store, "acls", an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=grantee))
     moving = await store.wikis.require(wiki.owner_id, wiki.wiki_slug, consistent=True)
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tests.integration.samples import a_user, a_user_id, a_wiki, change, stored
+from tests.integration.samples import a_user, a_user_id, a_wiki, change, key_of, stored
 from tests.integration.steps import before_requests
 from wikibot_store import (
     InvalidKeyError,
@@ -83,7 +83,7 @@ async def test_missing_wiki_is_not_granted(store: WikibotStore) -> None:
 async def test_dying_wiki_is_not_granted(store: WikibotStore) -> None:
     """A wiki that is being deleted takes no more grants."""
     wiki = await a_wiki(store)
-    await change(store, "wikis", {"owner_id": wiki.owner_id, "wiki_slug": wiki.wiki_slug}, status="deleting")
+    await change(store, "wikis", key_of(wiki), status="deleting")
 
     with pytest.raises(NotActiveError) as refusal:
         await store.acls.create(wiki.key, await a_user_id(store), "viewer", granted_by=wiki.owner_id)

@@ -1,10 +1,12 @@
 """Validation of arguments that are not keys, before any request is sent."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeVar
 
 E = TypeVar("E", bound=StrEnum)
+T = TypeVar("T")
 
 MAX_LIMIT = 10_000
 
@@ -20,6 +22,34 @@ def check_choice(field: str, choices: type[E], value: E | str) -> E:
         return choices(value)
     except ValueError as error:
         raise ValueError(f"{field} must be one of {', '.join(choices)}") from error
+
+
+def check_text(name: str, value: str) -> str:
+    """Return `value` if it is a string."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be str, not {type(value).__name__}")
+    return value
+
+
+def check_switch(name: str, value: bool) -> bool:  # noqa: FBT001 - the value is checked
+    """Return `value` if it is True or False: any other value, such as "no", may mean either."""
+    if value is not True and value is not False:
+        raise TypeError(f"{name} must be bool, not {type(value).__name__}")
+    return value
+
+
+def check_several(name: str, values: Iterable[T], example: str) -> Iterable[T]:
+    """Return `values` if it can be iterated over and is not a single text."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a list or another iterable, such as {example}, not {type(values).__name__}")
+    return values
+
+
+def check_number(name: str, value: float) -> float:
+    """Return `value` if it is a number; `bool` is rejected."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{name} must be int or float, not {type(value).__name__}")
+    return value
 
 
 def check_integer(name: str, value: int) -> int:

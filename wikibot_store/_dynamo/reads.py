@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from wikibot_store._dynamo.checks import MAX_LIMIT, check_limit
+from wikibot_store._dynamo.checks import MAX_LIMIT, check_limit, check_switch
 from wikibot_store._dynamo.coalescer import Coalescer
 from wikibot_store._dynamo.expressions import Condition, equals, query
 from wikibot_store._dynamo.items import Item, ItemCodec, string
@@ -90,6 +90,7 @@ class ReadableTable(Generic[M]):
 
     async def get(self, *key: str, consistent: bool = False) -> M | None:
         """Send GetItem, or share a BatchGetItem with the other reads in this turn of the event loop."""
+        check_switch("consistent", consistent)
         if not self.wire.config.coalesce_reads:
             return await self._get_one(key, consistent=consistent)
         return await (self._strong if consistent else self._eventual).load(key)
@@ -156,6 +157,7 @@ class ReadableTable(Generic[M]):
         The Query asks for one item more than the page holds. That item shows whether another page follows.
         """
         check_limit("limit", limit)
+        check_switch("consistent", consistent)
         secrets = self.wire.config.cursor_secrets
         start = None if cursor is None else listing.start(cursor, secrets)
         deadline = self.wire.deadline()

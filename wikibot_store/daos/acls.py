@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
 from wikibot_store import keys
-from wikibot_store._dynamo.checks import check_choice, check_limit, check_time
+from wikibot_store._dynamo.checks import check_choice, check_limit, check_switch, check_text, check_time
 from wikibot_store._dynamo.expressions import Condition, absent_or, not_exists
 from wikibot_store._dynamo.items import epoch, number
 from wikibot_store._dynamo.listing import Listing, Page
@@ -76,7 +76,7 @@ class AclDao:
             check_choice("role", Role, role),
             granted_by=check_id("granted_by", granted_by),
             expires_at=_expiry(expires_at),
-            check_users=check_grantee,
+            check_users=check_switch("check_grantee", check_grantee),
         )
 
     async def get(self, wiki: WikiKey | str, grantee_id: str, *, consistent: bool = False) -> Acl | None:
@@ -193,7 +193,7 @@ class AclDao:
             ValueError: `email` is empty, `role` is not a role, or `expires_at` is not in the future.
 
         """
-        if not isinstance(email, str) or not email.strip():
+        if not check_text("email", email).strip():
             raise ValueError("email must be the address that the invitation is sent to")
         ends = _expiry(expires_at)
         if ends is None or ends <= datetime.now(UTC):
@@ -223,7 +223,7 @@ class AclDao:
             ProtectedOwnerError: The user owns the wiki.
 
         """
-        return await invitations.accept_invite(self._tables, token, check_id("user_id", user_id))
+        return await invitations.accept_invite(self._tables, check_text("token", token), check_id("user_id", user_id))
 
     async def list_invitations(self, wiki: WikiKey | str, *, limit: int = 50, cursor: str | None = None) -> Page[Acl]:
         """Return a page of a wiki's open invitations: neither accepted nor expired.

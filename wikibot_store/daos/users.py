@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from msgspec import UNSET, UnsetType
 
-from wikibot_store._dynamo.checks import check_choice
+from wikibot_store._dynamo.checks import check_choice, check_several, check_switch
 from wikibot_store._dynamo.expressions import Update, absent_or, equals
 from wikibot_store._dynamo.items import string, time
 from wikibot_store._dynamo.table import ConditionFailedError
@@ -108,12 +108,11 @@ class UserDao:
         Requests: one BatchGetItem per 100 ids, all at once.
 
         Raises:
-            TypeError: `ids` is a single text.
+            TypeError: `ids` is a single text, or nothing that can be iterated over.
 
         """
-        if isinstance(ids, str):
-            raise TypeError(f"ids must be several ids, such as [{ids!r}], not one text")
-        found = await self._users.get_many((check_id("user_id", user_id),) for user_id in ids)
+        wanted = check_several("ids", ids, "['ada', 'bob']")
+        found = await self._users.get_many((check_id("user_id", user_id),) for user_id in wanted)
         return {user.id: user for user in found.values()}
 
     async def get_by_oauth(self, provider: str, sub: str, *, consistent: bool = False) -> User | None:
@@ -125,7 +124,7 @@ class UserDao:
         Requests: Query of the index by-oauth; if it finds nothing, GetItem of the claim and of the user (consistent).
         """
         claim_id = oauth_claim(provider, sub)
-        if not consistent:
+        if not check_switch("consistent", consistent):
             identity = equals("oauth_provider", string(provider)) & equals("oauth_provider_sub", string(sub))
             user = await self._users.find(OAUTH_INDEX, identity)
             if user is not None:

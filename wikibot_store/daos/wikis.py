@@ -8,7 +8,14 @@ from uuid import uuid4
 
 from msgspec import UNSET, UnsetType
 
-from wikibot_store._dynamo.checks import check_integer, check_limit, check_time
+from wikibot_store._dynamo.checks import (
+    check_integer,
+    check_limit,
+    check_number,
+    check_several,
+    check_switch,
+    check_time,
+)
 from wikibot_store._dynamo.expressions import Condition, Update, absent_or, equals
 from wikibot_store._dynamo.items import time
 from wikibot_store._dynamo.listing import Listing, Page
@@ -24,6 +31,7 @@ from wikibot_store.workflows.tables import Tables, is_live
 _MEASURED_AT = "usage_measured_at"
 _LONGEST_INTERVAL = 366 * 86_400
 _MAX_FIGURE = 2**63 - 1
+_SEVERAL_KEYS = "[WikiKey('ada', 'notes')]"
 
 
 class WikiDao:
@@ -120,10 +128,10 @@ class WikiDao:
         Requests: one BatchGetItem per 100 keys, all at once.
 
         Raises:
-            TypeError: One of the keys is not a WikiKey.
+            TypeError: `keys` cannot be iterated over, or one of them is not a WikiKey.
 
         """
-        found = await self._wikis.get_many(map(_key_values, keys))
+        found = await self._wikis.get_many(map(_key_values, check_several("keys", keys, _SEVERAL_KEYS)))
         return {WikiKey(*key): wiki for key, wiki in found.items()}
 
     async def list_by_owner(
@@ -209,7 +217,7 @@ class WikiDao:
             ValueError: `mcp_token_hash` is not a SHA-256 in hexadecimal.
 
         """
-        if isinstance(mcp_token_hash, str):
+        if mcp_token_hash is not None and not isinstance(mcp_token_hash, UnsetType):
             check_token_hash("mcp_token_hash", mcp_token_hash)
         changes: dict[str, Any] = {
             "display_name": display_name,
@@ -248,7 +256,7 @@ class WikiDao:
             ValueError: `min_interval` is negative or more than a year.
 
         """
-        if not 0 <= min_interval <= _LONGEST_INTERVAL:
+        if not 0 <= check_number("min_interval", min_interval) <= _LONGEST_INTERVAL:
             raise ValueError(f"min_interval must be 0 to {_LONGEST_INTERVAL} seconds")
         now = datetime.now(UTC)
         update = Update(set={"last_accessed": time(now)})
@@ -310,7 +318,8 @@ class WikiDao:
             AlreadyExistsError: The owner already has a wiki with the new slug; nothing has changed.
 
         """
-        return await moves.move_wiki(self._tables, WikiKey(owner_id, wiki_slug), WikiKey(owner_id, new_slug))
+        source, target = WikiKey(owner_id, wiki_slug), WikiKey(owner_id, check_slug("new_slug", new_slug))
+        return await moves.move_wiki(self._tables, source, target)
 
     async def transfer(
         self, owner_id: str, wiki_slug: str, new_owner_id: str, *, limit: int | UnsetType | None = UNSET
@@ -330,7 +339,7 @@ class WikiDao:
             ValueError: `limit` is negative.
 
         """
-        source, target = WikiKey(owner_id, wiki_slug), WikiKey(new_owner_id, wiki_slug)
+        source, target = WikiKey(owner_id, wiki_slug), WikiKey(check_id("new_owner_id", new_owner_id), wiki_slug)
         return await moves.move_wiki(self._tables, source, target, limit=self._quota(limit))
 
     async def delete(self, owner_id: str, wiki_slug: str) -> bool:
@@ -360,7 +369,7 @@ def _key(owner_id: str, wiki_slug: str) -> tuple[str, str]:
 
 def _key_values(key: WikiKey) -> tuple[str, str]:
     if not isinstance(key, WikiKey):
-        raise TypeError(f"keys must be several WikiKey, such as [WikiKey('ada', 'notes')], not {type(key).__name__}")
+        raise TypeError(f"keys must hold WikiKey, such as {_SEVERAL_KEYS}, not {type(key).__name__}")
     return key.owner_id, key.wiki_slug
 
 
@@ -371,5 +380,5 @@ def _by_owner(owner_id: str, prefix: str | None, *, descending: bool) -> Listing
         sort_key="wiki_slug",
         check=lambda slug: check_slug("wiki_slug", slug),
         prefix=None if prefix is None else check_prefix("prefix", prefix),
-        descending=descending,
+        descending=check_switch("descending", descending),
     )

@@ -114,7 +114,7 @@ def _encode(wiki_id: str) -> str:
 
 def _parse(token: str) -> tuple[WikiKey, str]:
     """Return the wiki and the grantee id that a token names."""
-    match = _TOKEN.fullmatch(token) if isinstance(token, str) else None
+    match = _TOKEN.fullmatch(token)
     if match is None:
         raise InvalidInviteError(_NO_TOKEN)
     wiki_id, secret = match.groups()

@@ -57,7 +57,9 @@ async def grant(
         )
         seen: Acl | None = found[tables.acls].get(acl_key)
         if seen is not None and not seen.is_expired(now) and _same_grant(seen, granted):
-            return seen
+            if check_users:
+                return seen
+            granted = seen  # stored again, because it may lack the mark
         transaction = Transaction(tables.wire)
         transaction.check("wiki", tables.wikis, wiki_key, alive(wiki.uid))
         transaction.put("grant", tables.acls, granted, unchanged(tables, seen), **({} if check_users else _FOREIGN))
