@@ -29,4 +29,5 @@ def test_access_pattern_table_names_every_method() -> None:
         for method in re.findall(r"`(?:\w+\.)?(\w+)", row)
     }
 
+    assert methods - named == set(), "add a row to docs/reference/access-patterns.md"
     assert named == methods

@@ -45,7 +45,7 @@ async def test_page_says_what_becomes_of_a_lost_answer(contender: Contender, pro
     assert [seen.fault for seen in proxy.requests if seen.operation == "PutItem"] == ["lose_answer", None]
     (refusal,) = outcomes
     assert refusal is None or "condition" in repr(refusal).lower()
-    assert _said_of(contender.name) == ("succeeds" if refusal is None else "is refused")
+    assert _said_of(contender.name) == ("succeeds" if refusal is None else "is rejected")
 
 
 def _said_of(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Takes the README's picture of the example's page: `make screenshot`."""
+"""Takes the tutorial's picture of the example's page: `make screenshot`."""
 
 import asyncio
 from pathlib import Path

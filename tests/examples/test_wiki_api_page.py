@@ -202,7 +202,7 @@ async def test_names_are_shown_as_text(browser: Browser, api_url: str, name: str
 
 
 @in_browser
-async def test_picture_in_the_readme_is_of_this_page(browser: Browser, tmp_path: Path) -> None:
+async def test_picture_in_the_tutorial_is_of_this_page(browser: Browser, tmp_path: Path) -> None:
     """The picture can be taken again as it was, and is small enough to be shown."""
     picture = tmp_path / PICTURE.name
 
@@ -210,7 +210,7 @@ async def test_picture_in_the_readme_is_of_this_page(browser: Browser, tmp_path:
 
     assert _size(picture) == _size(PICTURE)
     assert PICTURE.stat().st_size < 200_000
-    assert f"({PICTURE.relative_to(ROOT)})" in (ROOT / "README.md").read_text()
+    assert f"({PICTURE.relative_to(ROOT / 'docs')})" in (ROOT / "docs" / "tutorial.md").read_text()
 
 
 def _size(picture: Path) -> tuple[int, ...]:

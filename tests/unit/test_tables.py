@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,13 +14,14 @@ from wikibot_store import StoreConfig, WikibotStore, models
 from wikibot_store.local import local_session
 from wikibot_store.schema import TABLES, TableSchema
 
+_TESTS = Path(__file__).parents[1] / "integration"
 _NO_TABLE = {"admin"}
 _PRIVATE = re.compile("email|_hash|_path|_sub$")
 
 
 @pytest.mark.parametrize("schema", TABLES, ids=lambda schema: schema.name)
 async def test_a_table_has_all_that_belongs_to_it(schema: TableSchema) -> None:
-    """A table has a setting, a DAO, a place on the store, and a model at the top level."""
+    """A table has a setting, a DAO, a place on the store, a model at the top level, and tests."""
     assert list(_missing(schema)) == []
     async with WikibotStore.open(StoreConfig(region="us-east-1"), session=local_session()) as store:
         assert isinstance(vars(store).get(schema.name), DAOS[schema.name]), (
@@ -35,6 +37,8 @@ def _missing(schema: TableSchema) -> Iterator[str]:
         yield f"wikibot_store/daos/{name}.py: write the DAO"
     elif (model := model_of(name).__name__) not in wikibot_store.__all__:
         yield f"wikibot_store/__init__.py: import {model} and add it to __all__"
+    if not (_TESTS / f"test_{name}.py").exists():
+        yield f"tests/integration/test_{name}.py: test what the methods return"
 
 
 def test_a_dao_has_its_table() -> None:
