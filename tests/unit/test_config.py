@@ -29,6 +29,7 @@ VARIABLES = {
     "WIKIBOT_MAX_POOL_CONNECTIONS": ("7", 7),
     "WIKIBOT_CONNECT_TIMEOUT": ("0.5", 0.5),
     "WIKIBOT_READ_TIMEOUT": ("1e1", 10.0),
+    "WIKIBOT_IDLE_TIMEOUT": ("30", 30.0),
     "WIKIBOT_MAX_ATTEMPTS": ("3", 3),
     "WIKIBOT_DEADLINE": ("12", 12.0),
     "WIKIBOT_COALESCE_READS": ("off", False),
@@ -50,7 +51,7 @@ VARIABLES = {
         *((setting, value) for setting in ("max_pool_connections", "max_attempts") for value in (0, -1, 1.5, True)),
         *(
             (setting, value)
-            for setting in ("connect_timeout", "read_timeout", "deadline")
+            for setting in ("connect_timeout", "read_timeout", "idle_timeout", "deadline")
             for value in (0, -1, 3601, float("nan"), float("inf"), float("-inf"))
         ),
         ("endpoint_url", ""),

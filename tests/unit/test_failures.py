@@ -11,8 +11,10 @@ from wikibot_store import (
     WriteOutcomeUnknownError,
 )
 from wikibot_store._wire import CancellationReason, ExhaustedError, Refusal, client_errors, library_error
-from wikibot_store._wire._answers import ErrorBody, Progress
+from wikibot_store._wire._answers import ErrorBody, NoAnswerError, Progress, refusal_in, verdict_on
 from wikibot_store._wire._failures import ADVICE
+from wikibot_store._wire._http import Answer
+from wikibot_store._wire._retry import Verdict
 
 KEY = {"owner_id": "u-1", "wiki_slug": "notes"}
 
@@ -138,6 +140,12 @@ def test_a_refusal_is_a_client_error() -> None:
         (ErrorBody(type="ValidationException", message_capital="M"), "ValidationException", "M"),
         (ErrorBody(type="ValidationException"), "ValidationException", "no message"),
         (ErrorBody(message="m"), "HTTP 400", "m"),
+        (
+            ErrorBody(type="ValidationException:http://internal.amazon.com/coral/x/"),
+            "ValidationException",
+            "no message",
+        ),
+        (ErrorBody(type="a.b#ValidationException:http://internal#x/"), "ValidationException", "no message"),
     ],
 )
 def test_the_words_of_a_refusal(body: ErrorBody, code: str, message: str) -> None:
@@ -167,6 +175,42 @@ def test_a_refusal_carries_what_it_collided_with() -> None:
         ("None", None),
         ("ConditionalCheckFailed", {"id": {"S": "u-1"}}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("members", "reasons"),
+    [
+        (b'"CancellationReasons": null', []),
+        (
+            b'"CancellationReasons": [null, {"Code": null, "Item": null}, {"Code": "TransactionConflict"}]',
+            [
+                "None",
+                None,
+                "TransactionConflict",
+            ],
+        ),
+        (b'"message": null, "Message": null, "Item": null', []),
+    ],
+    ids=["reasons", "a reason", "others"],
+)
+def test_members_that_are_null(members: bytes, reasons: list[str | None]) -> None:
+    """A member that is null counts as absent; the refusal keeps its code."""
+    answer = Answer(400, {}, b'{"__type": "a#TransactionCanceledException", %b}' % members)
+
+    failure = refusal_in("TransactWriteItems", answer, 0.0)
+
+    assert isinstance(failure, Refusal)
+    assert failure.code == "TransactionCanceledException"
+    assert [reason.code for reason in failure.reasons] == reasons
+    assert verdict_on(failure) is (Verdict.HARMLESS if reasons else Verdict.FINAL)
+
+
+@pytest.mark.parametrize("error_type", ["null", '""', '"#"', '":http://x/"'])
+def test_an_error_without_a_code(error_type: str) -> None:
+    """What names no error is not an answer of DynamoDB."""
+    failure = refusal_in("GetItem", Answer(400, {}, f'{{"__type": {error_type}}}'.encode()), 0.0)
+
+    assert isinstance(failure, NoAnswerError)
 
 
 @pytest.mark.parametrize("metadata", [{"RequestId": "r-1"}, {}])

@@ -20,14 +20,18 @@ from wikibot_store._wire._retry import (
     THROTTLES,
     TRANSIENT,
     TRANSIENT_STATUSES,
+    RetryAfter,
     RetryQuota,
     Verdict,
     contention_delay,
     delay,
     is_skewed,
     judge,
+    prolonged,
     retry_after,
+    retry_cost,
     server_time,
+    throttle_delay,
 )
 
 # The shapes of botocore's DynamoDB model that end a call: asking again would get the same answer.
@@ -150,14 +154,16 @@ def test_botocores_legacy_table(status: int, code: str) -> None:
 
 
 def test_botocores_numbers() -> None:
-    """Quota and longest wait are those of botocore's standard mode, the first wait that of its DynamoDB table."""
-    tables: Any = botocore.session.get_session().get_component("data_loader").load_data("_retry")
-
+    """The quota's size, what a success adds, and the longest wait are those of botocore's standard mode."""
     assert quota.RetryQuota.INITIAL_CAPACITY == RetryQuota.CAPACITY
-    assert standard.RetryQuotaChecker._RETRY_COST == RetryQuota.RETRY_COST  # type: ignore[attr-defined]
     assert standard.RetryQuotaChecker._NO_RETRY_INCREMENT == RetryQuota.REFUND  # type: ignore[attr-defined]
     assert standard.ExponentialBackoff._MAX_BACKOFF == _retry._MAX_DELAY  # type: ignore[attr-defined]
-    assert tables["retry"]["dynamodb"]["__default__"]["delay"]["base"] == _retry._BASE_DELAY
+
+
+def test_the_numbers_of_the_specification() -> None:
+    """The other numbers are those of version 2.1 of the specification, for DynamoDB: older botocore has others."""
+    assert (retry_cost(throttled=False), retry_cost(throttled=True)) == (14, 5)
+    assert (_retry._BASE_DELAY, _retry._THROTTLE_DELAY, _retry._MAX_PROLONGATION) == (0.025, 1.0, 5.0)
 
 
 def test_every_error_of_the_service_model_is_judged() -> None:
@@ -271,9 +277,44 @@ def test_the_time_of_the_server(date: str, seconds: float | None) -> None:
     ],
 )
 def test_how_long_the_server_wants_to_be_left_alone(text: str, seconds: float) -> None:
-    """Retry-After is parsed as seconds or as a date; anything else is ignored."""
-    assert retry_after({"retry-after": text}, NEW_YEAR) == seconds
-    assert retry_after({}, NEW_YEAR) == 0
+    """A number of seconds and a moment are both understood; nonsense asks for nothing."""
+    assert retry_after({"retry-after": text}, NEW_YEAR) == RetryAfter(seconds)
+    assert retry_after({}, NEW_YEAR) == RetryAfter(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("0", RetryAfter(0.0, by_aws=True)),
+        ("1500", RetryAfter(1.5, by_aws=True)),
+        ("9" * 400, RetryAfter(float("inf"), by_aws=True)),
+        ("-1", RetryAfter(7)),
+        ("1.5", RetryAfter(7)),
+        ("²", RetryAfter(7)),
+        ("soon", RetryAfter(7)),
+        ("", RetryAfter(7)),
+    ],
+)
+def test_how_long_aws_wants_to_be_left_alone(text: str, asked: RetryAfter) -> None:
+    """AWS's own header, in milliseconds, counts before the general one; nonsense in it does not count."""
+    assert retry_after({"x-amz-retry-after": text, "retry-after": "7"}, NEW_YEAR) == asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "wait"),
+    [
+        (RetryAfter(0.0, by_aws=True), 2.0),
+        (RetryAfter(1.9, by_aws=True), 2.0),
+        (RetryAfter(6.9, by_aws=True), 6.9),
+        (RetryAfter(7.1, by_aws=True), 7.0),
+        (RetryAfter(float("inf"), by_aws=True), 7.0),
+        (RetryAfter(0.0), 2.0),
+        (RetryAfter(60.0), 62.0),
+    ],
+)
+def test_a_wait_is_prolonged(asked: RetryAfter, wait: float) -> None:
+    """AWS's header prolongs a wait of two seconds by five at most; the general one is added, without limit."""
+    assert prolonged(2.0, asked) == wait
 
 
 @given(st.text() | st.from_regex(r"\w{3}, \d+ (Jan|Feb)  ?\d{1,20} \d+:\d+:\d+( [+-]?\d+| GMT)?", fullmatch=True))
@@ -282,7 +323,7 @@ def test_any_date(text: str) -> None:
     moment = server_time({"date": text})
 
     assert moment is None or isinstance(moment, float)
-    assert retry_after({"retry-after": text}, NEW_YEAR) >= 0
+    assert retry_after({"retry-after": text, "x-amz-retry-after": text}, NEW_YEAR).seconds >= 0
 
 
 @pytest.mark.parametrize(
@@ -308,10 +349,11 @@ def test_a_cancelled_transaction_is_judged_by_its_reasons(reasons: tuple[str, ..
 @pytest.mark.parametrize(
     ("wait", "ceilings"),
     [
-        (delay, {1: 0.1, 2: 0.2, 3: 0.4, 4: 0.8, 8: 12.8, 9: 20.0, 10: 20.0, 100: 20.0, 10_000: 20.0}),
+        (delay, {1: 0.025, 2: 0.05, 3: 0.1, 4: 0.2, 10: 12.8, 11: 20.0, 12: 20.0, 100: 20.0, 10_000: 20.0}),
+        (throttle_delay, {1: 1.0, 2: 2.0, 3: 4.0, 4: 8.0, 5: 16.0, 6: 20.0, 100: 20.0, 10_000: 20.0}),
         (contention_delay, {1: 0.02, 2: 0.04, 3: 0.08, 4: 0.16, 5: 0.25, 6: 0.25, 100: 0.25, 10_000: 0.25}),
     ],
-    ids=["after a failure", "after losing"],
+    ids=["after a failure", "after a throttle", "after losing"],
 )
 def test_delays(wait: Callable[[int], float], ceilings: dict[int, float], monkeypatch: pytest.MonkeyPatch) -> None:
     """The longest delay doubles with every attempt up to a limit; the delay is random between zero and it."""
@@ -321,47 +363,49 @@ def test_delays(wait: Callable[[int], float], ceilings: dict[int, float], monkey
             assert wait(attempt) == pytest.approx(chance * ceiling)
 
 
-def drain(quota: RetryQuota) -> int:
-    """Take all retries of the quota and count them."""
+def drain(quota: RetryQuota, cost: int = 5) -> int:
+    """Take as many retries as there are, and count them."""
     taken = 0
-    while quota.take():
+    while quota.take(cost):
         taken += 1
     return taken
 
 
-def test_the_quota_runs_out() -> None:
-    """In an outage exactly a hundred retries are sent."""
+@pytest.mark.parametrize(("cost", "retries"), [(5, 100), (14, 35)], ids=["throttled", "failed"])
+def test_the_quota_runs_out(cost: int, retries: int) -> None:
+    """In an outage so many retries are sent and no more; those of throttled requests are cheaper."""
     quota = RetryQuota()
 
-    assert drain(quota) == 100
-    assert not quota.take()
+    assert drain(quota, cost) == retries
+    assert not quota.take(cost)
 
 
-def test_a_retry_that_worked_is_paid_back() -> None:
-    """A success after a retry allows another retry."""
+@pytest.mark.parametrize("cost", [5, 14])
+def test_a_retry_that_worked_is_paid_back(cost: int) -> None:
+    """A success after a retry allows another such retry."""
     quota = RetryQuota()
-    drain(quota)
+    drain(quota, 1)
 
-    quota.succeeded(retried=True)
-    assert drain(quota) == 1
+    quota.succeeded(cost)
+    assert drain(quota, cost) == 1
 
 
 def test_calls_without_retries_fill_the_quota_slowly() -> None:
-    """Five calls without a retry add one retry to the quota."""
+    """It takes five of them for one retry of a throttled request."""
     quota = RetryQuota()
     drain(quota)
 
     for allowed in (0, 0, 0, 0, 1):
-        quota.succeeded(retried=False)
+        quota.succeeded(0)
         assert drain(quota) == allowed
 
 
-@pytest.mark.parametrize("retried", [False, True])
-def test_the_quota_does_not_overflow(*, retried: bool) -> None:
-    """The quota never exceeds its capacity."""
+@pytest.mark.parametrize("cost", [0, 5, 14])
+def test_the_quota_does_not_overflow(cost: int) -> None:
+    """Good times save up nothing beyond the capacity."""
     quota = RetryQuota()
 
-    quota.take()
+    quota.take(5)
     for _ in range(100):
-        quota.succeeded(retried=retried)
+        quota.succeeded(cost)
     assert drain(quota) == 100

@@ -35,6 +35,7 @@ async def _nothing_left_behind() -> AsyncIterator[None]:
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry without delay; other tests cover the delays."""
     monkeypatch.setattr(_retry, "_BASE_DELAY", 0.0)
+    monkeypatch.setattr(_retry, "_THROTTLE_DELAY", 0.0)
     monkeypatch.setattr(_retry, "_BASE_YIELD", 0.0)
 
 

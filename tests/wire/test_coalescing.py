@@ -150,8 +150,8 @@ async def test_keys_that_are_never_processed(server: ScriptedServer, session: ai
 async def test_unprocessed_keys_end_with_the_deadline(
     server: ScriptedServer, store: WikibotStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No further request is sent after the deadline."""
-    monkeypatch.setattr(_retry, "_BASE_DELAY", 1e10)
+    """A call does not wait for a further request that would come after its deadline."""
+    monkeypatch.setattr(_retry, "_THROTTLE_DELAY", 1e10)
     monkeypatch.setattr(_retry, "_MAX_DELAY", 1e10)
     unprocessed = {"wikis": {"Keys": [wiki_key("a")], "ConsistentRead": False}}
     server.play(reply({"Responses": {}, "UnprocessedKeys": unprocessed}))

@@ -286,11 +286,11 @@ async def test_an_endpoint_that_never_completes_the_connection(
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (html(200), "HTTP 200 with text/html is no answer of DynamoDB's"),
-        (html(404), "HTTP 404 with text/html is no answer of DynamoDB's"),
-        (html(302), "HTTP 302 with text/html is no answer of DynamoDB's"),
-        (sent(http(200, b"pong")), "HTTP 200 with no content type is no answer of DynamoDB's"),
-        (sent(http(403, b'{"error": "forbidden"}')), "HTTP 403 with no content type is no answer of DynamoDB's"),
+        (html(200), "HTTP 200 with text/html is not an answer of DynamoDB"),
+        (html(404), "HTTP 404 with text/html is not an answer of DynamoDB"),
+        (html(302), "HTTP 302 with text/html is not an answer of DynamoDB"),
+        (sent(http(200, b"pong")), "HTTP 200 with no content type is not an answer of DynamoDB"),
+        (sent(http(403, b'{"error": "forbidden"}')), "HTTP 403 with no content type is not an answer of DynamoDB"),
     ],
     ids=["page", "page not found", "redirect", "text", "other JSON"],
 )

@@ -130,8 +130,10 @@ async def test_a_write_refused_for_good_was_not_applied(
 
 
 async def test_a_failed_condition_is_not_sent_again(server: ScriptedServer, store: WikibotStore) -> None:
-    """A condition that fails at the first attempt is not retried."""
-    server.play(refuse("ConditionalCheckFailedException", Item=wiki_item()), refuse("ConditionalCheckFailedException"))
+    """A condition that failed at the first attempt is reported as what it means."""
+    reasons = [{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": wiki_item()}]
+    server.play(refuse("TransactionCanceledException", CancellationReasons=reasons))
+    server.play(refuse("ConditionalCheckFailedException"))
 
     with pytest.raises(AlreadyExistsError):
         await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
@@ -178,7 +180,7 @@ async def test_throttled_every_time(
         with pytest.raises(ThrottledError) as caught:
             await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
 
-    assert (caught.value.operation, caught.value.attempts) == ("PutItem", attempts)
+    assert (caught.value.operation, caught.value.attempts) == ("TransactWriteItems", attempts)
     assert caught.value.reason == str(caught.value.__cause__)
 
 
@@ -263,7 +265,7 @@ async def test_the_deadline_ends_a_write(server: ScriptedServer, session: aiobot
         with pytest.raises(WriteOutcomeUnknownError) as caught:
             await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
 
-    assert (caught.value.table, caught.value.operation) == ("wikis", "PutItem")
+    assert (caught.value.table, caught.value.operation) == ("wikis", "TransactWriteItems")
     assert caught.value.key == {"owner_id": "u-1", "wiki_slug": "notes"}
     assert isinstance(caught.value.__cause__, ReadTimeoutError)
 
@@ -296,7 +298,7 @@ async def test_no_attempt_is_made_after_the_deadline(store: WikibotStore) -> Non
     too_late = asyncio.get_running_loop().time()
 
     with pytest.raises(ExhaustedError, match="no answer before the deadline"):
-        await store._wire.call("GetItem", {}, bytes, deadline=too_late)
+        await store._wire.call("GetItem", {"TableName": "wikis"}, bytes, deadline=too_late)
 
 
 async def test_the_deadline_covers_the_waits(
@@ -317,7 +319,7 @@ async def test_the_deadline_covers_the_waits(
 async def test_an_outage_uses_up_the_quota_of_retries(server: ScriptedServer, store: WikibotStore) -> None:
     """An outage uses up the quota of retries, so that each call sends one request; successes refill it."""
     server.default = failed
-    for _ in range(26):
+    for _ in range(9):
         with pytest.raises(UnavailableError):
             await store.wikis.get("u-1", "notes")
     with pytest.raises(UnavailableError) as caught:
@@ -325,7 +327,7 @@ async def test_an_outage_uses_up_the_quota_of_retries(server: ScriptedServer, st
     assert caught.value.attempts == 1
 
     server.default = reply({})
-    for _ in range(5):
+    for _ in range(14):
         await store.wikis.get("u-1", "notes")
     server.play(failed)
 
@@ -370,13 +372,13 @@ async def test_a_wait_that_dynamodb_asks_for(
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            assert record.getMessage() == "GetItem: attempt 1 failed, next in 600.000 s"
+            assert "attempt 1 failed, next in 600.000 s: ThrottlingException" in record.getMessage()
             waiting.set()
 
     listener = Listener()
     log.addHandler(listener)
     try:
-        with caplog.at_level(logging.DEBUG, "wikibot_store"):
+        with caplog.at_level(logging.INFO, "wikibot_store"):
             async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=3600), session=session) as store:
                 call = asyncio.create_task(store.wikis.get("u-1", "notes"))
                 await waiting.wait()
@@ -385,6 +387,19 @@ async def test_a_wait_that_dynamodb_asks_for(
                     await call
     finally:
         log.removeHandler(listener)
+
+
+async def test_a_wait_that_aws_asks_for(server: ScriptedServer, session: aioboto3.Session) -> None:
+    """`x-amz-retry-after` prolongs the wait to less than the deadline here, and beyond it there."""
+    server.play(_refuse("ThrottlingException", x_amz_retry_after="50"), reply({"Item": wiki_item()}))
+    server.play(_refuse("ThrottlingException", x_amz_retry_after="4000"))
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=2), session=session) as store:
+        assert await store.wikis.get("u-1", "notes") is not None
+        with pytest.raises(ThrottledError) as caught:
+            await store.wikis.get("u-1", "notes")
+
+    assert caught.value.attempts == 1
 
 
 @pytest.mark.parametrize("retry_after", ["0", "Thu, 01 Jan 1970 00:00:00 GMT", "soon", "-1"])
