@@ -83,7 +83,7 @@ async def test_sharing_is_seen_live(browser: Browser, api_url: str, name: str, o
     """A grant, another role and a revoke show up in the other person's browser, which nobody touches."""
     async with visiting(browser, api_url, name) as ada, visiting(browser, api_url, other) as bob:
         await create_wiki(ada, "Field notes")
-        await expect(bob.get_by_text("No wikis yet.")).to_be_visible()
+        await expect(bob.get_by_text("A wiki appears here")).to_be_visible()
 
         await share(ada, "Field notes", other, "viewer")
         seen = bob.locator("#shared .row")
@@ -97,7 +97,7 @@ async def test_sharing_is_seen_live(browser: Browser, api_url: str, name: str, o
         await expect(seen.get_by_role("button", name="Members of Field notes")).to_be_visible()
 
         await ada.get_by_role("button", name=f"Revoke {other}").click()
-        await expect(bob.get_by_text("No wikis yet.")).to_be_visible()
+        await expect(bob.get_by_text("A wiki appears here")).to_be_visible()
         await expect(ada.get_by_text("Nobody but its owner.")).to_be_visible()
 
 
