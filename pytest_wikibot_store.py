@@ -1,7 +1,7 @@
-"""pytest fixtures for projects that use wikibot_store: a store on tables of the test's own, on an embedded engine.
+"""pytest fixtures for projects that use wikibot_store: a store on an embedded engine, with its own tables per test.
 
-pytest imports this module in every run where the library is installed. It therefore stands beside the package, whose
-import takes the time of aiobotocore's, and imports nothing of it before a test asks for a fixture.
+pytest imports this module in every run where the library is installed. The module is therefore outside of the package,
+which takes long to import, and imports it only when a test uses a fixture.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LOOP_SCOPES: Final = ("function", "class", "module", "package", "session")
 
 @pytest.fixture(scope="session")
 def wikibot_endpoint() -> Iterator[str]:
-    """Run the embedded engine for the session and give its URL; override it to test on another local engine."""
+    """Run the embedded engine for the session and return its URL. Override it to test on another local engine."""
     from wikibot_store.local import local_engine
 
     with local_engine() as url:
@@ -34,7 +34,7 @@ def wikibot_endpoint() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def wikibot_session() -> aioboto3.Session:
-    """Give the AWS session of local engines, for code that opens a store itself."""
+    """Return the AWS session for local engines, for code that opens a store itself."""
     from wikibot_store.local import local_session
 
     return local_session()
@@ -42,7 +42,7 @@ def wikibot_session() -> aioboto3.Session:
 
 @pytest.fixture(scope="session")
 def wikibot_settings() -> StoreConfig:
-    """Give the settings that the stores have but for region, endpoint and tables; override it to change them."""
+    """Return the settings of the stores, except region, endpoint and tables. Override it to change them."""
     from wikibot_store import StoreConfig
 
     return StoreConfig()
@@ -50,9 +50,9 @@ def wikibot_settings() -> StoreConfig:
 
 @pytest.fixture
 def wikibot_config(wikibot_endpoint: str, wikibot_settings: StoreConfig) -> StoreConfig:
-    """Give the settings of a store on empty tables that only this test has.
+    """Return the settings of a store with new, empty tables that only this test uses.
 
-    They stay behind, under names that nobody uses again, until the engine ends.
+    The tables are not deleted. They end with the engine, and their names are not used again.
     """
     from wikibot_store.local import REGION
     from wikibot_store.schema import TABLES
@@ -67,21 +67,21 @@ def wikibot_config(wikibot_endpoint: str, wikibot_settings: StoreConfig) -> Stor
 
 @pytest.fixture
 def wikibot_store(request: pytest.FixtureRequest) -> WikibotStore:
-    """Give a store that is open in the test's event loop; it goes through `fault_proxy` if the test has that too."""
+    """Return an open store in the test's event loop. If the test uses `fault_proxy`, the store sends through it."""
     store: WikibotStore = _in_the_tests_loop(request, "store")
     return store
 
 
 @pytest.fixture
 def fault_proxy(request: pytest.FixtureRequest) -> FaultProxy:
-    """Give a proxy in front of the engine that fails as it is told."""
+    """Return a proxy in front of the engine, which injects faults."""
     proxy: FaultProxy = _in_the_tests_loop(request, "proxy")
     return proxy
 
 
 @pytest.fixture
 def make_user(wikibot_store: WikibotStore) -> MakeUser:
-    """Give a factory of users; what a call does not name is made up."""
+    """Return a factory of users, which makes up every value that a call does not give."""
     from wikibot_store.testing.factories import MakeUser
 
     return MakeUser(wikibot_store)
@@ -89,7 +89,7 @@ def make_user(wikibot_store: WikibotStore) -> MakeUser:
 
 @pytest.fixture
 def make_wiki(wikibot_store: WikibotStore, make_user: MakeUser) -> MakeWiki:
-    """Give a factory of wikis; what a call does not name is made up, the owner too."""
+    """Return a factory of wikis, which makes up every value that a call does not give, the owner included."""
     from wikibot_store.testing.factories import MakeWiki
 
     return MakeWiki(wikibot_store, make_user)
@@ -97,7 +97,7 @@ def make_wiki(wikibot_store: WikibotStore, make_user: MakeUser) -> MakeWiki:
 
 @pytest.fixture
 def make_grant(wikibot_store: WikibotStore, make_user: MakeUser, make_wiki: MakeWiki) -> MakeGrant:
-    """Give a factory of grants; what a call does not name is made up, wiki and grantee too."""
+    """Return a factory of grants, which makes up every value that a call does not give, wiki and grantee included."""
     from wikibot_store.testing.factories import MakeGrant
 
     return MakeGrant(wikibot_store, make_user, make_wiki)
@@ -105,16 +105,16 @@ def make_grant(wikibot_store: WikibotStore, make_user: MakeUser, make_wiki: Make
 
 @pytest.fixture
 def _wikibot_target(request: pytest.FixtureRequest, wikibot_config: StoreConfig) -> StoreConfig:
-    """Give the settings of `wikibot_store`: by way of the proxy if there is one."""
+    """Return the settings of `wikibot_store`, with the endpoint of the proxy if the test uses one."""
     if "fault_proxy" not in request.fixturenames:
         return wikibot_config
     proxy: FaultProxy = request.getfixturevalue("fault_proxy")
     return replace(wikibot_config, endpoint_url=proxy.url)
 
 
-# What is open belongs to an event loop, and that to the plugin that runs the test. Each of the two plugins has its own
-# kind of async fixture, and pytest-asyncio's has one scope of loops. A function can become a fixture of one kind only:
-# therefore each fixture gets a function of its own.
+# An open store belongs to one event loop, which the plugin that runs the test creates. Each plugin has its own kind of
+# async fixture, and a fixture of pytest-asyncio has one loop scope. A function can become a fixture only once, so each
+# fixture gets its own function.
 
 
 def _opens_store() -> Callable[..., AsyncGenerator[WikibotStore]]:
@@ -144,7 +144,7 @@ _wikibot_proxy_anyio = pytest.fixture(_opens_proxy())
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Add the fixtures of pytest-asyncio's kind where it is there."""
+    """Add the fixtures for pytest-asyncio if it is installed."""
     if not config.pluginmanager.hasplugin("asyncio"):
         return
     import pytest_asyncio
@@ -157,12 +157,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _in_the_tests_loop(request: pytest.FixtureRequest, what: str) -> Any:  # noqa: ANN401 - whatever is opened
-    """Return what one of the openers opens in the event loop that the test will run in."""
+    """Return an open store or proxy in the event loop that the test will run in."""
     if "anyio_backend" in request.fixturenames:
         return request.getfixturevalue(f"_wikibot_{what}_anyio")
     if not request.config.pluginmanager.hasplugin("asyncio"):
         pytest.fail(
-            f"{request.fixturename} is open in the test's event loop: install pytest-asyncio, "
+            f"{request.fixturename} needs the test's event loop: install pytest-asyncio, "
             "or mark the test with pytest.mark.anyio",
             pytrace=False,
         )

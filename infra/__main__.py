@@ -1,4 +1,4 @@
-"""The Pulumi program: settings in, tables made, what the store and IAM need to know out."""
+"""The Pulumi program: reads the settings, creates the tables, and exports what the store and IAM need."""
 
 from functools import partial
 

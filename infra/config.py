@@ -11,7 +11,7 @@ from wikibot_store.schema import TABLES
 from wikibot_store.schema import tags as fixed_tags
 
 _ENVIRONMENTS = ("dev", "staging", "prod")
-"""What a stack may be called. Another one belongs here, so that a misspelt `prod` is not an unprotected one."""
+"""The permitted names of stacks. A misspelt `prod` is rejected, because it would be an unprotected stack."""
 
 
 def _camel(name: str) -> str:
@@ -55,14 +55,16 @@ class Settings:
         """Read the stack's settings; docs/deploy.md describes them.
 
         Raises:
-            pulumi.RunError: A setting is unknown or does not fit; the message names its key.
+            pulumi.RunError: A setting is unknown or invalid; the message names its key.
 
         """
         environment = pulumi.get_stack()
         if environment not in _ENVIRONMENTS:
-            raise pulumi.RunError(f"stack {environment!r} is no environment: call it one of {', '.join(_ENVIRONMENTS)}")
+            raise pulumi.RunError(
+                f"stack {environment!r} must be named {', '.join(_ENVIRONMENTS[:-1])} or {_ENVIRONMENTS[-1]}"
+            )
         config = pulumi.Config()
-        _refuse_unknown_keys(config)
+        _reject_unknown_keys(config)
         is_prod = environment == "prod"
         tables = DynamoDbArgs(
             environment=environment,
@@ -78,15 +80,15 @@ class Settings:
         return cls(tables=tables, protect=config.get_bool("protect", default=is_prod))
 
 
-def _refusal(config: pulumi.Config, key: str, rule: str) -> pulumi.RunError:
+def _rejection(config: pulumi.Config, key: str, rule: str) -> pulumi.RunError:
     return pulumi.RunError(f"{config.full_key(key)} {rule}")
 
 
-def _refuse_unknown_keys(config: pulumi.Config) -> None:
+def _reject_unknown_keys(config: pulumi.Config) -> None:
     prefix = config.full_key("")
     given = {key.removeprefix(prefix) for key in pulumi.runtime.get_config_env() if key.startswith(prefix)}
     for key in sorted(given - _KEYS):
-        raise _refusal(config, key, f"is no setting of this program; there are {', '.join(sorted(_KEYS))}")
+        raise _rejection(config, key, f"is not a setting of this program; the settings are {', '.join(sorted(_KEYS))}")
 
 
 def _table_names(config: pulumi.Config, environment: str) -> dict[str, str]:
@@ -98,9 +100,9 @@ def _table_names(config: pulumi.Config, environment: str) -> dict[str, str]:
         if name is None:
             key, name = "tablePrefix", f"{prefix}-{schema.name}"
         if not _TABLE_NAME.fullmatch(name):
-            raise _refusal(config, key, f"makes a table name {name!r}, which is not 3 to 255 of A-Z a-z 0-9 _ . -")
+            raise _rejection(config, key, f"makes the table name {name!r}, which is not 3 to 255 of A-Z a-z 0-9 _ . -")
         if name in names.values():
-            raise _refusal(config, key, f"makes two tables of the name {name!r}")
+            raise _rejection(config, key, f"gives two tables the name {name!r}")
         names[schema.name] = name
     return names
 
@@ -108,21 +110,21 @@ def _table_names(config: pulumi.Config, environment: str) -> dict[str, str]:
 def _pitr_days(config: pulumi.Config) -> int:
     days = config.get_int("pitrDays", _MAX_PITR_DAYS)
     if not 1 <= days <= _MAX_PITR_DAYS:
-        raise _refusal(config, "pitrDays", f"must be 1 to {_MAX_PITR_DAYS}, not {days}")
+        raise _rejection(config, "pitrDays", f"must be 1 to {_MAX_PITR_DAYS}, not {days}")
     return days
 
 
 def _kms_key_arn(config: pulumi.Config) -> str | None:
     arn = config.get("kmsKeyArn")
     if arn is not None and not _KEY_ARN.fullmatch(arn):
-        raise _refusal(config, "kmsKeyArn", f"must be the ARN of a key, arn:aws:kms:…:key/…, not {arn!r}")
+        raise _rejection(config, "kmsKeyArn", f"must be the ARN of a key, arn:aws:kms:…:key/…, not {arn!r}")
     return arn
 
 
 def _cap(config: pulumi.Config, key: str) -> int | None:
     units = config.get_int(key)
     if units is not None and units < 1:
-        raise _refusal(config, key, f"must be at least 1 request unit per second, not {units}")
+        raise _rejection(config, key, f"must be at least 1 request unit per second, not {units}")
     return units
 
 
@@ -130,11 +132,11 @@ def _tags(config: pulumi.Config, environment: str) -> dict[str, str]:
     own = config.get_object("tags", {})
     fixed = fixed_tags(environment)
     if not isinstance(own, dict) or not all(_is_tag(key, value) for key, value in own.items()):
-        raise _refusal(config, "tags", "must be a mapping of tag names, not starting with aws:, to strings")
+        raise _rejection(config, "tags", "must be a mapping of tag names, not starting with aws:, to strings")
     if taken := own.keys() & fixed.keys():
-        raise _refusal(config, "tags", f"cannot set {', '.join(sorted(taken))}: the program does")
+        raise _rejection(config, "tags", f"cannot set {', '.join(sorted(taken))}, because the program sets it")
     if len(own) + len(fixed) > _MAX_TAGS:
-        raise _refusal(config, "tags", f"may have {_MAX_TAGS - len(fixed)} tags, not {len(own)}")
+        raise _rejection(config, "tags", f"may have {_MAX_TAGS - len(fixed)} tags, not {len(own)}")
     return own
 
 

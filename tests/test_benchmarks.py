@@ -1,4 +1,4 @@
-"""The comparison with other libraries runs, compares the same results, and tells what it could not measure."""
+"""The benchmark runs, compares equal results, and reports what it could not measure."""
 
 import json
 import subprocess
@@ -39,7 +39,7 @@ class Smoke:
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
-    """A quick benchmark of a few contenders over TLS; it takes seconds, for each is a process of its own."""
+    """A quick benchmark of a few libraries over TLS."""
     folder = tmp_path_factory.mktemp("results")
     only = [argument for name in SMOKED for argument in ("--only", name)]
     command = ["-m", "benchmarks", "--quick", "--loop=asyncio", "--scheme=https", f"--output={folder}", *only]
@@ -51,7 +51,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
 
 
 def test_every_work_is_measured(smoke: Smoke) -> None:
-    """Each contender has a figure for each work, and nothing was left out."""
+    """Each library has a figure for each workload, and nothing was left out."""
     (setting,) = smoke.results["settings"]
 
     expected = set(product(SMOKED, (works.COLD_START, works.STREAM, *works.BY_NAME)))
@@ -76,7 +76,7 @@ def test_the_pool_is_bounded(smoke: Smoke) -> None:
 
 
 def test_the_guards_are_measured(smoke: Smoke) -> None:
-    """What must not be paid for is in the results."""
+    """The figures of the store alone are in the results."""
     (setting,) = smoke.results["settings"]
 
     assert {"lone point read", "lone point read, apart", "page of 10", "page of 1,000", "512 in flight"} <= set(
@@ -85,7 +85,7 @@ def test_the_guards_are_measured(smoke: Smoke) -> None:
 
 
 def test_telemetry_is_measured(smoke: Smoke) -> None:
-    """Every kind of telemetry has its ratio to a store that knows of none, which is 1 to itself."""
+    """Every kind of telemetry has its ratio to a store without telemetry, whose ratio is 1."""
     (setting,) = smoke.results["settings"]
 
     kinds = ("no telemetry", "telemetry off", "collect()", "instrument()")
@@ -97,7 +97,7 @@ def test_telemetry_is_measured(smoke: Smoke) -> None:
 
 
 def test_the_table_names_everything(smoke: Smoke) -> None:
-    """Contenders with what they return, works, and the setting."""
+    """The table names libraries, workloads and the setting."""
     for contender in CONTENDERS:
         assert (f"{contender.name} " in smoke.text) == (contender.name in SMOKED)
     for name in (*works.BY_NAME, works.STREAM, works.COLD_START, "== asyncio, https", "dicts", "models"):
@@ -105,7 +105,7 @@ def test_the_table_names_everything(smoke: Smoke) -> None:
 
 
 def test_the_chart_is_svg(smoke: Smoke) -> None:
-    """It parses, has a bar for each contender and a style for dark pages."""
+    """The chart is valid SVG with a bar for each library and a style for dark pages."""
     chart = ET.fromstring(smoke.chart)  # noqa: S314 - the project's own file
 
     svg = "{http://www.w3.org/2000/svg}"
@@ -120,14 +120,14 @@ def test_the_chart_is_svg(smoke: Smoke) -> None:
 
 
 def installed(contender: Contender) -> Any:  # noqa: ANN401 - pytest's parameter sets are not a public type
-    """Return a contender as a parameter; the machine may be without it, or Python too old for it."""
+    """Return a library as a parameter; skip it if it is not installed."""
     missing = pytest.mark.skipif(contender.version() is None, reason=f"{contender.distribution} is not installed")
     return pytest.param(contender, id=contender.name, marks=missing)
 
 
 @pytest.mark.parametrize("contender", [installed(each) for each in CONTENDERS if each.returns != "bytes"])
 def test_contenders_return_the_same(contender: Contender) -> None:
-    """Each decodes the canned answers to the same values, so that the comparison is one of equals."""
+    """Each library decodes the canned answers to the same values."""
     checked = tuple(name for name in CHECKS if contender.works is None or name in contender.works)
     with canned_server(core=None, tls=None) as server:
         outcome = measure(job(contender.name, checked, server.url))
@@ -137,7 +137,7 @@ def test_contenders_return_the_same(contender: Contender) -> None:
 
 
 def job(contender: str, names: tuple[str, ...], url: str) -> Job:
-    """Return a job that is done as soon as may be."""
+    """Return a job that ends as soon as possible."""
     endpoint = Endpoint(url, "us-east-1")
     return Job(
         contender=contender, works=names, endpoint=endpoint, check=True, loop="asyncio", core=None, seconds=0, wikis=500
@@ -178,7 +178,7 @@ class WrongClient:
 
 @pytest.mark.parametrize("name", CHECKS)
 async def test_wrong_results_are_noticed(name: str) -> None:
-    """A library that returned something else would not be compared."""
+    """A library that returns wrong results is not compared."""
     with pytest.raises(ValueError, match=r"^returned"):
         await CHECKS[name](WrongClient())
 
@@ -187,7 +187,7 @@ async def test_wrong_results_are_noticed(name: str) -> None:
 
 
 def test_a_failure_is_told() -> None:
-    """A contender that does not run is an outcome with the reason, not a crash."""
+    """A library that fails has an outcome with the reason."""
     outcome = measure(job(BASELINE, ("point read",), "http://127.0.0.1:9"))
 
     assert outcome.figures == {}
@@ -195,7 +195,7 @@ def test_a_failure_is_told() -> None:
 
 
 def test_what_failed_is_a_row() -> None:
-    """It stands in the table with its reason; a library that is not installed stands there as such."""
+    """The table reports failures with their reasons, and libraries that are not installed."""
     missing = Contender("missing", "no-such-library-anywhere", "dicts")
     plan = Plan(
         contenders=(missing,),
@@ -213,7 +213,7 @@ def test_what_failed_is_a_row() -> None:
 
 
 def test_medians_and_ratios() -> None:
-    """A figure is the median of its rounds, and the ratios are those of the medians."""
+    """A figure is the median of its rounds, and a ratio is that of two medians."""
     setting = Setting("asyncio", "http")
     plan = Plan(contenders=CONTENDERS, works=("point read",), settings=(setting,), rounds=3, seconds=0, wikis=1)
     costs = {BASELINE: (10, 50, 20), OURS: (40, 30, 90), "aiobotocore": (400, 100, 200)}
@@ -237,7 +237,7 @@ def test_medians_and_ratios() -> None:
 
 
 def test_a_batch_is_answered_with_its_keys() -> None:
-    """BatchGetItem gets exactly the items that it asked for, of each table."""
+    """BatchGetItem is answered with exactly the requested items of each table."""
     keys = {
         "wikis": [{"owner_id": {"S": "ada"}, "wiki_slug": {"S": wiki_slug}} for wiki_slug in ("notes", "recipes")],
         "users": [{"id": {"S": "ada"}}],
@@ -255,7 +255,7 @@ def test_a_batch_is_answered_with_its_keys() -> None:
 
 @pytest.mark.parametrize(("limit", "sizes"), [(100, [100, 100, 50]), (125, [125, 125]), (None, [250])])
 def test_pages_make_up_the_listing(limit: int | None, sizes: list[int]) -> None:
-    """Each page goes on where the one before ended, and only the last has no key to go on from."""
+    """Each page continues after the one before, and only the last page has no last key."""
     query: dict[str, Any] = {"ExpressionAttributeValues": {":0": {"S": owner(250)}}}
     query |= {} if limit is None else {"Limit": limit}
     pages: list[dict[str, Any]] = []
@@ -281,7 +281,7 @@ def test_pages_make_up_the_listing(limit: int | None, sizes: list[int]) -> None:
     ],
 )
 def test_capacity_is_told_if_asked_for(operation: str, request_: dict[str, Any], expected: object) -> None:
-    """A store that meters has more to decode, as with DynamoDB; the rest of the answer is the same."""
+    """The answer reports the capacity on request and is otherwise the same."""
     asked = json.loads(answer(operation, json.dumps(request_ | {"ReturnConsumedCapacity": "TOTAL"}).encode()))
 
     assert asked.pop("ConsumedCapacity") == expected
@@ -289,6 +289,6 @@ def test_capacity_is_told_if_asked_for(operation: str, request_: dict[str, Any],
 
 
 def test_an_unknown_operation_has_no_answer() -> None:
-    """A contender that does something unforeseen is not answered with something wrong."""
+    """An operation without a canned answer is an error."""
     with pytest.raises(ValueError, match="no canned answer to Scan"):
         answer("Scan", b"{}")

@@ -19,7 +19,7 @@ _TABLE_SETTINGS = {f"{schema.name}_table": schema.name for schema in TABLES}
 _INDEX_SETTINGS = tuple(str(index.setting) for index in OPTIONAL_INDEXES)
 _SWITCHES = (*_INDEX_SETTINGS, "coalesce_reads")
 _AT_LEAST_ONE = ("max_pool_connections", "max_attempts")
-_SECONDS = ("connect_timeout", "read_timeout", "deadline")
+_SECONDS = ("connect_timeout", "read_timeout", "idle_timeout", "deadline")
 _LONGEST_TIMEOUT = 3600
 _SHORTEST_SECRET = 16
 _PREFIX = "WIKIBOT_"
@@ -78,6 +78,9 @@ class StoreConfig:
 
     read_timeout: float = 5.0
     """The longest time in seconds of one attempt, from its connection to the last byte of the answer."""
+
+    idle_timeout: float = 60.0
+    """How long in seconds a connection is kept open that no request uses."""
 
     max_attempts: int = 5
     """The largest number of times that a request is sent, including the first time."""

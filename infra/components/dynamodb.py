@@ -14,8 +14,8 @@ from wikibot_store.schema import OPTIONAL_INDEXES, TABLES, TableSchema, create_t
 class DynamoDbArgs:
     """How to set up the tables; `table_names` has the physical name of each table of the schema.
 
-    The caps are request units per second, for each table and each index by itself; None is no cap. Without
-    `kms_key_arn` the tables are encrypted with the account's `aws/dynamodb` key.
+    `max_read_units` and `max_write_units` are request units per second, per table and per index; None is no limit.
+    Without `kms_key_arn` the tables are encrypted with the account's `aws/dynamodb` key.
     """
 
     environment: str
@@ -30,7 +30,7 @@ class DynamoDbArgs:
 
     @property
     def capped(self) -> bool:
-        """Whether reads or writes are capped."""
+        """Whether reads or writes are limited."""
         return self.max_read_units is not None or self.max_write_units is not None
 
 
@@ -84,7 +84,7 @@ class DynamoDbComponent(pulumi.ComponentResource):
 
 
 def _index(index: Mapping[str, Any], args: DynamoDbArgs) -> dynamodb.TableGlobalSecondaryIndexArgs:
-    """Return a GSI of a CreateTable request in the provider's words."""
+    """Return a GSI of a CreateTable request as an argument of the provider."""
     return dynamodb.TableGlobalSecondaryIndexArgs(
         name=index["IndexName"],
         key_schemas=[

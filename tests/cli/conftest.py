@@ -36,14 +36,14 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture
 def configured(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Point the commands at the engine, as an operator does, by the environment."""
+    """Set the commands' endpoint in the environment, as an operator does."""
     monkeypatch.setenv("WIKIBOT_ENDPOINT_URL", endpoint)
     return endpoint
 
 
 @pytest.fixture
 def dead_port(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Return a port that nobody serves, and have the commands give up on it at once."""
+    """Return a port that nothing listens on, and make the commands try it only once."""
     monkeypatch.setenv("WIKIBOT_MAX_ATTEMPTS", "1")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -53,7 +53,7 @@ def dead_port(monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.fixture
 def aws_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give AWS's files a profile `ops` with credentials and a region."""
+    """Write a profile `ops` with credentials and a region into AWS's files."""
     credentials = tmp_path / "credentials"
     credentials.write_text("[ops]\naws_access_key_id = ops\naws_secret_access_key = ops\nregion = eu-west-1\n")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
@@ -61,7 +61,7 @@ def aws_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def signal_handlers() -> Iterator[None]:
-    """Put the signal handlers back."""
+    """Restore the signal handlers."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():

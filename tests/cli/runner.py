@@ -1,4 +1,4 @@
-"""What running a command gives, and work on the same endpoint behind the command line's back."""
+"""The result of a command, and a store on the endpoint that the command uses."""
 
 import asyncio
 import json
@@ -37,11 +37,11 @@ class Run(Protocol):
     """Runs `wikibot-store` with these arguments."""
 
     def __call__(self, *arguments: str, stdin: str = "") -> Outcome:
-        """Return what came of it."""
+        """Return the outcome."""
 
 
 def on_store(endpoint: str, work: Callable[[WikibotStore], Awaitable[T]]) -> T:
-    """Open a store on the endpoint, do `work` on it and return what came of it."""
+    """Open a store on the endpoint, do `work` on it and return the result."""
 
     async def opened() -> T:
         async with WikibotStore.open(StoreConfig(endpoint_url=endpoint), session=local_session()) as store:

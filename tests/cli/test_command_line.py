@@ -74,7 +74,7 @@ def test_root_help_lists_commands_and_options(run: Run) -> None:
 
 
 def test_nearest_option_wins(run: Run, endpoint: str, dead_port: int) -> None:
-    """An option after the command replaces the same one before it."""
+    """An option after the command replaces the same option before it."""
     dead = f"http://127.0.0.1:{dead_port}"
 
     assert run("--endpoint-url", dead, "tables", "create", "--endpoint-url", endpoint).status == 0
@@ -95,7 +95,7 @@ def test_nearest_option_wins(run: Run, endpoint: str, dead_port: int) -> None:
     ],
 )
 def test_wrong_usage_is_one_line(run: Run, line: str, error: str) -> None:
-    """A line that cannot be understood gets one line, and exit status 2."""
+    """Wrong usage prints one line and exits with status 2."""
     outcome = run(*line.split())
 
     assert (outcome.status, outcome.stdout) == (2, "")
@@ -104,7 +104,7 @@ def test_wrong_usage_is_one_line(run: Run, line: str, error: str) -> None:
 
 
 def test_dead_endpoint_is_one_line(run: Run, dead_port: int) -> None:
-    """An endpoint that does not answer is named, with what to do."""
+    """The error names an endpoint that does not answer, and says what to do."""
     for line in ("tables create", "user get u-1"):
         error = run(*line.split(), "--endpoint-url", f"http://127.0.0.1:{dead_port}").error
 
@@ -114,7 +114,7 @@ def test_dead_endpoint_is_one_line(run: Run, dead_port: int) -> None:
 
 @pytest.mark.usefixtures("configured")
 def test_missing_table_is_one_line(run: Run) -> None:
-    """A missing table is named, with the command that makes it."""
+    """The error names a missing table, and the command that creates it."""
     error = run("wiki", "get", "u-1", "notes").error
 
     assert "no table 'wikis'" in error
@@ -122,13 +122,10 @@ def test_missing_table_is_one_line(run: Run) -> None:
 
 
 def test_unknown_profile_is_one_line(run: Run) -> None:
-    """A profile that AWS's files do not have is named."""
+    """The error names a profile that AWS's files do not have."""
     error = run("user", "get", "u-1", "--profile", "nope").error
 
-    assert (
-        error
-        == "error: The config profile (nope) could not be found: `aws configure list-profiles` shows which there are"
-    )
+    assert error == "error: The config profile (nope) could not be found: `aws configure list-profiles` lists them"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +138,7 @@ def test_unknown_profile_is_one_line(run: Run) -> None:
 def test_bad_setting_is_one_line(
     run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, error: str
 ) -> None:
-    """A setting of the environment that cannot be is refused by its name."""
+    """An invalid setting in the environment is rejected by its name."""
     monkeypatch.setenv(variable, value)
 
     assert run("user", "get", "u-1").error.startswith(error)
@@ -149,7 +146,7 @@ def test_bad_setting_is_one_line(
 
 @pytest.mark.usefixtures("aws_files")
 def test_profile_gives_credentials_and_region(run: Run, endpoint: str) -> None:
-    """--profile is the session's, even for an endpoint on this machine."""
+    """--profile sets the session's profile, even for an endpoint on this machine."""
     run("tables", "create", "--profile", "ops", "--endpoint-url", endpoint)
 
     shown = run("tables", "delete", "--profile", "ops", "--endpoint-url", endpoint).stderr
@@ -158,7 +155,7 @@ def test_profile_gives_credentials_and_region(run: Run, endpoint: str) -> None:
 
 
 def test_region_is_an_option(run: Run, endpoint: str) -> None:
-    """--region is where the tables are made."""
+    """The tables are created in the region of --region."""
     run("tables", "create", "--region", "eu-north-1", "--endpoint-url", endpoint)
 
     shown = run("tables", "delete", "--region", "eu-north-1", "--endpoint-url", endpoint).stderr
@@ -168,20 +165,20 @@ def test_region_is_an_option(run: Run, endpoint: str) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_this_machine_needs_no_credentials(run: Run, dead_port: int, host: str) -> None:
-    """For a loopback host the request is sent although there are no credentials."""
+    """A request to a loopback host is sent without real credentials."""
     assert "Could not connect" in run("user", "get", "u-1", "--endpoint-url", f"http://{host}:{dead_port}").error
 
 
 @pytest.mark.parametrize("host", ["localhost.example", "127.0.0.1.example", "10.0.0.1"])
 def test_other_machines_never_get_made_up_credentials(run: Run, host: str) -> None:
-    """Any other host needs real credentials: nothing is sent without."""
+    """Any other host needs real credentials; without them nothing is sent."""
     error = run("user", "get", "u-1", "--region", "us-east-1", "--endpoint-url", f"http://{host}").error
 
     assert error.startswith("error: the AWS session cannot be used: Unable to locate credentials; set AWS_PROFILE")
 
 
 def test_credentials_of_the_environment_are_used(run: Run, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials in the environment count, and with them its region, on this machine too."""
+    """Credentials in the environment are used with the environment's region, also for an endpoint on this machine."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
 
@@ -189,7 +186,7 @@ def test_credentials_of_the_environment_are_used(run: Run, endpoint: str, monkey
 
 
 def test_debug_shows_where_an_error_comes_from(run: Run, dead_port: int) -> None:
-    """With --debug the traceback stands before the line."""
+    """With --debug the traceback is printed before the error line."""
     outcome = run("user", "get", "u-1", "--debug", "--endpoint-url", f"http://127.0.0.1:{dead_port}")
 
     first, *_, last = outcome.stderr.splitlines()
@@ -200,7 +197,7 @@ def test_debug_shows_where_an_error_comes_from(run: Run, dead_port: int) -> None
 
 
 def test_unexpected_error_is_one_line() -> None:
-    """An error that nobody foresaw is called that, by its type."""
+    """An unexpected error is reported as such, with its type."""
     app = typer.Typer()
 
     @app.command()
@@ -211,11 +208,11 @@ def test_unexpected_error_is_one_line() -> None:
     outcome = CliRunner().invoke(app, [])
 
     assert (outcome.exit_code, outcome.stdout) == (1, "")
-    assert outcome.stderr == "error: unexpected KeyError('id'); --debug shows where it comes from\n"
+    assert outcome.stderr == "error: unexpected KeyError('id'); --debug shows the traceback\n"
 
 
 class _ClosedPipe(io.StringIO):
-    """A stdout whose reader has gone."""
+    """A stdout whose reader has ended."""
 
     def flush(self) -> None:
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
@@ -224,7 +221,7 @@ class _ClosedPipe(io.StringIO):
 def test_closed_pipe_is_no_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], endpoint: str
 ) -> None:
-    """When the reader of a pipe has gone, such as `head`, the command ends without a word."""
+    """If the reader of a pipe has ended, such as `head`, the command ends without an error message."""
     monkeypatch.setattr("sys.stdout", _ClosedPipe())
 
     with pytest.raises(SystemExit) as ended:
@@ -235,7 +232,7 @@ def test_closed_pipe_is_no_error(
 
 
 def test_closed_pipe_ends_the_process_quietly(script: Path, endpoint: str) -> None:
-    """The same for a real pipe, up to the process's last flush."""
+    """The same holds for a real pipe, until the process's last flush."""
     read, write = os.pipe()
     os.close(read)
 
@@ -253,7 +250,7 @@ def test_closed_pipe_ends_the_process_quietly(script: Path, endpoint: str) -> No
 
 
 def test_interrupt_is_no_error(run: Run, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
-    """Ctrl-C ends a command with the exit status that shells expect, without a traceback."""
+    """Ctrl-C ends a command without a traceback, with the exit status that shells expect."""
 
     def interrupted() -> str:
         raise KeyboardInterrupt
@@ -288,7 +285,7 @@ def test_library_does_not_load_the_command_line() -> None:
 
 
 def test_shell_completion(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The shell is told which commands go on from what was typed."""
+    """The shell gets the commands that start with the typed text."""
     monkeypatch.setenv("_WIKIBOT_STORE_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", "wikibot-store user by")
     monkeypatch.setenv("COMP_CWORD", "2")

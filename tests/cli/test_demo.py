@@ -1,4 +1,4 @@
-"""`wikibot-store demo` plays a day of the service and checks it."""
+"""`wikibot-store demo` simulates a day of traffic and verifies the results."""
 
 import os
 import pty
@@ -16,7 +16,7 @@ from wikibot_store.provision import create_tables
 
 PEOPLE, WIKIS = 4, 60
 SIZE = ("--people", str(PEOPLE), "--wikis", str(WIKIS))
-DONE_AND_REFUSED = {
+DONE_AND_REJECTED = {
     "log in": (2 * PEOPLE, 0),
     "create wikis": (PEOPLE, PEOPLE),
     "fill a shelf": (WIKIS, 0),
@@ -29,28 +29,28 @@ DONE_AND_REFUSED = {
 
 
 def test_demo_plays_on_the_embedded_engine(run: Run) -> None:
-    """Without an endpoint the day is played on an engine of its own, and told as a plain table where piped."""
+    """Without an endpoint the demo runs on its own engine; in a pipe it prints a plain table."""
     outcome = run("demo", *SIZE)
 
     header, *rows = outcome.stdout.splitlines()
     assert (outcome.status, outcome.stderr) == (0, "")
-    assert header.split() == ["step", "done", "refused", "seconds"]
+    assert header.split() == ["step", "done", "rejected", "seconds"]
     assert [tuple(row.rsplit(maxsplit=3)[:3]) for row in rows] == [
-        (step, str(done), str(refused)) for step, (done, refused) in DONE_AND_REFUSED.items()
+        (step, str(done), str(rejected)) for step, (done, rejected) in DONE_AND_REJECTED.items()
     ]
     assert outcome.stdout.isascii()
 
 
 def test_demo_plays_on_an_endpoint_again_and_again(run: Run, endpoint: str) -> None:
-    """On an endpoint the tables are made if they are missing, and another day comes out the same."""
+    """On an endpoint the missing tables are created, and a second run has the same results."""
     for _ in range(2):
         report = run("demo", *SIZE, "--endpoint-url", endpoint, "--json").json
 
-        assert {row["step"]: (row["done"], row["refused"]) for row in report} == DONE_AND_REFUSED
+        assert {row["step"]: (row["done"], row["rejected"]) for row in report} == DONE_AND_REJECTED
 
 
 def test_demo_leaves_existing_tables_as_they_are(run: Run, endpoint: str) -> None:
-    """Tables that are there keep their settings, such as the tag of their environment."""
+    """Existing tables keep their settings, such as the tag of their environment."""
 
     async def environment(store: WikibotStore) -> str:
         arn = (await (await store.client()).describe_table(TableName="users"))["Table"]["TableArn"]
@@ -64,14 +64,14 @@ def test_demo_leaves_existing_tables_as_they_are(run: Run, endpoint: str) -> Non
 
 
 def test_demo_fails_when_something_differs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A count that is not as it must be ends the demo with status 1 and a line that says which."""
+    """A wrong count ends the demo with status 1 and a line that names the count."""
     monkeypatch.setattr(demo, "STEPS", (log_in, create_wikis, create_wikis))
 
     assert run("demo", "--people", "2").error == "error: create wikis: created: 0 instead of 2"
 
 
 def test_step_ends_with_its_first_failure(endpoint: str) -> None:
-    """An error that is no refusal ends the step, and is raised as it is."""
+    """An unexpected error ends the step and is raised unchanged."""
 
     async def play(store: WikibotStore) -> None:
         await demo.play(store, Console(), people=2, wikis=1)
@@ -81,7 +81,7 @@ def test_step_ends_with_its_first_failure(endpoint: str) -> None:
 
 
 def test_terminal_gets_progress_and_colours(script: Path) -> None:
-    """On a terminal there is progress while it runs, and a drawn table at the end."""
+    """On a terminal the demo shows its progress while it runs, and a drawn table at the end."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(  # noqa: S603 - the project's own command
         [script, "demo", "--people", "2", "--wikis", "1"], stdout=theirs, env={**os.environ, "TERM": "xterm"}
@@ -91,7 +91,7 @@ def test_terminal_gets_progress_and_colours(script: Path) -> None:
     try:
         while chunk := os.read(ours, 4096):
             output += chunk
-    except OSError:  # how Linux says that the other side has closed
+    except OSError:  # Linux raises this when the other side has closed
         pass
     finally:
         os.close(ours)

@@ -1,4 +1,4 @@
-"""`wikibot-store user`, `wiki` and `acl` show operators what is there."""
+"""`wikibot-store user`, `wiki` and `acl` show items to operators."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -42,7 +42,7 @@ def engine() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def _configured(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Point the commands at it, as an operator does, by the environment."""
+    """Set the commands' endpoint in the environment, as an operator does."""
     monkeypatch.setenv("WIKIBOT_ENDPOINT_URL", engine)
 
 
@@ -65,7 +65,7 @@ def test_user_is_found_every_way(run: Run, lookup: tuple[str, ...]) -> None:
 
 
 def test_attributes_are_lines(run: Run) -> None:
-    """Without --json, each attribute is a line, and what is not set is a hyphen."""
+    """Without --json each attribute is a line; a hyphen stands for no value."""
     outcome = run("user", "get", "u-1")
 
     attributes = _attributes(outcome.stdout)
@@ -100,14 +100,14 @@ def test_what_is_not_there_is_named(run: Run, lookup: tuple[str, ...], key: str)
     ],
 )
 def test_bad_input_is_named(run: Run, lookup: tuple[str, ...], error: str) -> None:
-    """Input that breaks a rule is refused with the rule."""
+    """Input that breaks a rule is rejected, and the error states the rule."""
     assert run(*lookup).error.startswith(f"error: {error}")
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
 @pytest.mark.parametrize("lookup", [("wiki", "get", "u-1", "notes"), ("wiki", "list", "u-1")])
 def test_secrets_are_never_shown(run: Run, lookup: tuple[str, ...], as_json: tuple[str, ...]) -> None:
-    """The hash of a wiki's token is printed nowhere."""
+    """The hash of a wiki's token is never printed."""
     outcome = run(*lookup, *as_json)
 
     assert outcome.status == 0
@@ -118,13 +118,13 @@ def test_secrets_are_never_shown(run: Run, lookup: tuple[str, ...], as_json: tup
 
 @pytest.mark.parametrize(("slug", "is_set"), [("notes", True), ("drafts", False)])
 def test_secret_is_said_to_be_set(run: Run, slug: str, is_set: bool) -> None:  # noqa: FBT001 - a parameter
-    """Of the token it is said whether there is one."""
+    """The output says only whether a token is set."""
     assert run("wiki", "get", "u-1", slug, "--json").json["mcp_token_set"] is is_set
     assert _attributes(run("wiki", "get", "u-1", slug).stdout)["mcp_token_set"] == str(is_set)
 
 
 def test_wikis_are_paged_by_cursor(run: Run) -> None:
-    """A page tells the cursor of the next one, beside the result for people and in the document for programs."""
+    """A page has the cursor of the next page: on stderr for people, in the document for programs."""
     page = run("wiki", "list", "u-1", "--limit", "2")
     cursor = run("wiki", "list", "u-1", "--limit", "2", "--json").json["cursor"]
     rest = run("wiki", "list", "u-1", "--limit", "2", "--cursor", cursor)
@@ -132,7 +132,7 @@ def test_wikis_are_paged_by_cursor(run: Run) -> None:
     header, *wikis = page.stdout.splitlines()
     assert header.split()[:3] == ["wiki_slug", "display_name", "status"]
     assert [line.split()[0] for line in wikis] == SLUGS[:2]
-    assert page.stderr == f"more with --cursor {cursor}\n"
+    assert page.stderr == f"next page: --cursor {cursor}\n"
     assert [line.split()[0] for line in rest.stdout.splitlines()[1:]] == SLUGS[2:]
     assert rest.stderr == ""
 
@@ -164,7 +164,7 @@ def test_grants_are_paged_by_cursor(run: Run) -> None:
 
 @pytest.mark.parametrize("lookup", [("wiki", "get", "u-2", "evil"), ("wiki", "list", "u-2")])
 def test_text_cannot_command_the_terminal(run: Run, lookup: tuple[str, ...]) -> None:
-    """Control characters that somebody has put into a name are shown, not sent; brackets are no markup."""
+    """Control characters in a name are escaped and not sent to the terminal; brackets are not markup."""
     assert repr(EVIL) in run(*lookup).stdout
 
 
@@ -177,7 +177,7 @@ def test_json_keeps_text_as_it_is(run: Run) -> None:
 
 
 def test_items_of_a_listing_are_lines(run: Run) -> None:
-    """Where stdout is no terminal, an item is one line, however long."""
+    """If stdout is not a terminal, each item is one line of any length."""
     assert len(run("wiki", "list", "u-2").stdout.splitlines()) == 3
 
 
@@ -185,5 +185,5 @@ def test_items_of_a_listing_are_lines(run: Run) -> None:
     "line", ["--json user get u-1", "user --json get u-1", "user get --json u-1", "user get u-1 --json"]
 )
 def test_options_may_stand_anywhere(run: Run, line: str) -> None:
-    """A common option counts before, between and after the command's words."""
+    """A common option may stand before, between and after the command's words."""
     assert run(*line.split()).json["id"] == "u-1"

@@ -1,4 +1,4 @@
-"""`wikibot-store serve` runs the embedded engine until it is told to stop."""
+"""`wikibot-store serve` runs the embedded engine until a signal stops it."""
 
 import asyncio
 import io
@@ -16,7 +16,7 @@ from wikibot_store.local import local_session
 
 
 class _StopsWhenServing(io.StringIO):
-    """A stderr that sends this process a signal as soon as it is told that the engine serves."""
+    """A stderr that sends this process a signal when the message arrives that the engine is ready."""
 
     def __init__(self, number: signal.Signals) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class _StopsWhenServing(io.StringIO):
 def test_serve_ends_on_a_signal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
-    """It prints how to point a store at it, says that it serves, and ends with status 0 on Ctrl-C and SIGTERM."""
+    """It prints the variables for a store, reports that it is ready, and ends with status 0 on Ctrl-C and SIGTERM."""
     stderr = _StopsWhenServing(number)
     monkeypatch.setattr("sys.stderr", stderr)
 
@@ -58,7 +58,7 @@ def _refuses_connections(port: str) -> bool:
 
 @pytest.mark.usefixtures("signal_handlers")
 def test_serve_as_json(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With --json the variables are a document; the region is the one that was asked for."""
+    """With --json the variables are one document; the region is that of --region."""
     monkeypatch.setattr("sys.stderr", _StopsWhenServing(signal.SIGTERM))
 
     document = run("serve", "--port", "0", "--json", "--region", "eu-west-1").json
@@ -68,7 +68,7 @@ def test_serve_as_json(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_served_engine_is_ready(script: Path) -> None:
-    """A store works with what the process prints: the tables are there; SIGTERM ends the process with status 0."""
+    """A store opens with the printed variables and finds the tables; SIGTERM ends the process with status 0."""
     process = subprocess.Popen(  # noqa: S603 - the project's own command
         [script, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -93,10 +93,10 @@ async def _create_user(environment: dict[str, str]) -> str | None:
 
 @pytest.mark.usefixtures("signal_handlers")
 def test_port_in_use_is_one_line(run: Run) -> None:
-    """A port that somebody else serves is named, with what to do."""
+    """The error names a port that is in use, and says what to do."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
 
         assert run("serve", "--port", str(port)).error == (
-            f"error: port {port} is taken, or not for you: choose another with --port"
+            f"error: port {port} is in use or not permitted: choose another one with --port"
         )

@@ -1,4 +1,4 @@
-"""`wikibot-store tables` makes the tables and deletes them."""
+"""`wikibot-store tables` creates, verifies and deletes the tables."""
 
 from typing import Any
 
@@ -22,12 +22,12 @@ async def _names(store: WikibotStore) -> list[str]:
 
 
 def test_create_works_out_of_the_box(endpoint: str, run: Run) -> None:
-    """An endpoint on this machine needs neither credentials nor a region, and a second run finds the tables there."""
+    """An endpoint on this machine needs no credentials and no region; a second run reports that the tables exist."""
     first = run("tables", "create", "--endpoint-url", endpoint)
     second = run("tables", "create", "--endpoint-url", endpoint)
 
     assert (first.status, first.stdout.splitlines()) == (0, [f"{name}: created" for name in NAMES])
-    assert (second.status, second.stdout.splitlines()) == (0, [f"{name}: already there" for name in NAMES])
+    assert (second.status, second.stdout.splitlines()) == (0, [f"{name}: exists" for name in NAMES])
 
 
 @pytest.mark.usefixtures("configured")
@@ -39,7 +39,7 @@ def test_create_as_json(run: Run) -> None:
 
 
 def test_create_tags_the_environment(configured: str, run: Run) -> None:
-    """--environment is the tag of that name."""
+    """--environment sets the tag of that name."""
     run("tables", "create", "--environment", "staging")
 
     assert on_store(configured, _tags) == {"project": "wikibot-io", "environment": "staging"}
@@ -47,7 +47,7 @@ def test_create_tags_the_environment(configured: str, run: Run) -> None:
 
 @pytest.mark.usefixtures("configured")
 def test_create_says_what_the_engine_lacks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A setting that the engine does not have is named."""
+    """The output names a setting that the engine does not support."""
     from moto.core.exceptions import JsonRESTError  # noqa: PLC0415
     from moto.dynamodb.responses import DynamoHandler  # noqa: PLC0415 - takes a second
 
@@ -56,12 +56,12 @@ def test_create_says_what_the_engine_lacks(run: Run, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(DynamoHandler, "tag_resource", refuse)
 
-    assert "users: created (this engine has no tags)" in run("tables", "create").stdout
+    assert "users: created (this engine does not support tags)" in run("tables", "create").stdout
 
 
 @pytest.mark.parametrize("answer", ["y", " YES "])
 def test_delete_shows_asks_and_deletes(configured: str, run: Run, answer: str) -> None:
-    """What is to be deleted is shown with its region and account, and deleted when the answer is yes."""
+    """The command shows the tables with region and account, and deletes them if the answer is yes."""
     run("tables", "create", "--region", "us-east-1")
 
     outcome = run("tables", "delete", stdin=f"{answer}\n")
@@ -69,26 +69,26 @@ def test_delete_shows_asks_and_deletes(configured: str, run: Run, answer: str) -
     *shown, question = outcome.stderr.splitlines()
     assert [line.partition(":table/")[2] for line in shown] == [f"{name} with about 0 items" for name in NAMES]
     assert all(line.startswith("arn:aws:dynamodb:us-east-1:") for line in shown)
-    assert question == "Delete this for good? [y/N]"
+    assert question == "Delete these tables permanently? [y/N]"
     assert (outcome.status, outcome.stdout.splitlines()) == (0, [f"{name}: deleted" for name in NAMES])
     assert on_store(configured, _names) == []
 
 
 @pytest.mark.parametrize("answer", ["n\n", "yesterday\n", ""])
 def test_delete_deletes_nothing_without_a_yes(configured: str, run: Run, answer: str) -> None:
-    """Any other answer, and no answer at all, leaves the tables."""
+    """With any other answer, and with none, the tables stay."""
     run("tables", "create")
 
     outcome = run("tables", "delete", stdin=answer)
 
     assert (outcome.status, outcome.stdout) == (1, "")
     last = outcome.stderr.splitlines()[-1]
-    assert last == "error: not confirmed, nothing was deleted: in a script, use --yes"
+    assert last == "error: not confirmed, so nothing was deleted; use --yes in a script"
     assert on_store(configured, _names) == sorted(NAMES)
 
 
 def test_delete_does_not_ask_with_yes(configured: str, run: Run) -> None:
-    """--yes is for scripts: no question; the document names what was deleted."""
+    """With --yes the command does not ask; the document names the deleted tables."""
     run("tables", "create")
 
     outcome = run("tables", "delete", "--yes", "--json")
@@ -106,12 +106,14 @@ def test_delete_has_nothing_to_ask_where_nothing_is(run: Run) -> None:
 
 
 def test_delete_refuses_protected_tables(configured: str, run: Run) -> None:
-    """Deletion protection is seen before anything is deleted, --yes or not, and the error says how to switch it off."""
+    """The command checks deletion protection first, also with --yes; the error says how to switch it off."""
     run("tables", "create", "--deletion-protection")
 
     error = run("tables", "delete", "--yes").error
 
-    assert error.startswith("error: table 'users' has deletion protection, nothing was deleted: ")
+    assert error.startswith(
+        "error: table 'users' has deletion protection, so nothing was deleted. Switch it off first: "
+    )
     assert error.endswith("aws dynamodb update-table --table-name users --no-deletion-protection-enabled")
     assert on_store(configured, _names) == sorted(NAMES)
 
@@ -126,18 +128,18 @@ def test_tables_have_their_configured_names(configured: str, run: Run, monkeypat
 
 @pytest.mark.usefixtures("configured")
 def test_verify_finds_nothing_in_what_create_made(run: Run) -> None:
-    """Tables as the schema says are one line and status 0."""
+    """If the tables match the schema, the command prints one line and its status is 0."""
     run("tables", "create", "--environment", "prod", "--deletion-protection")
 
     outcome = run("tables", "verify", "--environment", "prod", "--deletion-protection")
 
-    assert (outcome.status, outcome.stdout) == (0, "the tables are as the schema says\n")
+    assert (outcome.status, outcome.stdout) == (0, "the tables match the schema\n")
     assert run("tables", "verify", "--json").json == []
 
 
 @pytest.mark.usefixtures("configured")
 def test_verify_shows_what_differs(run: Run) -> None:
-    """Every difference is a line of a table, and the status is 1."""
+    """Each difference is a line of a table, and the status is 1."""
     run("tables", "create")
 
     outcome = run("tables", "verify", "--environment", "prod")

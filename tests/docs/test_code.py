@@ -3,9 +3,10 @@
 import ast
 import asyncio
 import inspect
+import logging
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,6 +36,16 @@ async def store(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WikibotStore]:
         for variable, value in settings.items():
             monkeypatch.setenv(variable, str(value))
         yield store
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    """Take back what a page does to the library's logger."""
+    logger = logging.getLogger("wikibot_store")
+    level, handlers = logger.level, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name)

@@ -10,7 +10,7 @@ from tests.docs.pages import ROOT
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store.local import REGION, local_engine, local_session
 from wikibot_store.provision import create_tables
-from wikibot_store.testing import FaultProxy
+from wikibot_store.testing import Fault, FaultProxy
 
 PAGE = ROOT / "docs" / "explanation" / "comparison.md"
 COMPARED = ("aiobotocore", "aioboto3", "aiodynamo", "pydynox", "aiopynamodb", "dynamoxy", OURS)
@@ -37,7 +37,7 @@ async def test_page_says_what_becomes_of_a_lost_answer(contender: Contender, pro
     if contender.version() is None:
         pytest.skip(f"{contender.distribution} is not installed: {contender.remark}")
     async with contender.load()(Endpoint(proxy.url, REGION)) as client:
-        proxy.lose_answer("PutItem", times=1)
+        proxy.inject(Fault.LOSE_ANSWER, "PutItem", times=1)
         outcomes: list[BaseException | None] = await asyncio.gather(
             client.create("ada", "notes"), return_exceptions=True
         )

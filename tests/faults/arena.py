@@ -164,9 +164,9 @@ async def arena(engine: str, url: str) -> AsyncIterator[Arena]:
 @contextmanager
 def _no_waiting() -> Iterator[None]:
     """Send again at once: how long to wait is not what the matrix is about."""
-    delays = _retry._BASE_DELAY, _retry._BASE_YIELD
-    _retry._BASE_DELAY = _retry._BASE_YIELD = 0.0
+    delays = _retry._BASE_DELAY, _retry._THROTTLE_DELAY, _retry._BASE_YIELD
+    _retry._BASE_DELAY = _retry._THROTTLE_DELAY = _retry._BASE_YIELD = 0.0
     try:
         yield
     finally:
-        _retry._BASE_DELAY, _retry._BASE_YIELD = delays
+        _retry._BASE_DELAY, _retry._THROTTLE_DELAY, _retry._BASE_YIELD = delays

@@ -11,11 +11,12 @@ either case the invariants hold, and the call, made again, ends as if the first 
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -28,7 +29,7 @@ from tests.faults.table import RIGHT, TYPED, WRONG, Trial, rendered, update_docu
 from tests.world import NOTHING, WORLD
 from wikibot_store import RequestFailedError, UnavailableError, WriteOutcomeUnknownError
 from wikibot_store.schema import TABLES
-from wikibot_store.testing import FaultProxy
+from wikibot_store.testing import Fault, FaultProxy
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 
@@ -37,50 +38,43 @@ _LONG = 8
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 _CONDITION_FAILED = "ConditionalCheckFailed"
 
-Script = Callable[[FaultProxy, int | None, int], object]
-"""Scripts a fault: how many times, and after how many requests that could meet it."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of fault.
+    """A kind of fault: the fault with its options, or None for a wrong clock.
 
-    `among`: the operations that can meet it, None for any. `hasty`: it outlasts the caller's patience. `steady`: it
-    concerns all requests of a call.
+    `among`: the operations that can meet it, None for any. `hasty`: it outlasts the caller's patience.
     """
 
     name: str
-    script: Script
+    fault: Fault | None
+    options: Mapping[str, Any] = field(default_factory=dict)
     among: frozenset[str] | None = None
     hasty: bool = False
-    steady: bool = False
+
+    def inject(self, proxy: FaultProxy, times: int | None, skip: int) -> None:
+        """Inject the fault this many times, after this many requests that could meet it."""
+        if self.fault is None:
+            proxy.skew_clock(_HOUR)
+        else:
+            proxy.inject(self.fault, times=times, skip=skip, **self.options)
 
 
 KINDS = [
-    Kind(name="answer lost", script=lambda proxy, times, skip: proxy.lose_answer(times=times, skip=skip)),
-    Kind(name="reset before", script=lambda proxy, times, skip: proxy.reset_before(times=times, skip=skip)),
-    Kind(name="reset midway", script=lambda proxy, times, skip: proxy.reset_midway(times=times, skip=skip)),
-    Kind(
-        name="too slow", script=lambda proxy, times, skip: proxy.drip(seconds=SLOW, times=times, skip=skip), hasty=True
-    ),
-    Kind(name="500 before", script=lambda proxy, times, skip: proxy.fail_before(times=times, skip=skip)),
-    Kind(name="500 after", script=lambda proxy, times, skip: proxy.fail_after(times=times, skip=skip)),
-    Kind(name="503 before", script=lambda proxy, times, skip: proxy.fail_before(status=503, times=times, skip=skip)),
-    Kind(name="503 after", script=lambda proxy, times, skip: proxy.fail_after(status=503, times=times, skip=skip)),
-    Kind(name="throttled", script=lambda proxy, times, skip: proxy.throttle(times=times, skip=skip)),
-    Kind(
-        name="unprocessed",
-        script=lambda proxy, times, skip: proxy.unprocessed(times=times, skip=skip),
-        among=frozenset({"BatchGetItem", "BatchWriteItem"}),
-    ),
-    Kind(
-        name="conflict",
-        script=lambda proxy, times, skip: proxy.transaction_conflict(times=times, skip=skip),
-        among=_WRITES,
-    ),
-    Kind(name="damaged", script=lambda proxy, times, skip: proxy.corrupt(times=times, skip=skip)),
-    Kind(name="expired", script=lambda proxy, times, skip: proxy.expire_credentials(times=times, skip=skip)),
-    Kind(name="wrong clock", script=lambda proxy, _, __: proxy.skew_clock(_HOUR), steady=True),
+    Kind(name="answer lost", fault=Fault.LOSE_ANSWER),
+    Kind(name="reset before", fault=Fault.RESET_BEFORE),
+    Kind(name="reset midway", fault=Fault.RESET_MIDWAY),
+    Kind(name="too slow", fault=Fault.DRIP, options={"seconds": SLOW}, hasty=True),
+    Kind(name="500 before", fault=Fault.FAIL_BEFORE),
+    Kind(name="500 after", fault=Fault.FAIL_AFTER),
+    Kind(name="503 before", fault=Fault.FAIL_BEFORE, options={"status": 503}),
+    Kind(name="503 after", fault=Fault.FAIL_AFTER, options={"status": 503}),
+    Kind(name="throttled", fault=Fault.THROTTLE),
+    Kind(name="unprocessed", fault=Fault.UNPROCESSED, among=frozenset({"BatchGetItem", "BatchWriteItem"})),
+    Kind(name="conflict", fault=Fault.TRANSACTION_CONFLICT, among=_WRITES),
+    Kind(name="damaged", fault=Fault.CORRUPT),
+    Kind(name="expired", fault=Fault.EXPIRE_CREDENTIALS),
+    Kind(name="wrong clock", fault=None),
 ]
 STALE = "stale index"
 COLUMNS = [*[kind.name for kind in KINDS], STALE]
@@ -111,7 +105,7 @@ class Bench:
         for kind in [kind for kind in KINDS if kind.name in kinds]:
             for times, skip in self._plan(kind, whole=whole):
                 await self.arena.reset(WORLD)
-                kind.script(self.arena.proxy, times, skip)
+                kind.inject(self.arena.proxy, times, skip)
                 outcome = await self.arena.call(self.case, hasty=kind.hasty)
                 if self._struck():
                     yield await self._judged(kind.name, outcome)
@@ -122,7 +116,7 @@ class Bench:
 
     def _plan(self, kind: Kind, *, whole: bool) -> list[tuple[int | None, int]]:
         """Return how many times to strike, and after how many of the requests that can meet the fault."""
-        if kind.steady:
+        if kind.fault is None:  # a clock is wrong for all requests of a call
             return [(1, 0)]
         places = self._places([name for name in self.requests if kind.among is None or name in kind.among])
         if not whole:

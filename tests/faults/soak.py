@@ -41,7 +41,7 @@ from wikibot_store import (
 )
 from wikibot_store.local import REGION, local_session
 from wikibot_store.provision import create_tables
-from wikibot_store.testing import FaultProxy
+from wikibot_store.testing import Fault, FaultProxy
 
 _CONNECTIONS = 32
 _FAULTS = 0.1
@@ -118,7 +118,7 @@ class Rotation:
     async def __call__(self) -> dict[str, str]:
         """Issue the next ones. DynamoDB Local has its tables per access key, so that one stays."""
         if self.issued > 1:
-            self._proxy.expire_credentials(session_token=f"token-{self.issued - 1}")
+            self._proxy.inject(Fault.EXPIRE_CREDENTIALS, session_token=f"token-{self.issued - 1}")
         self.issued += 1
         expiry = datetime.now(UTC) + timedelta(seconds=_TOKEN_SECONDS)
         token = f"token-{self.issued}"
@@ -133,22 +133,13 @@ class Rotation:
         return aioboto3.Session(botocore_session=botocore_session, region_name=REGION)
 
 
-def _script(proxy: FaultProxy) -> None:
+def _inject(proxy: FaultProxy) -> None:
     """Let about a tenth of the requests meet a fault."""
-    scripts: list[Callable[..., object]] = [
-        proxy.lose_answer,
-        proxy.reset_before,
-        proxy.reset_midway,
-        lambda **when: proxy.drip(seconds=_SLOW, **when),
-        proxy.fail_before,
-        lambda **when: proxy.fail_after(status=503, **when),
-        proxy.throttle,
-        proxy.corrupt,
-    ]
-    for script in scripts:
-        script(probability=_FAULTS / len(scripts))
-    proxy.transaction_conflict(probability=_FAULTS / len(scripts))
-    proxy.unprocessed(probability=_FAULTS)
+    options: dict[Fault, dict[str, Any]] = {Fault.DRIP: {"seconds": _SLOW}, Fault.FAIL_AFTER: {"status": 503}}
+    faults = [fault for fault in Fault if fault not in {Fault.UNPROCESSED, Fault.EXPIRE_CREDENTIALS}]
+    for fault in faults:
+        proxy.inject(fault, probability=_FAULTS / len(faults), **options.get(fault, {}))
+    proxy.inject(Fault.UNPROCESSED, probability=_FAULTS)
 
 
 async def _stall(report: Report) -> None:
@@ -246,7 +237,7 @@ async def _play(engine: Engine, url: str, seconds: float, seed: int, report: Rep
             founder = Worker(direct, journal, CREW, seed)
             await asyncio.gather(*[founder.create_user(name) for name in (HOT, *[worker.user_id for worker in crew])])
             samples = Samples(proxy, report)
-            _script(proxy)
+            _inject(proxy)
             async with _in_background(_stall(report), samples.take()):
                 await _work(engine, crew, seconds, report)
             samples.judge()

@@ -1,4 +1,4 @@
-"""docs/deploy.md says what is so."""
+"""docs/deploy.md describes what the program does."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ def test_table_of_settings_is_complete() -> None:
     """The guide describes every setting of the program, and no other."""
     with pytest.raises(pulumi.RunError) as refusal:
         run_program("dev", {"wikibot:unknown": "1"})
-    settings = set(str(refusal.value).partition("there are ")[2].split(", "))
+    settings = set(str(refusal.value).partition("the settings are ")[2].split(", "))
 
     table = GUIDE[GUIDE.index("| key |") : GUIDE.index("A setting that is unknown")]
     described = {

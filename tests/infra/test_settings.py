@@ -14,7 +14,7 @@ from tests.infra.program import run_program
         ("wikibot:tablePrefix", "my wiki", "'my wiki-users', which is not 3 to 255 of"),
         ("wikibot:tablePrefix", "x" * 250, "which is not 3 to 255 of"),
         ("wikibot:usersTable", "ab", "'ab', which is not 3 to 255 of"),
-        ("wikibot:wikisTable", "wikibot-dev-users", "two tables of the name 'wikibot-dev-users'"),
+        ("wikibot:wikisTable", "wikibot-dev-users", "gives two tables the name 'wikibot-dev-users'"),
         ("wikibot:pitrDays", "0", "must be 1 to 35, not 0"),
         ("wikibot:pitrDays", "36", "must be 1 to 35, not 36"),
         ("wikibot:pitrDays", "a week", "is not a valid 'int'"),
@@ -36,12 +36,12 @@ from tests.infra.program import run_program
         (
             "wikibot:granteIndex",
             "true",
-            "is no setting of this program; there are aclsTable, ",
+            "is not a setting of this program; the settings are aclsTable, ",
         ),
     ],
 )
-def test_wrong_settings_are_refused(key: str, value: str, rule: str) -> None:
-    """A setting that is unknown or does not fit is named, with its rule."""
+def test_wrong_settings_are_rejected(key: str, value: str, rule: str) -> None:
+    """The error names a setting that is unknown or invalid, and its rule."""
     with pytest.raises(pulumi.RunError) as refusal:
         run_program("dev", {key: value})
 
@@ -50,7 +50,7 @@ def test_wrong_settings_are_refused(key: str, value: str, rule: str) -> None:
 
 
 @pytest.mark.parametrize("stack", ["production", "Prod", "test"])
-def test_unknown_environments_are_refused(stack: str) -> None:
-    """A stack whose name is no environment is refused, so that a misspelt one is not an unprotected one."""
-    with pytest.raises(pulumi.RunError, match=f"stack '{stack}' is no environment: call it one of dev, staging, prod"):
+def test_unknown_environments_are_rejected(stack: str) -> None:
+    """A stack whose name is not an environment is rejected: a misspelt `prod` would be unprotected."""
+    with pytest.raises(pulumi.RunError, match=f"stack '{stack}' must be named dev, staging or prod"):
         run_program(stack)

@@ -1,4 +1,4 @@
-"""Tables that hold one test's items only: few, and to be checked as a whole."""
+"""Tables that hold only the items of one test, and are checked as a whole after it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ _WRITES_AT_A_TIME = 8
 
 
 async def check_and_wipe(store: WikibotStore) -> None:
-    """Delete all items, and fail if something was wrong between them."""
+    """Check that all items are consistent, then delete them."""
     stored = await read_all(store)
     await wipe(store, stored.tables)
     assert violations_among(stored) == []

@@ -20,7 +20,7 @@ from wikibot_store.schema import TABLES
 
 @pytest.fixture(scope="session", params=[engine for engine in engines() if engine.missing is None], ids=str)
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Give one engine after the other; test_engines.py speaks for those that are missing."""
+    """Give one engine after the other. test_engines.py reports the missing ones."""
     engine: Engine = request.param
     return engine
 
@@ -41,7 +41,7 @@ def _running() -> Iterator[Callable[[Engine], str | None]]:
 
 @pytest.fixture(scope="session")
 def endpoint(engine: Engine, _running: Callable[[Engine], str | None]) -> str | None:
-    """Give the engine's URL, None for AWS itself."""
+    """Give the engine's URL, or None for AWS."""
     return _running(engine)
 
 
@@ -61,7 +61,7 @@ async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterato
 
 @pytest.fixture
 async def bare_store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
-    """Give a store whose tables are yet to be made."""
+    """Give a store without tables."""
     async with throw_away_store(endpoint, session) as store:
         yield store
 
@@ -87,7 +87,7 @@ def sent(store: WikibotStore) -> Iterator[list[str]]:
 
 @pytest.fixture(autouse=True)
 def _asks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Note what every store sends during a test, with the tables by their names in the schema."""
+    """Record what every store sends during a test, with the tables by their names in the schema."""
     gathering = request.config.pluginmanager.get_plugin("gathering")
     assert isinstance(gathering, Gathering)
     asked, call = gathering.asked, Wire.call

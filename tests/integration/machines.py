@@ -1,4 +1,4 @@
-"""Running a state machine of Hypothesis against a store."""
+"""Runs a Hypothesis state machine against a store."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def run_machine(
     examples: int,
     steps: int,
 ) -> None:
-    """Run a machine on a store with tables of its own, and show the smallest failure that a minute finds."""
+    """Run a machine on a store with its own tables; report the smallest failure found within a minute."""
     bounds = settings(
         max_examples=examples,
         stateful_step_count=steps,
@@ -48,7 +48,7 @@ def run_machine(
 
 @contextmanager
 def _open_store(runner: asyncio.Runner, endpoint: str | None, session: aioboto3.Session) -> Iterator[WikibotStore]:
-    """Open a store in the runner's loop, for calls from outside of it."""
+    """Open a store in the runner's event loop, for calls from outside the loop."""
     stack = AsyncExitStack()
     try:
         store = runner.run(stack.enter_async_context(throw_away_store(endpoint, session)))

@@ -1,4 +1,4 @@
-"""Made-up values that no other test uses, items as they are stored, and reads that may lag behind."""
+"""Unique made-up values, items as they are stored, and reads that may be eventually consistent."""
 
 import asyncio
 import secrets
@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.1
 
 
 def fresh() -> str:
-    """Return a random value that fits as id, slug, username, provider and subject alike."""
+    """Return a random value that is valid as id, slug, username, provider and subject."""
     return secrets.token_hex(8)
 
 
@@ -60,14 +60,14 @@ def _attribute(value: str | bool | int | dict[str, Any]) -> dict[str, Any]:  # n
 
 
 def a_user_item(**attributes: Any) -> dict[str, Any]:  # noqa: ANN401 - see an_item
-    """Return a user's item with no more than it needs, and with these attributes."""
+    """Return a user's item with the required attributes and these."""
     required = {"oauth_provider": fresh(), "oauth_provider_sub": fresh()}
     times = {"created_at": STORED_TIME, "updated_at": STORED_TIME}
     return an_item(**({"id": fresh()} | required | times | attributes))
 
 
 def a_wiki_item(**attributes: Any) -> dict[str, Any]:  # noqa: ANN401 - see an_item
-    """Return a wiki's item with no more than it needs, and with these attributes."""
+    """Return a wiki's item with the required attributes and these."""
     key = {"owner_id": fresh(), "wiki_slug": fresh()}
     required = {"uid": fresh(), "display_name": "A wiki", "repo_path": "/srv/a"}
     times = {"created_at": STORED_TIME, "updated_at": STORED_TIME}
@@ -75,7 +75,7 @@ def a_wiki_item(**attributes: Any) -> dict[str, Any]:  # noqa: ANN401 - see an_i
 
 
 def an_acl_item(**attributes: Any) -> dict[str, Any]:  # noqa: ANN401 - see an_item
-    """Return a grant's item with no more than it needs, and with these attributes."""
+    """Return a grant's item with the required attributes and these."""
     key = {"wiki_id": f"{fresh()}:{fresh()}", "grantee_id": fresh()}
     required = {"role": "editor", "granted_by": fresh(), "granted_at": STORED_TIME}
     return an_item(**(key | required | attributes))
@@ -96,7 +96,7 @@ async def change(store: WikibotStore, table: str, key: dict[str, str], **attribu
 
 
 async def put_all(store: WikibotStore, table: str, items: list[dict[str, Any]]) -> None:
-    """Store many items as they are, in as few requests as DynamoDB allows, some at a time."""
+    """Store many items as they are, in as few requests as possible, several at the same time."""
     table_name, turns = store.config.table_name(table), asyncio.Semaphore(_WRITES_AT_A_TIME)
 
     async def write(batch: list[dict[str, Any]]) -> None:
@@ -129,12 +129,12 @@ async def indexed(store: WikibotStore, table: str, index: str, **partition: str)
 
 
 async def collect(items: AsyncIterator[T]) -> list[T]:
-    """Return all that an iterator gives."""
+    """Return all items of an async iterator."""
     return [item async for item in items]
 
 
 async def eventually(read: Callable[[], Awaitable[object]], expected: object) -> None:
-    """Assert that a read without strong consistency gives `expected`: at once on local engines, in the end on AWS."""
+    """Assert that an eventually consistent read gives `expected`: at once on local engines, after a while on AWS."""
     for _ in range(_MAX_POLLS):
         if await read() == expected:
             return

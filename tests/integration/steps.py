@@ -1,4 +1,4 @@
-"""Something that happens in the middle of an operation: before one of the requests that it sends."""
+"""Runs code in the middle of an operation, before one of its requests."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,11 +10,11 @@ from wikibot_store import WikibotStore
 
 
 class CrashError(Exception):
-    """Stands for the end of the process."""
+    """Stands for the crash of the process."""
 
 
 async def crash() -> None:
-    """End the operation as if its process had died."""
+    """Stop the operation as a crash of its process would."""
     raise CrashError
 
 

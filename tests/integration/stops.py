@@ -1,4 +1,4 @@
-"""Long operations that are cut off, as by the end of their process."""
+"""Stops long operations in the middle, as a crash of their process would."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,12 +10,12 @@ from wikibot_store import WikibotStore
 
 
 class StoppedError(Exception):
-    """Stands for the end of the process."""
+    """Stands for the crash of the process."""
 
 
 @contextmanager
 def stopped_behind(store: WikibotStore, requests: int) -> Iterator[None]:
-    """Stop whatever the store does inside once so many requests have been answered."""
+    """Stop everything that the store does in the block after this number of answered requests."""
     call, answered = store._wire.call, 0
 
     async def count(
@@ -34,7 +34,7 @@ def stopped_behind(store: WikibotStore, requests: int) -> Iterator[None]:
 
 
 async def is_stopped(store: WikibotStore, requests: int, work: Awaitable[object]) -> bool:
-    """Do `work` until so many requests have been answered; tell whether that was before its end."""
+    """Run `work` until this number of requests was answered; return whether it was stopped before its end."""
     try:
         with stopped_behind(store, requests):
             await work

@@ -1,4 +1,4 @@
-"""Authorization: one round trip over users, wikis and acls."""
+"""Authorization: one round trip to users, wikis and acls."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ async def a_public_wiki(store: WikibotStore) -> Wiki:
 
 
 async def test_owner_is_known_by_the_key(store: WikibotStore, sent: list[str]) -> None:
-    """The owner of a wiki is its owner without any grant, in one request."""
+    """The owner of a wiki has access without a grant, in one request."""
     user = await a_user(store)
     wiki = await a_wiki(store, user.id)
     sent.clear()
@@ -35,7 +35,7 @@ async def test_grant_gives_its_role(store: WikibotStore, role: Role) -> None:
 
 
 async def test_revoke_counts_at_the_next_check(store: WikibotStore) -> None:
-    """A revoked grant opens nothing any more."""
+    """A revoked grant allows nothing at the next check."""
     user, wiki = await a_user(store), await a_wiki(store)
     await store.acls.create(wiki.key, user.id, "editor", granted_by=wiki.owner_id)
 
@@ -44,7 +44,7 @@ async def test_revoke_counts_at_the_next_check(store: WikibotStore) -> None:
 
 
 async def test_public_wiki_lets_anybody_view(store: WikibotStore) -> None:
-    """On a public wiki anonymous and strangers are viewers, and an editor stays an editor."""
+    """In a public wiki, anonymous and unknown users are viewers, and an editor is still an editor."""
     wiki, stranger, editor = await a_public_wiki(store), await a_user(store), await a_user(store)
     await store.acls.create(wiki.key, editor.id, "editor", granted_by=wiki.owner_id)
 
@@ -57,7 +57,7 @@ async def test_public_wiki_lets_anybody_view(store: WikibotStore) -> None:
 
 
 async def test_private_wiki_is_closed(store: WikibotStore) -> None:
-    """A private wiki opens to nobody without a grant."""
+    """Without a grant, nobody but the owner has access to a private wiki."""
     wiki, stranger = await a_wiki(store), await a_user(store)
 
     for user_id in (None, stranger.id):
@@ -66,7 +66,7 @@ async def test_private_wiki_is_closed(store: WikibotStore) -> None:
 
 @pytest.mark.parametrize("status", ["suspended", "deleting"])
 async def test_user_who_is_not_active_may_nothing(store: WikibotStore, status: str) -> None:
-    """A suspended or vanishing user may nothing, not even in his own or a public wiki."""
+    """A user who is suspended or being deleted has no access, not even to an own or a public wiki."""
     user = await a_user(store)
     own, public = await a_wiki(store, user.id), await a_public_wiki(store)
     await change(store, "users", {"id": user.id}, status=status)
@@ -86,14 +86,14 @@ async def test_missing_user_may_nothing(store: WikibotStore) -> None:
 
 
 async def test_missing_wiki_allows_nothing(store: WikibotStore) -> None:
-    """Where there is no wiki there is no role."""
+    """Nobody has access to a missing wiki."""
     user = await a_user(store)
 
     assert await store.authorize(user.id, user.id, "none") == Access(role=None, wiki=None, user=user)
 
 
 async def test_expired_grant_opens_nothing(store: WikibotStore) -> None:
-    """A grant that has run out is none."""
+    """An expired grant allows nothing."""
     user, wiki = await a_user(store), await a_wiki(store)
     past = datetime.now(UTC) - timedelta(hours=1)
     await store.acls.create(wiki.key, user.id, "editor", granted_by=wiki.owner_id, expires_at=past)
@@ -102,7 +102,7 @@ async def test_expired_grant_opens_nothing(store: WikibotStore) -> None:
 
 
 async def test_grant_for_an_earlier_wiki_opens_nothing(store: WikibotStore) -> None:
-    """A grant that outlived its wiki does not open the next one of that slug."""
+    """A grant for an earlier wiki allows nothing in a later wiki with the same slug."""
     user, wiki = await a_user(store), await a_wiki(store)
     await store.acls.create(wiki.key, user.id, "editor", granted_by=wiki.owner_id)
     await store.wikis.delete(wiki.owner_id, wiki.wiki_slug)
@@ -112,7 +112,7 @@ async def test_grant_for_an_earlier_wiki_opens_nothing(store: WikibotStore) -> N
 
 
 async def test_unknown_flags_fail_closed(store: WikibotStore) -> None:
-    """A grant with a role that this version does not know is an error, not an access."""
+    """A grant with an unknown role is an error and allows nothing."""
     user, wiki = await a_user(store), await a_public_wiki(store)
     await put(store, "acls", an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=user.id, role="superuser"))
 
@@ -121,7 +121,7 @@ async def test_unknown_flags_fail_closed(store: WikibotStore) -> None:
 
 
 async def test_eventual_reads_on_demand(store: WikibotStore) -> None:
-    """With consistent=False the same is answered for half the read units."""
+    """With consistent=False the result is the same for half the read units."""
     wiki = await a_public_wiki(store)
 
     assert (await store.authorize(None, wiki.owner_id, wiki.wiki_slug, consistent=False)).wiki in (wiki, None)
@@ -145,14 +145,14 @@ async def test_bad_ids_are_refused(unreachable_store: WikibotStore) -> None:
     ],
 )
 def test_a_role_includes_the_lower_ones(role: Role | None, allowed: set[str]) -> None:
-    """An owner is an editor too, and an editor a viewer."""
+    """An owner is also an editor, and an editor is also a viewer."""
     access = Access(role=role, wiki=None, user=None)
 
     assert {candidate.value for candidate in Role if access.allows(candidate)} == allowed
 
 
 async def test_wiki_is_given_to_whom_it_is_open(store: WikibotStore) -> None:
-    """A viewer is given the wiki to view and not to edit."""
+    """`wiki_for` returns the wiki to a viewer as viewer and not as editor."""
     wiki = await a_public_wiki(store)
 
     access = await store.authorize(None, wiki.owner_id, wiki.wiki_slug)
@@ -163,7 +163,7 @@ async def test_wiki_is_given_to_whom_it_is_open(store: WikibotStore) -> None:
 
 @pytest.mark.parametrize("role", [Role.OWNER, None])
 def test_a_role_that_there_is_not_is_refused(role: Role | None) -> None:
-    """A misspelt role is told at once, also where nothing is allowed."""
+    """An unknown role is rejected, even if there is no access."""
     access = Access(role=role, wiki=None, user=None)
 
     with pytest.raises(ValueError, match="role must be one of owner, editor, viewer"):

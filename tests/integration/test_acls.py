@@ -1,4 +1,4 @@
-"""Grants: give, change, revoke, expire, and list from either side."""
+"""Grants: create, replace, revoke, expire and list."""
 
 from collections.abc import Awaitable, Iterable
 from dataclasses import replace
@@ -28,7 +28,7 @@ LONG_AGO = 1_000_000_000
 
 
 async def test_create_stores_what_it_returns(store: WikibotStore) -> None:
-    """A new grant has what was given, and reads back the same."""
+    """A new grant has the given attributes and is read back unchanged."""
     wiki, grantee_id, granted_by = await a_wiki(store), await a_user_id(store), await a_user_id(store)
     before = datetime.now(UTC)
 
@@ -49,7 +49,7 @@ async def test_create_stores_what_it_returns(store: WikibotStore) -> None:
 
 @pytest.mark.parametrize("role", ["owner", "editor", "viewer"])
 async def test_create_takes_a_role_as_text(store: WikibotStore, role: RoleName) -> None:
-    """A role may be given as its value."""
+    """A role may be given as text."""
     wiki = await a_wiki(store)
 
     acl = await store.acls.create(wiki.key, await a_user_id(store), role, granted_by=wiki.owner_id)
@@ -58,7 +58,7 @@ async def test_create_takes_a_role_as_text(store: WikibotStore, role: RoleName) 
 
 
 async def test_create_overwrites_the_role(store: WikibotStore) -> None:
-    """Granting again replaces the grant, expiry included; there is one item."""
+    """Granting again replaces the grant with its expiry; there is one item."""
     wiki, grantee_id = await a_wiki(store), await a_user_id(store)
     await store.acls.create(wiki.key, grantee_id, Role.EDITOR, granted_by=wiki.owner_id, expires_at=NEXT_YEAR)
 
@@ -69,7 +69,7 @@ async def test_create_overwrites_the_role(store: WikibotStore) -> None:
 
 
 async def test_expiry_is_stored_as_whole_epoch_seconds(store: WikibotStore) -> None:
-    """The expiry is what DynamoDB's TTL reads: seconds since 1970, cut, whatever the time zone it was given in."""
+    """The expiry is stored as epoch seconds, rounded down, whatever its time zone."""
     wiki, grantee_id = await a_wiki(store), await a_user_id(store)
     given = (NEXT_YEAR + timedelta(milliseconds=999)).astimezone(timezone(timedelta(hours=5, minutes=30)))
 
@@ -82,7 +82,7 @@ async def test_expiry_is_stored_as_whole_epoch_seconds(store: WikibotStore) -> N
 
 
 async def test_expired_grant_counts_as_absent(store: WikibotStore) -> None:
-    """A grant whose time is over reads as None and is in no listing, although its item is still there."""
+    """An expired grant reads as None and is in no listing, although its item still exists."""
     (wiki, other), grantee_id = [await a_wiki(store) for _ in range(2)], await a_user_id(store)
     key = {"wiki_id": wiki.key.wiki_id, "grantee_id": grantee_id}
     expired = an_acl_item(**key, expires_at=LONG_AGO)
@@ -100,7 +100,7 @@ async def test_expired_grant_counts_as_absent(store: WikibotStore) -> None:
 
 
 async def test_grant_that_is_given_expired_opens_nothing(store: WikibotStore) -> None:
-    """A grant that expires at this very second is stored, and counts as absent at once."""
+    """A grant that expires in this second is stored and already counts as missing."""
     wiki, grantee_id = await a_wiki(store), await a_user_id(store)
 
     await store.acls.create(wiki.key, grantee_id, "owner", granted_by=wiki.owner_id, expires_at=datetime.now(UTC))
@@ -127,7 +127,7 @@ async def test_delete_returns_whether_there_was_a_grant(store: WikibotStore) -> 
 
 
 async def test_lists_are_of_one_wiki_and_of_one_grantee(store: WikibotStore) -> None:
-    """A wiki's grants come in the order of grantees, a grantee's in the order of wikis, from the one set of grants."""
+    """The grants of a wiki are ordered by grantee, those of a grantee by wiki."""
     wiki_ids, grantee_ids = [sorted(f"{fresh()}:{fresh()}" for _ in range(3)), sorted(fresh() for _ in range(3))]
     grants = [an_acl_item(wiki_id=wiki_id, grantee_id=grantee_id) for wiki_id in wiki_ids for grantee_id in grantee_ids]
     await put_all(store, "acls", grants[::-1])
@@ -142,7 +142,7 @@ async def test_lists_are_of_one_wiki_and_of_one_grantee(store: WikibotStore) -> 
 
 
 async def test_owner_ids_with_colons_do_not_meet(store: WikibotStore) -> None:
-    """Grants on (a:b, c) are grants on no wiki of owner a."""
+    """Grants in the wiki (a:b, c) are not grants in a wiki of owner a."""
     owner_id, grantee_id = fresh(), await a_user_id(store)
     owner = await a_user(store, id=f"{owner_id}:b")
     wiki = await store.wikis.create(owner.id, "c", display_name="C", repo_path="/srv/c")
@@ -154,7 +154,7 @@ async def test_owner_ids_with_colons_do_not_meet(store: WikibotStore) -> None:
 
 
 async def test_create_takes_the_longest_key_values(store: WikibotStore) -> None:
-    """A grantee id, and a wiki id, of the 1,024 bytes that an index takes as sort key are stored and listed."""
+    """A grantee id and a wiki id of 1,024 bytes, the limit of a sort key, are stored and listed."""
     book = "\N{BOOKS}"  # four bytes in UTF-8
     key, grantee_id = WikiKey(book * 240, "s" * 63), book * 256
     assert len(key.wiki_id.encode()) == len(grantee_id.encode()) == 1024
@@ -169,7 +169,7 @@ async def test_create_takes_the_longest_key_values(store: WikibotStore) -> None:
 
 
 async def test_list_by_grantee_needs_the_index(store: WikibotStore, session: aioboto3.Session) -> None:
-    """A store that is not configured with the index says so and does not scan."""
+    """Without the index in the config, the call raises an error and does not scan."""
     config = replace(store.config, grantee_index=False)
 
     async with WikibotStore.open(config, session=session) as without:

@@ -1,4 +1,4 @@
-"""The engines themselves: one line says what a run has to do without."""
+"""The engines: a test that is skipped reports a missing engine."""
 
 import os
 
@@ -9,7 +9,7 @@ from tests.engines import Engine, engines
 
 @pytest.mark.parametrize("engine", engines(), ids=str)
 def test_engine_can_run(engine: Engine) -> None:
-    """An engine that is missing is left out by people, all its tests with this one; CI requires it."""
+    """A missing engine is skipped on a developer's machine and fails in CI."""
     if engine.missing is not None and os.environ.get("CI") != "true":
         pytest.skip(engine.missing)
 

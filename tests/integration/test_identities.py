@@ -1,4 +1,4 @@
-"""What people log in with: several identities of one user, and one user per identity."""
+"""Identities: a user may have several, and each belongs to one user."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,18 +33,18 @@ async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterato
 
 
 def first_of(user: User) -> tuple[str, str]:
-    """Return the identity that a user's item names."""
+    """Return the identity in the user's item."""
     return user.oauth_provider, user.oauth_provider_sub
 
 
 async def holder_of(store: WikibotStore, identity: tuple[str, str]) -> str | None:
-    """Return the id of the user that a claim is stored for."""
+    """Return the user id in a claim."""
     claim = await stored(store, "users", id=f"claim#oauth#{identity[0]}#{identity[1]}")
     return None if claim is None else str(claim["user_id"]["S"])
 
 
 async def test_every_identity_finds_the_user(store: WikibotStore) -> None:
-    """A linked identity logs in as the first one does: no second user is made."""
+    """A login with a linked identity finds the user and creates no second one."""
     user, second, third = await a_user(store), (fresh(), fresh()), (fresh(), fresh())
 
     await store.users.link_identity(user.id, *second)
@@ -60,7 +60,7 @@ async def test_every_identity_finds_the_user(store: WikibotStore) -> None:
 
 
 async def test_an_identity_of_an_enums_members_is_that_of_their_values(store: WikibotStore) -> None:
-    """A provider that is a member of an enum cannot be claimed a second time by its value."""
+    """A provider given as enum member and as text is the same identity."""
 
     class Provider(str, Enum):  # noqa: UP042 - older than StrEnum, and shown as `Provider.GITHUB` in another text
         """The providers of a service."""
@@ -76,7 +76,7 @@ async def test_an_identity_of_an_enums_members_is_that_of_their_values(store: Wi
 
 
 async def test_linking_again_writes_nothing(store: WikibotStore, sent: list[str]) -> None:
-    """An identity that the user has already, first or linked, stays as it is."""
+    """Linking an identity that the user already has changes nothing."""
     user, second = await a_user(store), (fresh(), fresh())
     linked = await store.users.link_identity(user.id, *second)
     sent.clear()
@@ -88,7 +88,7 @@ async def test_linking_again_writes_nothing(store: WikibotStore, sent: list[str]
 
 @pytest.mark.parametrize("linked", [False, True])
 async def test_somebody_elses_identity_is_refused(store: WikibotStore, linked: bool) -> None:  # noqa: FBT001 - a parameter
-    """An identity of another user, first or linked, cannot be linked, and nothing changes."""
+    """An identity of another user cannot be linked, and nothing changes."""
     user, other = await a_user(store), await a_user(store)
     identity = first_of(other)
     if linked:
@@ -104,7 +104,7 @@ async def test_somebody_elses_identity_is_refused(store: WikibotStore, linked: b
 
 
 async def test_of_32_users_one_gets_an_identity(store: WikibotStore) -> None:
-    """An identity that 16 users link and 16 people log in with for the first time, all at once, belongs to one."""
+    """If 16 users link an identity and 16 people log in with it at once, one user gets it."""
     identity = (fresh(), fresh())
     users = [await a_user(store) for _ in range(16)]
 
@@ -125,7 +125,7 @@ async def test_of_32_users_one_gets_an_identity(store: WikibotStore) -> None:
 
 
 async def test_unlinked_identity_is_free(store: WikibotStore) -> None:
-    """An identity that a user gave up can be somebody else's at once; the user keeps the others."""
+    """An unlinked identity can be taken by another user at once; the others stay."""
     user, second = await a_user(store), (fresh(), fresh())
     await store.users.link_identity(user.id, *second)
 
@@ -142,7 +142,7 @@ async def test_unlinked_identity_is_free(store: WikibotStore) -> None:
 
 
 async def test_next_identity_takes_the_first_ones_place(store: WikibotStore) -> None:
-    """Without its first identity a user is found in the index by the next one, and not by the old one."""
+    """After its first identity is unlinked, the index finds a user by the next one only."""
     user, second, third = await a_user(store), (fresh(), fresh()), (fresh(), fresh())
     for identity in (second, third):
         await store.users.link_identity(user.id, *identity)
@@ -159,7 +159,7 @@ async def test_next_identity_takes_the_first_ones_place(store: WikibotStore) -> 
 
 
 async def test_unlinking_what_is_not_linked_writes_nothing(store: WikibotStore, sent: list[str]) -> None:
-    """An identity that the user does not have is no error, whoever's it is."""
+    """Unlinking an identity that the user does not have changes nothing."""
     user, other = await a_user(store), await a_user(store)
     sent.clear()
 
@@ -170,7 +170,7 @@ async def test_unlinking_what_is_not_linked_writes_nothing(store: WikibotStore, 
 
 
 async def test_last_identity_stays(store: WikibotStore) -> None:
-    """A user cannot give up the only identity."""
+    """The only identity cannot be unlinked."""
     user = await a_user(store)
 
     with pytest.raises(LastIdentityError):
@@ -180,7 +180,7 @@ async def test_last_identity_stays(store: WikibotStore) -> None:
 
 
 async def test_of_parallel_unlinks_one_identity_is_left(store: WikibotStore) -> None:
-    """All identities unlinked at once: one stays, and its claim with it."""
+    """If all identities are unlinked at once, one stays with its claim."""
     user, others = await a_user(store), [(fresh(), fresh()) for _ in range(4)]
     for identity in others:
         await store.users.link_identity(user.id, *identity)
@@ -197,7 +197,7 @@ async def test_of_parallel_unlinks_one_identity_is_left(store: WikibotStore) -> 
 
 
 async def test_no_more_than_20_identities(store: WikibotStore) -> None:
-    """Of 22 identities linked at once 19 join the first one; the rest are refused, and free for others."""
+    """Of 22 identities that are linked at once, 19 are added to the first one; the others stay free."""
     user, identities = await a_user(store), [(fresh(), fresh()) for _ in range(22)]
 
     results = await asyncio.gather(
@@ -215,7 +215,7 @@ async def test_no_more_than_20_identities(store: WikibotStore) -> None:
 
 
 async def test_changes_of_one_user_at_once_all_apply(store: WikibotStore) -> None:
-    """A new name, a new identity, one that goes and an update, all at once: none is lost."""
+    """A new name, a linked and an unlinked identity and an update at the same time are all applied."""
     user, old, new = await a_user(store, username=fresh()), (fresh(), fresh()), (fresh(), fresh())
     await store.users.link_identity(user.id, *old)
     name = fresh()
@@ -236,7 +236,7 @@ async def test_changes_of_one_user_at_once_all_apply(store: WikibotStore) -> Non
 
 
 async def test_user_must_exist(store: WikibotStore) -> None:
-    """Nobody has no identities, and gets none."""
+    """A missing user raises NotFoundError."""
     for attempt in (
         store.users.link_identity(fresh(), fresh(), fresh()),
         store.users.unlink_identity(fresh(), fresh(), fresh()),
@@ -247,7 +247,7 @@ async def test_user_must_exist(store: WikibotStore) -> None:
 
 
 async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:
-    """What cannot be an id, a provider or a subject is refused before any request."""
+    """An invalid id, provider or subject is rejected before any request."""
     users = unreachable_store.users
     for change in (users.link_identity, users.unlink_identity):
         for arguments in (("a b", "github", "1"), ("ada", "git#hub", "1"), ("ada", "github", "")):
@@ -261,7 +261,7 @@ async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:
     "identities", [{"S": "github"}, {"S": "a#b#c"}, {"N": "1"}], ids=["one word", "three", "number"]
 )
 async def test_corrupt_identities_are_named(store: WikibotStore, identities: dict[str, str]) -> None:
-    """Identities that do not read as such are an error that names the user, and are not overwritten."""
+    """Corrupt identities raise an error that names the user, and are not overwritten."""
     user = await a_user(store)
     item = await stored(store, "users", id=user.id)
     assert item is not None
@@ -274,7 +274,7 @@ async def test_corrupt_identities_are_named(store: WikibotStore, identities: dic
 
 
 async def test_a_claim_of_somebody_else_can_be_let_go(store: WikibotStore) -> None:
-    """Where a restore has left a name or an identity to two users, one can give it up, and the other's claim stays."""
+    """If a restore gave a name or identity to two users, one can remove it and the other keeps the claim."""
     user, other, second = await a_user(store, username=fresh()), await a_user(store), (fresh(), fresh())
     await store.users.link_identity(user.id, *second)
     name_claim = f"claim#username#{user.username}"
@@ -291,7 +291,7 @@ async def test_a_claim_of_somebody_else_can_be_let_go(store: WikibotStore) -> No
 
 
 async def test_a_claim_of_nobody_refuses_a_login(store: WikibotStore) -> None:
-    """A claim whose user does not exist stands in the way of a login, which ends and says so."""
+    """A claim whose user is missing makes a login fail with an error."""
     provider, sub = fresh(), fresh()
     await put(store, "users", an_item(id=f"claim#oauth#{provider}#{sub}", user_id=fresh()))
 

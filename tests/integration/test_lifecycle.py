@@ -1,4 +1,4 @@
-"""Wikis made within a quota and deleted with their grants, whatever happens in between."""
+"""Wikis are created within a quota and deleted with their grants, even after crashes and in races."""
 
 import asyncio
 
@@ -27,7 +27,7 @@ async def count_of(store: WikibotStore, user_id: str) -> int:
 
 
 async def test_create_counts(store: WikibotStore, sent: list[str]) -> None:
-    """A wiki is stored and counted in one transaction; the owner's version stays."""
+    """A wiki is stored and counted in one transaction; the owner's version stays the same."""
     user = await a_user(store)
     sent.clear()
 
@@ -54,7 +54,7 @@ async def test_quota_holds_in_a_race(store: WikibotStore) -> None:
 
 
 async def test_duplicate_is_not_counted(store: WikibotStore) -> None:
-    """A slug that is taken is refused, and counted once."""
+    """A create with a taken slug is refused and not counted."""
     user = await a_user(store)
     await create(store, user.id, "notes")
 
@@ -66,14 +66,14 @@ async def test_duplicate_is_not_counted(store: WikibotStore) -> None:
 
 
 async def test_missing_owner_is_named(store: WikibotStore) -> None:
-    """A wiki needs an owner who exists."""
+    """A create for a missing owner raises an error that names the owner."""
     with pytest.raises(NotFoundError, match="users"):
         await create(store, fresh(), "notes")
 
 
 @pytest.mark.parametrize("limit", [None, 5])
 async def test_owner_must_be_active(store: WikibotStore, limit: int | None) -> None:
-    """A suspended user gets no wiki, and the error says why."""
+    """A suspended user cannot create a wiki, and the error has the status."""
     user = await a_user(store)
     await store.users.update(user.id, status="suspended")
 
@@ -95,7 +95,7 @@ async def test_limit_of_zero_allows_none(store: WikibotStore) -> None:
 
 
 async def test_bad_limit_is_refused(unreachable_store: WikibotStore) -> None:
-    """A quota is a whole number from zero up, for who creates and for who receives; nothing is sent otherwise."""
+    """A limit that is not an integer of at least 0 is rejected before any request."""
     for limit, error in ((-1, ValueError), (True, TypeError), (1.5, TypeError)):
         with pytest.raises(error, match="limit"):
             await create(unreachable_store, "owner", "notes", limit)  # type: ignore[arg-type]  # on purpose
@@ -104,7 +104,7 @@ async def test_bad_limit_is_refused(unreachable_store: WikibotStore) -> None:
 
 
 async def test_owner_without_a_count_starts_at_one(store: WikibotStore) -> None:
-    """An owner whose item lacks count and status is active and owns nothing yet."""
+    """An owner's item without count and status counts as active with no wikis."""
     user = await a_user(store)
     item = await stored(store, "users", id=user.id)
     assert item is not None
@@ -117,7 +117,7 @@ async def test_owner_without_a_count_starts_at_one(store: WikibotStore) -> None:
 
 
 async def test_delete_takes_grants_and_count_along(store: WikibotStore) -> None:
-    """Nothing of a deleted wiki is left: item, grants (expired and corrupt ones too), count."""
+    """A delete removes the item, all grants (expired and corrupt ones too) and the count."""
     user = await a_user(store)
     wiki = await create(store, user.id, "notes")
     grants = [an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=fresh()) for _ in range(60)]
@@ -144,7 +144,7 @@ async def grants_of(store: WikibotStore, wiki: Wiki) -> int:
 
 
 async def test_delete_is_idempotent(store: WikibotStore) -> None:
-    """Deleting what is not there does nothing."""
+    """Deleting a missing wiki does nothing."""
     user = await a_user(store)
 
     assert not await store.wikis.delete(user.id, "none")
@@ -153,7 +153,7 @@ async def test_delete_is_idempotent(store: WikibotStore) -> None:
 
 
 async def test_delete_of_an_uncounted_wiki(store: WikibotStore) -> None:
-    """A wiki that its owner does not count, or whose owner is missing, is deleted; no count falls below zero."""
+    """A wiki that is not counted, or has no owner, is deleted; no count falls below zero."""
     user = await a_user(store)
 
     for owner_id in (user.id, fresh()):
@@ -164,7 +164,7 @@ async def test_delete_of_an_uncounted_wiki(store: WikibotStore) -> None:
 
 
 async def test_slug_can_be_used_at_once(store: WikibotStore) -> None:
-    """After a delete the slug is free, and the new wiki is another incarnation."""
+    """After a delete the slug is free, and the new wiki has another uid."""
     user = await a_user(store)
     before = await create(store, user.id, "notes", limit=1)
     await store.wikis.delete(user.id, "notes")
@@ -175,7 +175,7 @@ async def test_slug_can_be_used_at_once(store: WikibotStore) -> None:
 
 
 async def test_parallel_deletes_count_once(store: WikibotStore) -> None:
-    """Any number of deletes of one wiki take it out of the count once."""
+    """Parallel deletes of one wiki lower the count once."""
     user = await a_user(store)
     await create(store, user.id, "keep")
     await create(store, user.id, "drop")
@@ -186,7 +186,7 @@ async def test_parallel_deletes_count_once(store: WikibotStore) -> None:
 
 
 async def test_no_grant_survives_a_delete(store: WikibotStore) -> None:
-    """However grants race a delete, none is left afterwards."""
+    """After grants race a delete, none is left."""
     user = await a_user(store)
     wiki = await create(store, user.id, "notes")
 

@@ -1,4 +1,4 @@
-"""The embedded engine: there in one line, separate from others, gone afterwards."""
+"""The embedded engine: started by one line, isolated from others, and deleted afterwards."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ async def test_two_blocks_are_separate() -> None:
 
 
 async def test_state_is_gone_after_the_block() -> None:
-    """A block does not find what an earlier one stored, and the engine no longer answers."""
+    """A new block finds no items of an earlier one, whose engine no longer answers."""
     async with local_store() as first:
         user = await a_user(first)
     async with local_store() as second:
@@ -34,7 +34,7 @@ async def test_state_is_gone_after_the_block() -> None:
 
 
 async def test_engine_ends_with_an_error_in_the_block() -> None:
-    """An error in the block comes out as it is, and the engine ends all the same."""
+    """An error in the block is raised unchanged, and the engine stops."""
     with pytest.raises(ZeroDivisionError):
         async with local_store() as store:
             raise ZeroDivisionError
@@ -46,7 +46,7 @@ async def test_engine_ends_with_an_error_in_the_block() -> None:
 
 
 async def test_settings_are_kept() -> None:
-    """Everything but region and endpoint is as the caller configured it, table names and the opt-in index included."""
+    """The caller's settings apply, except region and endpoint."""
     config = StoreConfig(
         users_table="people",
         wikis_table="books",
@@ -68,7 +68,7 @@ async def test_settings_are_kept() -> None:
 
 
 async def test_reads_alone_when_told_not_to_coalesce() -> None:
-    """A store without coalescing gives the same answers to reads at the same time."""
+    """A store without coalescing returns the same results."""
     async with local_store(StoreConfig(coalesce_reads=False)) as store:
         users = [await a_user(store) for _ in range(3)]
 
@@ -76,7 +76,7 @@ async def test_reads_alone_when_told_not_to_coalesce() -> None:
 
 
 async def test_plain_asyncio_run() -> None:
-    """A program without any loop of its own opens a local store with asyncio.run, again and again."""
+    """A program can open a local store with asyncio.run, several times."""
 
     async def program() -> int:
         async with local_store() as store:
@@ -87,7 +87,7 @@ async def test_plain_asyncio_run() -> None:
 
 
 async def test_engine_on_its_own(unused_tcp_port: int) -> None:
-    """An engine can be served on a chosen port, for stores that are opened and closed while it runs."""
+    """An engine can be served on a chosen port for several stores."""
     with local_engine(unused_tcp_port) as url:
         assert url == f"http://127.0.0.1:{unused_tcp_port}"
         config = StoreConfig(endpoint_url=url)

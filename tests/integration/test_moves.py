@@ -1,4 +1,4 @@
-"""Wikis that are renamed and transferred with all their grants, whatever else happens meanwhile."""
+"""Wikis are renamed and transferred with all their grants, even after crashes and in races."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -54,7 +54,7 @@ Test = TypeVar("Test", bound=Callable[..., Awaitable[None]])
 
 
 def at_every_step(test: Test) -> Test:
-    """Run a test before each of the requests, on one engine: the order of requests does not depend on it."""
+    """Run a test once for each request of a move, on one engine: the order of requests is the same on all."""
     pytest.mark.parametrize("engine", [ENGINE], indirect=True, ids=str)(test)
     pytest.mark.parametrize("step", range(1, len(REQUESTS) + 1))(test)
     return test
@@ -73,7 +73,7 @@ class Move:
 
     @property
     def source(self) -> WikiKey:
-        """Where the wiki is at first."""
+        """The old key."""
         return self.wiki.key
 
     @property
@@ -88,12 +88,12 @@ class Move:
         return await self.store.wikis.transfer(*key(self.source), self.receiver.id, limit=limit)
 
     async def run_until(self, number: int) -> None:
-        """Let the process die before the request of this number."""
+        """Stop the process before the request with this number."""
         with before_requests(self.store, {number: crash}), suppress(CrashError):
             await self.run()
 
     async def run_interrupted(self, number: int, meanwhile: Callable[[], Awaitable[object]]) -> Wiki | Exception:
-        """Let something happen before the request of this number; return what became of the move."""
+        """Run code before the request with this number; return the result of the move."""
         with before_requests(self.store, {number: meanwhile}):
             try:
                 return await self.run()
@@ -101,29 +101,29 @@ class Move:
                 return refusal
 
     async def live_keys(self) -> list[WikiKey]:
-        """Return those of both keys under which readers find a live wiki."""
+        """Return the keys, old or new, under which the wiki is live."""
         wikis = [await self.store.wikis.get(*key(end), consistent=True) for end in self.ends]
         return [wiki.key for wiki in wikis if wiki is not None and wiki.is_live]
 
     async def roles(self, user: User) -> dict[WikiKey, Role]:
-        """Return what a user may do under those of both keys that open."""
+        """Return the user's roles under the two keys."""
         accesses = {end: await self.store.authorize(user.id, *key(end)) for end in self.ends}
         return {end: access.role for end, access in accesses.items() if access.role is not None}
 
     async def grants_at(self, end: WikiKey) -> list[dict[str, Any]]:
-        """Return the items of acls under a key, but for what each write sets anew."""
+        """Return the items of acls under a key, without the attributes that each write changes."""
         grants = [item for item in (await read_all(self.store)).acls if item["wiki_id"]["S"] == end.wiki_id]
         return [{name: value for name, value in item.items() if name not in {"wiki_id", "write_id"}} for item in grants]
 
 
 def key(wiki: WikiKey) -> tuple[str, str]:
-    """Return a key as the store's methods take it."""
+    """Return a key in the form that the store's methods accept."""
     return wiki.owner_id, wiki.wiki_slug
 
 
 @pytest.fixture(scope="module")
 async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
-    """Give a store with tables of its own, in which nothing may ever be wrong."""
+    """A store with its own tables, which are checked after each test."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")
         yield store
@@ -131,21 +131,21 @@ async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterato
 
 @pytest.fixture(autouse=True)
 async def _nothing_is_wrong(store: WikibotStore) -> AsyncIterator[None]:
-    """Check after each test that counts, claims and grants agree, and start the next one with empty tables."""
+    """Check after each test that counts, claims and grants are consistent, and delete all items."""
     yield
     await check_and_wipe(store)
 
 
 @pytest.fixture(params=["rename", "transfer"])
 async def move(request: pytest.FixtureRequest, store: WikibotStore) -> Move:
-    """Give a move from slug to slug, and one from owner to owner."""
+    """A move of each kind: a rename and a transfer."""
     owner, grantee = await a_user(store), await a_user(store)
     receiver = owner if request.param == "rename" else await a_user(store)
     return await a_move(store, owner, receiver, grantee)
 
 
 async def a_move(store: WikibotStore, owner: User, receiver: User, grantee: User) -> Move:
-    """Create a wiki with a grant, to be renamed if owner and receiver are one, to be transferred if not."""
+    """Create a wiki with a grant. The move is a rename if owner and receiver are the same, else a transfer."""
     token_hash = hash_token("a token")
     wiki = await store.wikis.create(
         owner.id, "old", display_name="A wiki", repo_path="/srv/a", mcp_token_hash=token_hash
@@ -164,7 +164,7 @@ async def count_of(store: WikibotStore, user: User) -> int:
 
 
 async def test_requests(move: Move, sent: list[str]) -> None:
-    """A move of a wiki with one grant sends these requests: the steps of the tests below."""
+    """A move of a wiki with one grant sends these requests; the tests below refer to their numbers."""
     is_rename = move.owner == move.receiver
     begin, end = ("Update, Put, ConditionCheck", "Delete") if is_rename else ("Update, Put, Update", "Delete, Update")
     sent.clear()
@@ -176,7 +176,7 @@ async def test_requests(move: Move, sent: list[str]) -> None:
 
 @pytest.mark.parametrize("grants", [0, 60])
 async def test_everything_comes_along(move: Move, grants: int) -> None:
-    """The wiki keeps all it has, also what the library does not know; so do its grants; counts follow."""
+    """The wiki keeps all its attributes, also unknown ones, and its grants; the counts are right."""
     store, (owner_id, slug) = move.store, key(move.source)
     await store.acls.delete(move.source, move.grantee.id)
     item = await stored(store, "wikis", owner_id=owner_id, wiki_slug=slug)
@@ -207,7 +207,7 @@ async def test_everything_comes_along(move: Move, grants: int) -> None:
 
 
 async def test_ten_thousand_grants_come_along(store: WikibotStore, engine: Engine) -> None:
-    """Any number of grants comes along."""
+    """A move keeps ten thousand grants."""
     if engine.name == "moto":
         pytest.skip("moto copies the whole table for each action of a transaction: this would take many minutes")
     move = await a_move(store, await a_user(store), await a_user(store), await a_user(store))
@@ -221,7 +221,7 @@ async def test_ten_thousand_grants_come_along(store: WikibotStore, engine: Engin
 
 
 async def test_odd_grants(move: Move) -> None:
-    """Corrupt and expired grants come along; invitations, the receiver's own and those of another wiki do not."""
+    """Corrupt and expired grants are kept; invitations, the receiver's grant and those of another wiki are not."""
     store, wiki_id, uid = move.store, move.source.wiki_id, move.wiki.uid
     stay = [
         an_acl_item(wiki_id=wiki_id, grantee_id=move.target.owner_id, wiki_uid=uid),
@@ -244,7 +244,7 @@ async def test_odd_grants(move: Move) -> None:
 
 
 async def test_old_owner_keeps_no_access(store: WikibotStore) -> None:
-    """After a transfer the new owner owns, and the old one is nobody."""
+    """After a transfer the new owner has access and the old one has none."""
     move = await a_move(store, await a_user(store), await a_user(store), await a_user(store))
 
     await move.run()
@@ -255,7 +255,7 @@ async def test_old_owner_keeps_no_access(store: WikibotStore) -> None:
 
 
 async def test_call_after_success_finds_the_wiki(move: Move) -> None:
-    """The same call again returns the wiki where it is and changes nothing."""
+    """The same call again returns the wiki and changes nothing."""
     moved = await move.run()
     before = await read_all(move.store)
 
@@ -264,7 +264,7 @@ async def test_call_after_success_finds_the_wiki(move: Move) -> None:
 
 
 async def test_same_key_is_left_alone(store: WikibotStore) -> None:
-    """A rename to the own slug, or a transfer to the owner whatever the limit, returns the wiki as it is."""
+    """A move to the same key returns the wiki unchanged, whatever the limit."""
     owner = await a_user(store)
     wiki = await store.wikis.create(owner.id, "old", display_name="A wiki", repo_path="/srv/a")
 
@@ -296,7 +296,7 @@ async def _dying(move: Move) -> None:
 async def test_refused(
     move: Move, arrange: Callable[[Move], Awaitable[None]], error: type[Exception], table: str
 ) -> None:
-    """A taken key, and a wiki that is missing or dying, are refused and nothing is changed."""
+    """A move to a taken key, or of a wiki that is missing or being deleted, is refused and changes nothing."""
     await arrange(move)
     before = await read_all(move.store)
 
@@ -324,7 +324,7 @@ async def _gone(store: WikibotStore, receiver: User) -> None:
 async def test_receiver_is_refused(
     store: WikibotStore, arrange: Callable[[WikibotStore, User], Awaitable[None]], error: type[Exception]
 ) -> None:
-    """A receiver with a full quota, suspended or missing gets nothing, and nothing is changed."""
+    """A transfer to a user who is missing, suspended or at the limit is refused and changes nothing."""
     move = await a_move(store, await a_user(store), await a_user(store), await a_user(store))
     await arrange(store, move.receiver)
     before = await read_all(store)
@@ -336,7 +336,7 @@ async def test_receiver_is_refused(
 
 
 async def test_owner_who_is_being_deleted_renames_nothing(store: WikibotStore) -> None:
-    """A wiki cannot slip through the deletion of its owner by changing its slug."""
+    """A wiki of an owner who is being deleted cannot be renamed."""
     owner = await a_user(store)
     move = await a_move(store, owner, owner, await a_user(store))
 
@@ -352,7 +352,7 @@ async def test_owner_who_is_being_deleted_renames_nothing(store: WikibotStore) -
 
 @at_every_step
 async def test_readers_find_it_under_exactly_one_key(move: Move, step: int) -> None:
-    """At every moment there is one live wiki, and owner and grantee may under its key what they always may."""
+    """At every step exactly one key has a live wiki, and owner and grantee have their access there."""
     seen: dict[str, object] = {}
 
     async def read() -> None:
@@ -368,7 +368,7 @@ async def test_readers_find_it_under_exactly_one_key(move: Move, step: int) -> N
 
 @at_every_step
 async def test_updates_are_carried_over_or_refused(move: Move, step: int) -> None:
-    """What an update, an access and a measurement have changed is never lost, under neither key."""
+    """An update, a touch or usage figures during a move are either stored or refused, never lost."""
     store, now = move.store, datetime.now(UTC)
     applied: dict[WikiKey, list[bool]] = {}
 
@@ -398,7 +398,7 @@ async def test_updates_are_carried_over_or_refused(move: Move, step: int) -> Non
 
 @at_every_step
 async def test_grants_are_refused_or_count(move: Move, step: int) -> None:
-    """A grant that was given under either key opens the wiki in the end; one that was refused does not."""
+    """A grant during a move is either refused or allows access in the end."""
     store = move.store
     people = {end: await a_user(store) for end in move.ends}
     given: dict[WikiKey, bool] = {}
@@ -422,10 +422,7 @@ async def test_grants_are_refused_or_count(move: Move, step: int) -> None:
 @at_every_step
 @pytest.mark.parametrize("end", [0, 1], ids=["old key", "new key"])
 async def test_revokes_reach_the_copies(move: Move, step: int, end: int) -> None:
-    """A grant that was revoked while the wiki moves opens nothing in the end, whichever key was named.
-
-    False is the answer only where there is no wiki under the key: not yet, or not any more.
-    """
+    """A grant that is revoked during a move, under either key, allows nothing in the end."""
     revoked: list[bool] = []
 
     async def revoke() -> None:
@@ -440,7 +437,7 @@ async def test_revokes_reach_the_copies(move: Move, step: int, end: int) -> None
 @at_every_step
 @pytest.mark.parametrize("end", [0, 1], ids=["old key", "new key"])
 async def test_revokes_reach_the_copies_after_a_crash(move: Move, step: int, end: int) -> None:
-    """A revoke gets along with a move that stands still, and with what finishes it."""
+    """A grant that is revoked after a crash of the move stays revoked when the move is finished."""
     await move.run_until(step)
 
     revoked = await move.store.acls.delete(move.ends[end], move.grantee.id)
@@ -452,7 +449,7 @@ async def test_revokes_reach_the_copies_after_a_crash(move: Move, step: int, end
 @at_every_step
 @pytest.mark.parametrize("end", [0, 1], ids=["old key", "new key"])
 async def test_deleted_meanwhile(move: Move, step: int, end: int) -> None:
-    """A wiki that is deleted while it moves is gone, or lives on whole under one key; counts and grants agree."""
+    """A wiki that is deleted during a move is deleted, or lives whole under one key."""
     outcome = await move.run_interrupted(step, lambda: move.store.wikis.delete(*key(move.ends[end])))
 
     live = await move.live_keys()
@@ -468,7 +465,7 @@ async def test_deleted_meanwhile(move: Move, step: int, end: int) -> None:
 
 @at_every_step
 async def test_deleted_after_a_crash(move: Move, step: int) -> None:
-    """A move that stands still is given up by a delete of the wiki under both keys, and nothing is left."""
+    """Deleting a wiki after a crash of its move deletes both keys."""
     await move.run_until(step)
 
     for end in move.ends:
@@ -482,7 +479,7 @@ async def test_deleted_after_a_crash(move: Move, step: int) -> None:
 @at_every_step
 @pytest.mark.parametrize("end", [0, 1], ids=["old key", "new key"])
 async def test_renamed_to_another_slug_meanwhile(move: Move, step: int, end: int) -> None:
-    """Of two moves each succeeds, is refused, or finds that the wiki has gone on; there is one wiki in the end."""
+    """Of two moves at the same time each succeeds or is refused; one wiki is left."""
     store, elsewhere = move.store, WikiKey(move.ends[end].owner_id, "elsewhere")
     other: list[Wiki | Exception] = []
 
@@ -507,7 +504,7 @@ async def test_renamed_to_another_slug_meanwhile(move: Move, step: int, end: int
 
 
 async def test_lost_target_is_made_anew(move: Move) -> None:
-    """A move whose target's item has got lost begins anew, and the wiki arrives."""
+    """A move whose target item is missing starts again and succeeds."""
     await move.run_until(BEGIN + 1)
     await move.store.wikis.delete(*key(move.target))
 
@@ -517,7 +514,7 @@ async def test_lost_target_is_made_anew(move: Move) -> None:
 
 
 async def test_target_that_nobody_sent(move: Move) -> None:
-    """A wiki does not move to where half a move is left of which the wiki's own item knows nothing."""
+    """A move is refused if the target holds the rest of a move that the source does not have."""
     await move.run_until(BEGIN + 1)
     source = await stored(move.store, "wikis", owner_id=move.source.owner_id, wiki_slug=move.source.wiki_slug)
     assert source is not None
@@ -530,7 +527,7 @@ async def test_target_that_nobody_sent(move: Move) -> None:
 
 
 async def test_move_that_was_given_up_and_begun_again(move: Move) -> None:
-    """A call that has missed both goes on with the second move."""
+    """A call continues with the second move if another call stopped the first one and started again."""
     await move.run_until(BEGIN + 1)
 
     async def give_up() -> None:
@@ -547,7 +544,7 @@ async def test_move_that_was_given_up_and_begun_again(move: Move) -> None:
 
 
 async def test_target_that_goes_on_at_once(move: Move) -> None:
-    """A call that finds the wiki deleted again behind its move says that there is none."""
+    """A call whose wiki was deleted right after the move raises NotFoundError."""
     with (
         before_requests(move.store, {len(REQUESTS): lambda: move.store.wikis.delete(*key(move.target))}),
         pytest.raises(NotFoundError),
@@ -557,7 +554,7 @@ async def test_target_that_goes_on_at_once(move: Move) -> None:
 
 @pytest.mark.parametrize("step", range(1, 9))
 async def test_delete_of_a_moving_wiki_goes_on_after_a_crash(move: Move, step: int) -> None:
-    """A delete that gave a move up and was cut off itself is completed by the next one under either key."""
+    """After a crash, a delete that stopped a move is completed under either key."""
     await move.run_until(SWITCH)
     with before_requests(move.store, {step: crash}), suppress(CrashError):
         await move.store.wikis.delete(*key(move.source))
@@ -569,7 +566,7 @@ async def test_delete_of_a_moving_wiki_goes_on_after_a_crash(move: Move, step: i
 
 
 async def test_revoke_leaves_a_later_wiki_alone(move: Move) -> None:
-    """A revoke under the old key reaches the wiki that has moved, not another one that has the new key since."""
+    """A revoke under the old key does not affect a later wiki under the new key."""
     store = move.store
     await move.run_until(END)
     await store.wikis.delete(*key(move.target))
@@ -586,14 +583,14 @@ async def test_revoke_leaves_a_later_wiki_alone(move: Move) -> None:
 
 
 async def sweep(store: WikibotStore, meanwhile: Callable[[], Awaitable[object]]) -> None:
-    """Sweep, and let something happen right after the wikis were scanned."""
+    """Sweep, and run code right after the scan of the wikis."""
     with before_requests(store, {2: meanwhile}):
         async for _ in store.admin.sweep(apply=True):
             pass
 
 
 async def test_sweep_spares_a_wiki_that_has_arrived(move: Move) -> None:
-    """A wiki that was about to arrive when the sweep saw it, and has arrived since, stays."""
+    """A sweep keeps a wiki whose move was finished after the scan."""
     await move.run_until(BEGIN + 1)
 
     await sweep(move.store, move.run)
@@ -602,7 +599,7 @@ async def test_sweep_spares_a_wiki_that_has_arrived(move: Move) -> None:
 
 
 async def test_sweep_spares_a_later_wiki(move: Move) -> None:
-    """A wiki stays that was made where the sweep saw one that was half deleted."""
+    """A sweep keeps a wiki that was created after the scan found a half deleted one."""
     await _dying(move)
 
     async def make_another() -> None:
@@ -615,7 +612,7 @@ async def test_sweep_spares_a_later_wiki(move: Move) -> None:
 
 
 async def test_sweep_moves_no_later_wiki(move: Move) -> None:
-    """A wiki stays where it is that was made where the sweep saw one that was half moved."""
+    """A sweep does not move a wiki that was created after the scan found a half moved one."""
     await move.run_until(BEGIN + 1)
 
     async def make_another() -> None:
@@ -629,7 +626,7 @@ async def test_sweep_moves_no_later_wiki(move: Move) -> None:
 
 
 async def test_sweep_renews_no_move_that_was_given_up(move: Move) -> None:
-    """A wiki stays where it is whose move was given up since the sweep saw it."""
+    """A sweep does not continue a move that was stopped after the scan."""
     await move.run_until(BEGIN + 1)
 
     await sweep(move.store, lambda: move.store.wikis.delete(*key(move.target)))

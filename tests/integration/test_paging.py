@@ -1,4 +1,4 @@
-"""Pages and cursors: exact limits, a cursor exactly while something follows, and none that opens another listing."""
+"""Pages and cursors: exact limits, a cursor only while more items follow, and no cursor for another listing."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -58,7 +58,7 @@ async def _walk(listing: Listing, limit: int, cursor: str | None = None) -> list
 
 
 def _check(pages: list[AnyPage], limit: int, sort_key: str, expected: list[str]) -> None:
-    """Assert that the pages are the whole listing: no duplicate, no gap, every page full but perhaps the last."""
+    """Assert that the pages are the whole listing, without duplicates and gaps, all full except perhaps the last."""
     assert [getattr(item, sort_key) for page in pages for item in page] == expected
     assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
     assert len(pages) == max(1, -(-len(expected) // limit))
@@ -77,13 +77,13 @@ async def crowd(engine: Engine, endpoint: str | None, session: aioboto3.Session)
 
 @pytest.fixture(scope="module")
 async def thousands(crowd: Crowd) -> list[AnyPage]:
-    """Give the pages of a walk through all of the crowd, a thousand at a time."""
+    """Return all pages of the crowd, with a limit of 1,000."""
     return await _walk(crowd.listing(), 1_000)
 
 
 @pytest.fixture(scope="module")
 async def cursors(crowd: Crowd, thousands: list[AnyPage]) -> dict[int, str | None]:
-    """Give cursors by how many wikis are left behind them."""
+    """Return cursors by the number of wikis before them."""
     listing = crowd.listing()
     two_hundred = (await listing(800, thousands[-2].cursor)).cursor
     ten = (await listing(190, two_hundred)).cursor
@@ -96,13 +96,13 @@ def test_pages_of_a_thousand(crowd: Crowd, thousands: list[AnyPage]) -> None:
 
 
 async def test_one_page_of_the_largest_limit(crowd: Crowd) -> None:
-    """The largest limit takes in all wikis at once."""
+    """The largest limit returns all wikis on one page."""
     _check(await _walk(crowd.listing(), COUNT), COUNT, "wiki_slug", crowd.slugs)
 
 
 @pytest.mark.parametrize(("limit", "left"), [(1, 10), (7, 10), (100, 200)])
 async def test_small_pages_to_the_end(crowd: Crowd, cursors: dict[int, str | None], limit: int, left: int) -> None:
-    """A walk may change its limit on the way, so the end is reached by large pages and then by small ones."""
+    """The limit may change from page to page."""
     pages = await _walk(crowd.listing(), limit, cursors[left])
 
     _check(pages, limit, "wiki_slug", crowd.slugs[-left:])
@@ -111,7 +111,7 @@ async def test_small_pages_to_the_end(crowd: Crowd, cursors: dict[int, str | Non
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize(("prefix", "limit"), [("w-0151", 3), ("w-015", 100), ("w-015", COUNT)])
 async def test_pages_by_prefix_and_direction(crowd: Crowd, prefix: str, limit: int, *, descending: bool) -> None:
-    """A prefix and a direction page like a listing of their own."""
+    """A listing with prefix and direction has exact pages too."""
     slugs = [slug for slug in crowd.slugs if slug.startswith(prefix)]
     expected = slugs[::-1] if descending else slugs
 
@@ -130,7 +130,7 @@ async def test_descending_starts_at_the_end(crowd: Crowd) -> None:
 
 
 async def test_iteration_pages_through(crowd: Crowd) -> None:
-    """Iterating gives every wiki of a prefix, page after page."""
+    """Iterating yields every wiki with a prefix."""
     slugs = [slug for slug in crowd.slugs if slug.startswith("w-070")]
 
     wikis = await collect(crowd.store.wikis.iter_by_owner(crowd.owner_id, prefix="w-070", page_size=30))
@@ -141,7 +141,7 @@ async def test_iteration_pages_through(crowd: Crowd) -> None:
 @pytest.mark.parametrize("limit", [1, 7, 100, 1_000, 10_000])
 @pytest.mark.parametrize("count", [0, 1, 6, 7, 8, 14])
 async def test_pages_of_a_few(store: WikibotStore, count: int, limit: int) -> None:
-    """Owners of none and of a few wikis, around the multiples of a limit, page to an exact end."""
+    """Owners with no or a few wikis, around multiples of the limit, have exact pages."""
     owner_id = fresh()
     slugs = [f"w-{number:02}" for number in range(count)]
     await put_all(store, "wikis", [a_wiki_item(owner_id=owner_id, wiki_slug=slug) for slug in slugs])
@@ -151,7 +151,7 @@ async def test_pages_of_a_few(store: WikibotStore, count: int, limit: int) -> No
 
 @pytest.mark.parametrize("limit", [1, 3, 4, 100])
 async def test_expired_grants_leave_no_gaps(store: WikibotStore, limit: int) -> None:
-    """Pages are full although most of the grants that DynamoDB read for them have expired."""
+    """Pages are full although most grants have expired."""
     wiki_id, live = f"{fresh()}:{fresh()}", [3, 4, 9, 15, 16, 17]
     grants = [
         an_acl_item(wiki_id=wiki_id, grantee_id=f"g-{number:02}", expires_at=None if number in live else LONG_AGO)
@@ -179,7 +179,7 @@ async def test_grantee_pages(store: WikibotStore, limit: int) -> None:
 
 
 async def test_page_is_one_query(listings: dict[str, Listing], sent: list[str]) -> None:
-    """A full page that is followed by another costs no second Query to find that out, and neither does the last."""
+    """A page costs one Query, whether or not another page follows."""
     for listing in listings.values():
         sent.clear()
         page = await listing(1, None)
@@ -188,7 +188,7 @@ async def test_page_is_one_query(listings: dict[str, Listing], sent: list[str]) 
 
 
 async def test_page_beyond_a_megabyte(store: WikibotStore, sent: list[str]) -> None:
-    """DynamoDB stops a Query at 1 MB; the page is full all the same, by further Queries."""
+    """A page of more than 1 MB is full, by further Queries."""
     owner_id = fresh()
     items = [a_wiki_item(owner_id=owner_id, wiki_slug=f"w-{number}", attachment="x" * 300_000) for number in range(6)]
     for item in items:
@@ -203,7 +203,7 @@ async def test_page_beyond_a_megabyte(store: WikibotStore, sent: list[str]) -> N
 
 @pytest.mark.parametrize("limit", [1, 3])
 async def test_page_behind_much_that_is_left_out(limit: int, store: WikibotStore, sent: list[str]) -> None:
-    """A small page behind many expired grants does not take a request for every few of them."""
+    """A page after many expired grants needs few Queries."""
     wiki_id = f"{fresh()}:notes"
     expired = [an_acl_item(wiki_id=wiki_id, grantee_id=f"a-{n:03}", expires_at=LONG_AGO) for n in range(120)]
     live = [an_acl_item(wiki_id=wiki_id, grantee_id=f"b-{n}") for n in range(5)]
@@ -218,7 +218,7 @@ async def test_page_behind_much_that_is_left_out(limit: int, store: WikibotStore
 
 
 async def test_cursor_survives_the_wiki_it_stands_at(store: WikibotStore) -> None:
-    """A listing goes on behind a wiki that was deleted since, and shows what was created since."""
+    """A cursor works after its wiki was deleted, and the listing shows new wikis."""
     owner_id = await a_user_id(store)
     await put_all(store, "wikis", [a_wiki_item(owner_id=owner_id, wiki_slug=slug) for slug in ("a", "b", "d")])
     page = await store.wikis.list_by_owner(owner_id, limit=2, consistent=True)
@@ -232,7 +232,7 @@ async def test_cursor_survives_the_wiki_it_stands_at(store: WikibotStore) -> Non
 
 @pytest.fixture
 async def listings(store: WikibotStore) -> dict[str, Listing]:
-    """Give many listings of two items each; all look alike but for what they list."""
+    """Return many listings with two items each, which differ only in what they list."""
     one, other = await a_user_id(store), fresh()
     wiki_ids = [f"{one}:ab-0", f"{one}:ab-1"]
     await put_all(
@@ -265,7 +265,7 @@ async def listings(store: WikibotStore) -> dict[str, Listing]:
 
 
 async def test_cursor_opens_no_other_listing(listings: dict[str, Listing], sent: list[str]) -> None:
-    """The cursor of another owner, wiki, grantee, prefix or direction is refused before any request."""
+    """A cursor of another owner, wiki, grantee, prefix or direction is rejected before any request."""
     for origin, listing in listings.items():
         page = await listing(1, None)
         assert page.cursor is not None
@@ -279,7 +279,7 @@ async def test_cursor_opens_no_other_listing(listings: dict[str, Listing], sent:
 
 
 async def test_cursor_of_an_owner_with_a_colon_is_its_own(store: WikibotStore) -> None:
-    """The grants on (a:b, c) and on (a, b-c) do not share a cursor."""
+    """The wikis (a:b, c) and (a, b-c) do not accept each other's cursors."""
     owner_id = fresh()
     wiki_ids = [f"{owner_id}:b:c", f"{owner_id}:b-c"]
     for wiki_id in wiki_ids:
@@ -291,7 +291,7 @@ async def test_cursor_of_an_owner_with_a_colon_is_its_own(store: WikibotStore) -
 
 
 def _damaged(cursor: str) -> list[str]:
-    """Return what may become of a cursor on the way."""
+    """Return damaged forms of a cursor."""
     changed = [
         cursor[:position] + ("B" if letter == "A" else "A") + cursor[position + 1 :]
         for position, letter in enumerate(cursor)
@@ -302,7 +302,7 @@ def _damaged(cursor: str) -> list[str]:
 
 
 async def test_damaged_cursor_is_refused(listings: dict[str, Listing], sent: list[str]) -> None:
-    """A cursor that was cut short or changed in any one character is refused before any request."""
+    """A cursor that is truncated or changed in one character is rejected before any request."""
     listing = listings["one owner"]
     cursor = (await listing(1, None)).cursor
     assert cursor is not None
@@ -318,7 +318,7 @@ async def test_damaged_cursor_is_refused(listings: dict[str, Listing], sent: lis
 async def test_cursor_of_another_secret_is_refused(
     store: WikibotStore, session: aioboto3.Session, sent: list[str]
 ) -> None:
-    """With a secret only cursors that were made with it are taken."""
+    """With a secret, a cursor of another secret is rejected."""
     owner_id = fresh()
     await put_all(store, "wikis", [a_wiki_item(owner_id=owner_id, wiki_slug=slug) for slug in ("a", "b")])
     config = replace(store.config, cursor_secret="correct horse battery staple")
@@ -342,7 +342,7 @@ async def test_cursor_of_another_secret_is_refused(
     ("sort_key", "slugs"), [("0", ["a", "b"]), ("a", ["b"]), ("zzz", [])], ids=["before", "within", "behind"]
 )
 async def test_forged_cursor_shows_the_owners_own(store: WikibotStore, sort_key: str, slugs: list[str]) -> None:
-    """Without a secret a cursor can be forged, and it still moves within the caller's listing only."""
+    """A cursor that is forged without a secret stays within the caller's listing."""
     owner_id = fresh()
     await put_all(store, "wikis", [a_wiki_item(owner_id=owner_id, wiki_slug=slug) for slug in ("a", "b")])
     forged = cursors_of_listings.encode(("wikis.by_owner", owner_id, "", "ascending"), sort_key, ())
@@ -358,7 +358,7 @@ async def test_forged_cursor_shows_the_owners_own(store: WikibotStore, sort_key:
 async def test_forged_cursor_with_no_sort_key_is_refused(
     store: WikibotStore, sent: list[str], prefix: str | None, sort_key: str
 ) -> None:
-    """What a forged cursor holds is checked like any other input: it must be a sort key of the listing."""
+    """The sort key in a forged cursor is validated."""
     owner_id = fresh()
     forged = cursors_of_listings.encode(("wikis.by_owner", owner_id, prefix or "", "ascending"), sort_key, ())
 

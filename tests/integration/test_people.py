@@ -1,4 +1,4 @@
-"""Users are deleted with all that they own and claim, whatever else happens meanwhile."""
+"""Users are deleted with their wikis and claims, even after crashes and in races."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -54,13 +54,13 @@ async def a_person(store: WikibotStore) -> tuple[User, list[str]]:
 
 
 async def left_of(store: WikibotStore, user: User, claims: list[str]) -> list[str]:
-    """Return the ids of what is left of a user in the users table."""
+    """Return the ids of a user's items in the users table."""
     items = [await stored(store, "users", id=key) for key in [user.id, *claims]]
     return [item["id"]["S"] for item in items if item is not None]
 
 
 async def wikis_of(store: WikibotStore, owner_id: str) -> list[str]:
-    """Return the slugs of all items that an owner has in the wikis table, live or not."""
+    """Return the slugs of all items of an owner in the wikis table."""
     reply = await (await store.client()).query(
         TableName=store.config.wikis_table,
         KeyConditionExpression="owner_id = :owner",
@@ -77,7 +77,7 @@ async def count_of(store: WikibotStore, user: User) -> int:
 
 @pytest.mark.parametrize("wikis", ["refuse", "delete"])
 async def test_delete_frees_all_claims(store: WikibotStore, wikis: Literal["refuse", "delete"]) -> None:
-    """After a delete the user is gone, and username and identities can be somebody else's at once."""
+    """After a delete the username and the identities are free at once."""
     user, claims = await a_person(store)
 
     assert await store.users.delete(user.id, wikis=wikis)
@@ -90,7 +90,7 @@ async def test_delete_frees_all_claims(store: WikibotStore, wikis: Literal["refu
 
 
 async def test_delete_is_refused_while_there_are_wikis(store: WikibotStore) -> None:
-    """A user with wikis stays as it is, and the error says how many there are."""
+    """A user with wikis is not deleted, and the error has their number."""
     user, claims = await a_person(store)
     for _ in range(2):
         await create(store, user)
@@ -105,7 +105,7 @@ async def test_delete_is_refused_while_there_are_wikis(store: WikibotStore) -> N
 
 
 async def test_uncounted_wikis_are_seen(store: WikibotStore) -> None:
-    """A wiki that the count does not know of is a wiki all the same."""
+    """A wiki that is not in the count prevents the delete too."""
     user = await a_user(store)
     await put(store, "wikis", a_wiki_item(owner_id=user.id))
 
@@ -116,7 +116,7 @@ async def test_uncounted_wikis_are_seen(store: WikibotStore) -> None:
 
 
 async def test_delete_takes_wikis_along(store: WikibotStore) -> None:
-    """With `wikis="delete"` no wiki and no grant in one is left."""
+    """With `wikis="delete"` all wikis and their grants are deleted."""
     user, claims = await a_person(store)
     wikis = [await create(store, user) for _ in range(3)]
 
@@ -129,7 +129,7 @@ async def test_delete_takes_wikis_along(store: WikibotStore) -> None:
 
 
 async def test_the_longest_texts_leave_room_for_the_end(store: WikibotStore) -> None:
-    """However much text people enter, their wikis can be touched, moved and deleted, and so can they."""
+    """Items with the longest texts can still be touched, moved and deleted."""
     longest = "x" * 65_536
     user = await store.users.create(
         oauth_provider=fresh(), oauth_provider_sub=fresh(), email=longest, display_name=longest, avatar_url=longest
@@ -147,7 +147,7 @@ async def test_the_longest_texts_leave_room_for_the_end(store: WikibotStore) -> 
 
 
 async def test_an_id_that_is_given_again(store: WikibotStore) -> None:
-    """Grants go by the id: whoever is created with that of a deleted user has them, until they are swept."""
+    """A new user with the id of a deleted one has that user's grants until a sweep removes them."""
     owner, bob = await a_user(store), await a_user(store)
     await store.wikis.create(owner.id, "notes", display_name="Notes", repo_path="/srv/notes")
     await store.acls.create(WikiKey(owner.id, "notes"), bob.id, "editor", granted_by=owner.id)
@@ -160,14 +160,14 @@ async def test_an_id_that_is_given_again(store: WikibotStore) -> None:
 
 
 async def test_delete_of_nobody_does_nothing(store: WikibotStore, sent: list[str]) -> None:
-    """There is nothing to do for a user that is not there."""
+    """Deleting a missing user does nothing."""
     assert not await store.users.delete(fresh())
 
     assert sent == ["GetItem (consistent)"]
 
 
 async def test_suspended_users_can_be_deleted(store: WikibotStore) -> None:
-    """Suspension does not protect from being deleted."""
+    """A suspended user can be deleted."""
     user, claims = await a_person(store)
     await store.users.update(user.id, status="suspended")
 
@@ -177,7 +177,7 @@ async def test_suspended_users_can_be_deleted(store: WikibotStore) -> None:
 
 
 async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:
-    """A bad id and an unknown choice are refused before any request."""
+    """A bad id and an unknown choice are rejected before any request."""
     with pytest.raises(InvalidKeyError, match="user_id"):
         await unreachable_store.users.delete("a b")
     with pytest.raises(ValueError, match="wikis must be one of refuse, delete"):
@@ -186,7 +186,7 @@ async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:
 
 @pytest.mark.parametrize("wikis", ["refuse", "delete"])
 async def test_marked_users_get_nothing_more(store: WikibotStore, wikis: Literal["refuse", "delete"]) -> None:
-    """From the mark on the user is `deleting`, says what is to become of the wikis, and neither gets nor opens any."""
+    """A user who is marked as deleting stores what to do with the wikis, and gets no wiki and no access."""
     user, other = await a_user(store), await a_user(store)
     wiki = await create(store, other)
     await store.acls.create(wiki.key, user.id, "editor", granted_by=other.id)
@@ -206,7 +206,7 @@ async def test_marked_users_get_nothing_more(store: WikibotStore, wikis: Literal
 
 @pytest.mark.parametrize("wikis", ["refuse", "delete"])
 async def test_delete_goes_on_after_a_stop(store: WikibotStore, wikis: Literal["refuse", "delete"]) -> None:
-    """Cut off behind any of its requests, a delete is completed by the next call."""
+    """A delete that is stopped after any of its requests is completed by the next call."""
     for requests in count(1):
         user, claims = await a_person(store)
         slugs = [(await create(store, user)).wiki_slug for _ in range(wikis == "delete")]
@@ -224,7 +224,7 @@ async def test_delete_goes_on_after_a_stop(store: WikibotStore, wikis: Literal["
 
 
 async def test_refusing_goes_before_an_unfinished_delete(store: WikibotStore) -> None:
-    """A call that is to refuse spares the wikis that an earlier one was to delete and has not reached."""
+    """A call with "refuse" keeps the wikis that an earlier delete has not reached."""
     user = await a_user(store)
     await create(store, user)
     assert await is_stopped(store, 2, store.users.delete(user.id, wikis="delete"))
@@ -236,7 +236,7 @@ async def test_refusing_goes_before_an_unfinished_delete(store: WikibotStore) ->
 
 
 async def test_somebody_elses_claim_stays(store: WikibotStore) -> None:
-    """A claim that belongs to another user, as a restore may leave it, is not deleted and does not keep the user."""
+    """A claim of another user, which a restore may leave, is kept and does not prevent the delete."""
     user, claims = await a_person(store)
     other = await a_user(store)
     await put(store, "users", an_item(id=claims[0], user_id=other.id))
@@ -247,7 +247,7 @@ async def test_somebody_elses_claim_stays(store: WikibotStore) -> None:
 
 
 async def test_deletes_at_once_delete_once(store: WikibotStore) -> None:
-    """Any number of deletes, of both kinds, end without an error and leave nothing."""
+    """Parallel deletes of both kinds raise no error and leave nothing."""
     user, claims = await a_person(store)
 
     choices: list[Literal["refuse", "delete"]] = ["refuse", "delete"]
@@ -257,7 +257,7 @@ async def test_deletes_at_once_delete_once(store: WikibotStore) -> None:
 
 
 async def test_delete_beside_changes_of_claims(store: WikibotStore) -> None:
-    """Names and identities that the user gets while it is deleted are free afterwards too."""
+    """Names and identities that the user gets during the delete are free afterwards."""
     for _ in range(ROUNDS):
         user, claims = await a_person(store)
         names, provider, subs = [fresh(), fresh()], fresh(), [fresh(), fresh()]
@@ -276,7 +276,7 @@ async def test_delete_beside_changes_of_claims(store: WikibotStore) -> None:
 
 
 async def test_delete_beside_logins(store: WikibotStore) -> None:
-    """A login while the user is deleted gets the old user or a new one, and one user has the identity afterwards."""
+    """A login during the delete gets the old user or a new one; one user has the identity afterwards."""
     for _ in range(ROUNDS):
         user = await a_user(store)
         identity = user.oauth_provider, user.oauth_provider_sub
@@ -293,7 +293,7 @@ async def test_delete_beside_logins(store: WikibotStore) -> None:
 
 @pytest.mark.parametrize("wikis", ["refuse", "delete"])
 async def test_delete_beside_creates(store: WikibotStore, wikis: Literal["refuse", "delete"]) -> None:
-    """Wikis that are created meanwhile keep the user or go with it: none is left without its owner."""
+    """A wiki that is created during the delete keeps the user or is deleted too."""
     for _ in range(ROUNDS):
         user = await a_user(store)
 
@@ -310,7 +310,7 @@ async def test_delete_beside_creates(store: WikibotStore, wikis: Literal["refuse
 
 
 async def test_delete_beside_transfers_to_the_user(store: WikibotStore) -> None:
-    """A wiki that is given to a user who is being deleted stays where it was or goes with the user."""
+    """A wiki that is transferred to a user during the delete stays with its owner or is deleted too."""
     for _ in range(ROUNDS):
         giver, user = await a_user(store), await a_user(store)
         wiki = await create(store, giver)
@@ -327,7 +327,7 @@ async def test_delete_beside_transfers_to_the_user(store: WikibotStore) -> None:
 
 
 async def test_delete_beside_transfers_from_the_user(store: WikibotStore) -> None:
-    """A wiki that a user gives away while being deleted has arrived whole, or is gone."""
+    """A wiki that is transferred by a user during the delete arrives whole or is deleted."""
     for _ in range(ROUNDS):
         user, receiver = await a_user(store), await a_user(store)
         wiki = await create(store, user)
@@ -346,7 +346,7 @@ async def test_delete_beside_transfers_from_the_user(store: WikibotStore) -> Non
 
 
 async def test_delete_beside_renames(store: WikibotStore) -> None:
-    """A wiki is deleted with its owner under whatever name it has by then."""
+    """A wiki that is renamed during the delete of its owner is deleted under either slug."""
     for _ in range(ROUNDS):
         user = await a_user(store)
         slugs = [(await create(store, user)).wiki_slug for _ in range(2)]
@@ -361,7 +361,7 @@ async def test_delete_beside_renames(store: WikibotStore) -> None:
 
 
 async def test_delete_of_an_owner_whose_wiki_is_renamed(store: WikibotStore) -> None:
-    """A rename that was cut off anywhere is deleted with its owner, at both ends; it counts as one wiki."""
+    """After a crash of a rename, a delete of the owner deletes both keys and counts one wiki."""
     for requests in count(1):
         user = await a_user(store)
         wiki = await create(store, user)
@@ -378,7 +378,7 @@ async def test_delete_of_an_owner_whose_wiki_is_renamed(store: WikibotStore) -> 
 
 
 async def test_delete_of_an_owner_whose_wiki_leaves(store: WikibotStore) -> None:
-    """A transfer that was cut off ends with its giver: the wiki has arrived by then, or is gone at both ends."""
+    """After a crash of a transfer, a delete of the giver leaves the wiki arrived or deletes both keys."""
     for requests in count(1):
         user, receiver = await a_user(store), await a_user(store)
         wiki = await create(store, user)
@@ -394,7 +394,7 @@ async def test_delete_of_an_owner_whose_wiki_leaves(store: WikibotStore) -> None
 
 
 async def test_delete_of_a_receiver(store: WikibotStore) -> None:
-    """A wiki that is on its way to a user who is deleted stays with the giver, or is gone if it had arrived."""
+    """After a crash of a transfer, a delete of the receiver leaves the wiki with the giver or deletes it."""
     for requests in count(1):
         giver, user = await a_user(store), await a_user(store)
         wiki = await create(store, giver)
@@ -412,7 +412,7 @@ async def test_delete_of_a_receiver(store: WikibotStore) -> None:
 
 
 async def test_an_active_user_again_is_marked_again(store: WikibotStore) -> None:
-    """A user whose status was set back is deleted by the next call all the same."""
+    """A user whose status was set back to active is deleted by the next call."""
     user, claims = await a_person(store)
     assert await is_stopped(store, 3, store.users.delete(user.id))
     await store.users.update(user.id, status=UserStatus.ACTIVE)

@@ -1,4 +1,4 @@
-"""Tables: made once, set up whole, brought up to date, and refused where they cannot be what they should."""
+"""Tables are created once, set up, updated, and rejected if their keys differ."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -30,7 +30,7 @@ async def _describe(store: WikibotStore, name: str) -> Any:  # noqa: ANN401 - a 
 
 @asynccontextmanager
 async def _answering(store: WikibotStore, operation: str, answers: Iterator[dict[str, Any]]) -> AsyncIterator[None]:
-    """Let the client's calls of an operation be answered so, and by the engine when the answers have run out."""
+    """Replace the client's answers of an operation; after these, the engine answers."""
 
     def handle(**_: object) -> Any:  # noqa: ANN401 - what botocore wants in place of a response, or None
         body = next(answers, None)
@@ -49,7 +49,7 @@ def _refusal(code: str) -> dict[str, Any]:
 
 
 async def test_tables_are_made_once(bare_store: WikibotStore, engine: Engine) -> None:
-    """The first call makes the tables, the second finds them and keeps their items; both say what they did."""
+    """The first call creates the tables; the second one finds them and keeps their items."""
     first = await create_tables(bare_store)
     user = await a_user(bare_store)
     second = await create_tables(bare_store)
@@ -63,7 +63,7 @@ async def test_tables_are_made_once(bare_store: WikibotStore, engine: Engine) ->
 
 
 async def test_tables_are_as_the_schema_says(bare_store: WikibotStore) -> None:
-    """The tables have the schema's keys, indexes with all attributes, and on-demand billing, and are ACTIVE."""
+    """The tables have the keys, indexes and billing of the schema and are ACTIVE."""
     await create_tables(bare_store)
 
     for schema, name in zip(TABLES, _names(bare_store), strict=True):
@@ -112,7 +112,7 @@ SETTINGS: dict[str, Callable[[WikibotStore, str], Awaitable[bool]]] = {
 
 @pytest.mark.parametrize("existed", [False, True], ids=["new tables", "existing tables"])
 async def test_settings_are_really_there(bare_store: WikibotStore, *, existed: bool) -> None:
-    """What is not reported as unsupported is in force on every table, on tables that existed before too."""
+    """Every supported setting is in force on every table, also on tables that existed before."""
     if existed:
         for schema, name in zip(TABLES, _names(bare_store), strict=True):
             await (await bare_store.client()).create_table(**create_table_request(schema, name))
@@ -127,7 +127,7 @@ async def test_settings_are_really_there(bare_store: WikibotStore, *, existed: b
 
 
 async def test_deletion_protection_is_never_switched_off(bare_store: WikibotStore) -> None:
-    """Protection comes with the flag, on existing tables too, and stays when a later call forgets it."""
+    """Protection can be added to existing tables and stays when a later call does not ask for it."""
     await create_tables(bare_store)
     before = [await _is_protected(bare_store, name) for name in _names(bare_store)]
     await create_tables(bare_store, deletion_protection=True)
@@ -139,7 +139,7 @@ async def test_deletion_protection_is_never_switched_off(bare_store: WikibotStor
 
 
 async def test_missing_indexes_are_added(bare_store: WikibotStore) -> None:
-    """A table that was made without an index gets it, filled with the items that are there."""
+    """A table without an index gets it, with the existing items."""
     for schema, name in zip(TABLES, _names(bare_store), strict=True):
         await (await bare_store.client()).create_table(**create_table_request(replace(schema, indexes=()), name))
         await (await bare_store.client()).get_waiter("table_exists").wait(TableName=name)
@@ -158,7 +158,7 @@ async def test_missing_indexes_are_added(bare_store: WikibotStore) -> None:
 
 @pytest.mark.parametrize("sort_key", [None, "slug"])
 async def test_table_with_other_keys_is_refused(bare_store: WikibotStore, sort_key: str | None) -> None:
-    """A table that was made with other keys is no table of ours: the error names it, its keys and the right ones."""
+    """A table with other keys is rejected; the error names it, its keys and the expected ones."""
     name = bare_store.config.wikis_table
     await (await bare_store.client()).create_table(**create_table_request(replace(WIKIS, sort_key=sort_key), name))
 
@@ -171,7 +171,7 @@ async def test_table_with_other_keys_is_refused(bare_store: WikibotStore, sort_k
 
 
 async def test_table_with_keys_of_another_type_is_refused(bare_store: WikibotStore) -> None:
-    """A table whose keys have the right names but are numbers takes no item of ours."""
+    """A table whose keys have another type is rejected."""
     name = bare_store.config.users_table
     request = create_table_request(replace(USERS, indexes=()), name)
     request["AttributeDefinitions"] = [{"AttributeName": "id", "AttributeType": "N"}]
@@ -184,7 +184,7 @@ async def test_table_with_keys_of_another_type_is_refused(bare_store: WikibotSto
 async def test_waits_until_tables_and_indexes_are_active(
     bare_store: WikibotStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The call goes on asking while a table or one of its indexes is still being made."""
+    """The call waits until the table and its indexes are ACTIVE."""
     monkeypatch.setattr(provision, "_POLL_SECONDS", 0.01)
     index = {"IndexName": OAUTH_INDEX, "IndexStatus": "CREATING"}
     answers: Iterator[dict[str, Any]] = iter(
@@ -202,7 +202,7 @@ async def test_waits_until_tables_and_indexes_are_active(
 
 
 async def test_patience_ends(bare_store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table that does not become ACTIVE in time is an error that names it."""
+    """A table that is not ACTIVE in time raises an error that names it."""
     monkeypatch.setattr(provision, "_POLL_SECONDS", 0.01)
     creating = repeat({"Table": {"TableStatus": "CREATING"}})
 
@@ -212,7 +212,7 @@ async def test_patience_ends(bare_store: WikibotStore, monkeypatch: pytest.Monke
 
 
 async def test_waits_for_backups_of_a_new_table(bare_store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table may be too new for point-in-time recovery; that is asked for again."""
+    """Point-in-time recovery is retried while a table is too new."""
     monkeypatch.setattr(provision, "_POLL_SECONDS", 0.01)
     answers = iter([_refusal("ContinuousBackupsUnavailableException")] * 2)
 
@@ -224,7 +224,7 @@ async def test_waits_for_backups_of_a_new_table(bare_store: WikibotStore, monkey
 
 
 async def test_other_refusals_are_raised(bare_store: WikibotStore) -> None:
-    """A setting that may not be made is an error, not an unsupported setting."""
+    """A setting that is refused raises an error; it is not reported as unsupported."""
     answers = iter([_refusal("AccessDeniedException")])
 
     async with _answering(bare_store, "TagResource", answers):
@@ -235,7 +235,7 @@ async def test_other_refusals_are_raised(bare_store: WikibotStore) -> None:
 
 
 async def test_unreachable_endpoint(unreachable_store: WikibotStore) -> None:
-    """Without an endpoint no table is made or deleted, and the error is the library's."""
+    """An unreachable endpoint raises UnavailableError for create and delete."""
     with pytest.raises(UnavailableError):
         await create_tables(unreachable_store)
     with pytest.raises(UnavailableError):
@@ -243,7 +243,7 @@ async def test_unreachable_endpoint(unreachable_store: WikibotStore) -> None:
 
 
 async def test_delete_passes_over_what_is_missing(bare_store: WikibotStore) -> None:
-    """Deleting removes the tables that are there; a second time there is nothing to do."""
+    """Deleting removes the existing tables; deleting again does nothing."""
     await create_tables(bare_store)
     await (await bare_store.client()).delete_table(TableName=bare_store.config.wikis_table)
     await (await bare_store.client()).get_waiter("table_not_exists").wait(TableName=bare_store.config.wikis_table)
@@ -255,7 +255,7 @@ async def test_delete_passes_over_what_is_missing(bare_store: WikibotStore) -> N
 
 
 async def test_protected_table_is_not_deleted(bare_store: WikibotStore) -> None:
-    """Deletion protection holds against the library's own delete."""
+    """A table with deletion protection is not deleted."""
     await create_tables(bare_store, deletion_protection=True)
 
     with pytest.raises(RequestFailedError) as refused:
@@ -278,7 +278,7 @@ MISSING: list[tuple[str, Callable[[WikibotStore], Awaitable[object]]]] = [
 
 
 async def test_missing_table_is_named(bare_store: WikibotStore) -> None:
-    """Any call that finds no table names it and the command that makes it."""
+    """A call on a missing table raises an error with the table's name and the command that creates it."""
     for table, call in MISSING:
         with pytest.raises(RequestFailedError) as failed:
             await call(bare_store)

@@ -1,4 +1,4 @@
-"""Many writers at once: every race has exactly one winner, and nobody's change is lost."""
+"""Many writers at once: every race has exactly one winner, and no change is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable
@@ -28,14 +28,14 @@ async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterato
 
 
 async def _race(racers: Iterable[Awaitable[T]]) -> tuple[list[T], list[BaseException]]:
-    """Run all at once; return what the winners got and what the losers were told."""
+    """Run all at once; return the results of the winners and the errors of the losers."""
     results = await asyncio.gather(*racers, return_exceptions=True)
     won = [result for result in results if not isinstance(result, BaseException)]
     return won, [result for result in results if isinstance(result, BaseException)]
 
 
 async def test_logins_of_one_identity_make_one_user(store: WikibotStore) -> None:
-    """Of 64 first logins at once one creates the user, and all of them get it."""
+    """Of 64 first logins at once one creates the user, and all return it."""
     for _ in range(ROUNDS):
         provider, sub, username = fresh(), fresh(), fresh()
 
@@ -54,7 +54,7 @@ async def test_logins_of_one_identity_make_one_user(store: WikibotStore) -> None
 
 
 async def test_creates_of_one_slug_make_one_wiki(store: WikibotStore) -> None:
-    """Of 64 creates at once one makes the wiki, which is the one that is stored, and 63 are refused."""
+    """Of 64 creates at once one creates the wiki, and 63 are refused."""
     for _ in range(ROUNDS):
         owner_id, slug = await a_user_id(store), fresh()
 
@@ -67,7 +67,7 @@ async def test_creates_of_one_slug_make_one_wiki(store: WikibotStore) -> None:
 
 
 async def test_one_username_goes_to_one_user(store: WikibotStore) -> None:
-    """Of 32 users that ask for one name at once, 16 of them new, one gets it, and no other new user is made."""
+    """Of 32 users, 16 of them new, that want one username at once, one gets it; no other new user is created."""
     for _ in range(ROUNDS):
         username = fresh()
         users = [await a_user(store) for _ in range(16)]
@@ -83,7 +83,7 @@ async def test_one_username_goes_to_one_user(store: WikibotStore) -> None:
 
 
 async def test_unversioned_updates_all_apply(store: WikibotStore) -> None:
-    """Of 16 updates at once that expect no version none is lost: the version grows by 16, on each of three wikis."""
+    """16 updates at once without a version are all applied: the version grows by 16."""
     await asyncio.gather(*[_check_updates(store, await a_wiki(store)) for _ in range(ROUNDS)])
 
 
@@ -99,7 +99,7 @@ async def _check_updates(store: WikibotStore, wiki: Wiki) -> None:
 
 
 async def test_of_two_editors_one_wins(store: WikibotStore) -> None:
-    """Two updates of the same version: one is applied, the other is told what the winner stored."""
+    """Of two updates of one version one is applied; the other raises ConflictError with the stored item."""
     for _ in range(ROUNDS):
         user = await a_user(store)
 
@@ -114,7 +114,7 @@ async def test_of_two_editors_one_wins(store: WikibotStore) -> None:
 
 
 async def test_renames_of_one_user_leave_one_claim(store: WikibotStore) -> None:
-    """After 32 renames of one user at once it has the last name, and one claim on it; all other names are free."""
+    """After 32 changes of one username at once, the user has one claim and all other names are free."""
     user = await a_user(store, username=fresh())
     names = [fresh() for _ in range(32)]
 
@@ -128,7 +128,7 @@ async def test_renames_of_one_user_leave_one_claim(store: WikibotStore) -> None:
 
 
 async def test_grants_of_one_grantee_leave_one(store: WikibotStore) -> None:
-    """Of 16 grants at once to one user the last one stands, whole."""
+    """Of 16 grants at once to one user exactly one is stored."""
     wiki, grantee_id = await a_wiki(store), await a_user_id(store)
 
     grants = await asyncio.gather(
@@ -140,7 +140,7 @@ async def test_grants_of_one_grantee_leave_one(store: WikibotStore) -> None:
 
 
 async def test_deletes_of_one_wiki_remove_it_once(store: WikibotStore) -> None:
-    """After 16 deletes at once, while others touch the wiki, it is gone and counted out once."""
+    """16 deletes at once, beside touches, delete the wiki and lower the count once."""
     wiki: Wiki = await a_wiki(store)
     key = (wiki.owner_id, wiki.wiki_slug)
 

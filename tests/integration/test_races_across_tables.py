@@ -1,4 +1,4 @@
-"""Operations that cross tables at once: each succeeds or is refused as a whole, and afterwards all items agree."""
+"""Operations on several tables at once: each succeeds or is refused as a whole, and all items stay consistent."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -43,18 +43,18 @@ async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterato
 
 @pytest.fixture(autouse=True)
 async def _nothing_is_wrong(store: WikibotStore) -> AsyncIterator[None]:
-    """Check after each test that counts, claims and grants agree, and start the next one with empty tables."""
+    """Check after each test that counts, claims and grants are consistent, and delete all items."""
     yield
     await check_and_wipe(store)
 
 
 async def all_at_once(a_round: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run the rounds at once: they disturb each other, which varies who is faster."""
+    """Run the rounds at once, so that their timing varies."""
     await asyncio.gather(*[a_round() for _ in range(ROUNDS)])
 
 
 async def outcome(call: Awaitable[T], *refusals: type[Exception]) -> T | Exception:
-    """Return what a call returned, or which of these errors it raised."""
+    """Return the result of a call, or which of these errors it raised."""
     try:
         return await call
     except refusals as refusal:
@@ -62,7 +62,7 @@ async def outcome(call: Awaitable[T], *refusals: type[Exception]) -> T | Excepti
 
 
 async def a_shared_wiki(store: WikibotStore, owner: User, people: list[User]) -> Wiki:
-    """Create a wiki in which these people are editors."""
+    """Create a wiki with these users as editors."""
     wiki = await store.wikis.create(owner.id, "old", display_name="A wiki", repo_path="/srv/a")
     await asyncio.gather(*[store.acls.create(wiki.key, user.id, "editor", granted_by=owner.id) for user in people])
     return wiki
@@ -74,12 +74,12 @@ async def some_users(store: WikibotStore, number: int) -> list[User]:
 
 
 async def role(store: WikibotStore, user: User, owner: User, slug: str) -> Role | None:
-    """Return what a user may do in a wiki."""
+    """Return the user's role in a wiki."""
     return (await store.authorize(user.id, owner.id, slug)).role
 
 
 async def test_rename_against_updates_grants_and_readers(store: WikibotStore) -> None:
-    """While a wiki is renamed its editors find it, no update is lost, and each grant counts or was refused."""
+    """During a rename, editors find the wiki, no update is lost, and each grant is stored or refused."""
 
     async def a_round() -> None:
         owner, reader, *people = await some_users(store, PEOPLE)
@@ -120,7 +120,7 @@ async def test_rename_against_updates_grants_and_readers(store: WikibotStore) ->
 
 
 async def test_rename_against_rename(store: WikibotStore) -> None:
-    """Of two renames to two names one is done, with all grants, and the other is refused."""
+    """Of two renames to two slugs one succeeds with all grants, and the other is refused."""
 
     async def a_round() -> None:
         owner, *people = await some_users(store, PEOPLE)
@@ -142,7 +142,7 @@ async def test_rename_against_rename(store: WikibotStore) -> None:
 
 
 async def test_same_rename_by_two(store: WikibotStore) -> None:
-    """Two calls of one rename do it together, and both return the wiki."""
+    """Two calls of the same rename both return the wiki."""
 
     async def a_round() -> None:
         owner, *people = await some_users(store, PEOPLE)
@@ -158,7 +158,7 @@ async def test_same_rename_by_two(store: WikibotStore) -> None:
 
 @pytest.mark.parametrize("slug", ["old", "new"])
 async def test_rename_against_delete(store: WikibotStore, slug: str) -> None:
-    """A wiki that is deleted under one of its keys is gone as a whole, or lives under the new one."""
+    """A wiki that is deleted during a rename is gone, or lives whole under the new slug."""
 
     async def a_round() -> None:
         owner, *people = await some_users(store, PEOPLE)
@@ -180,7 +180,7 @@ async def test_rename_against_delete(store: WikibotStore, slug: str) -> None:
 
 
 async def test_rename_against_delete_of_the_owner(store: WikibotStore) -> None:
-    """No wiki slips through the deletion of its owner."""
+    """A rename does not save a wiki from the delete of its owner."""
 
     async def a_round() -> None:
         owner, *people = await some_users(store, PEOPLE)
@@ -197,7 +197,7 @@ async def test_rename_against_delete_of_the_owner(store: WikibotStore) -> None:
 
 
 async def test_transfer_against_creates_at_the_quota(store: WikibotStore) -> None:
-    """Where one more wiki is allowed, it is the one that is transferred or one that is created, never both."""
+    """If one more wiki is allowed, either the transfer or one create succeeds."""
 
     async def a_round() -> None:
         owner, receiver = await some_users(store, 2)
@@ -222,7 +222,7 @@ async def test_transfer_against_creates_at_the_quota(store: WikibotStore) -> Non
 
 
 async def test_transfer_to_two_people(store: WikibotStore) -> None:
-    """Of two transfers of one wiki one is done, and the other is refused."""
+    """Of two transfers of one wiki one succeeds, and the other is refused."""
 
     async def a_round() -> None:
         owner, one, other, *people = await some_users(store, PEOPLE)
@@ -244,7 +244,7 @@ async def test_transfer_to_two_people(store: WikibotStore) -> None:
 
 @pytest.mark.parametrize("wikis", ["refuse", "delete"])
 async def test_transfer_against_delete_of_the_receiver(store: WikibotStore, wikis: Literal["refuse", "delete"]) -> None:
-    """A user who is being deleted receives no wiki, or takes it along, or stays for the sake of it."""
+    """A user who is being deleted gets no wiki, or it is deleted too, or the user is kept."""
 
     async def a_round() -> None:
         owner, receiver, *people = await some_users(store, PEOPLE)
@@ -269,7 +269,7 @@ async def test_transfer_against_delete_of_the_receiver(store: WikibotStore, wiki
 
 
 async def test_one_invitation_for_two(store: WikibotStore) -> None:
-    """Of two people with one token one is let in."""
+    """Of two users with one token one gets a grant."""
 
     async def a_round() -> None:
         owner, *people = await some_users(store, PEOPLE)
@@ -291,7 +291,7 @@ async def test_one_invitation_for_two(store: WikibotStore) -> None:
 
 
 async def test_revoke_against_rename(store: WikibotStore) -> None:
-    """No access survives a revoke: where it found nothing, the wiki was under the other key already."""
+    """No access is left after a revoke; if it found nothing, the wiki was already under the other key."""
 
     async def a_round() -> None:
         owner, *people = await some_users(store, PEOPLE)
@@ -310,7 +310,7 @@ async def test_revoke_against_rename(store: WikibotStore) -> None:
 
 
 async def test_revoke_under_both_keys_against_rename(store: WikibotStore) -> None:
-    """Of two revokes under the two keys at once at most one finds the grant, and then it is gone."""
+    """Of two revokes under both keys at once at most one returns True, and the grant is gone."""
 
     async def a_round() -> None:
         owner, user = await some_users(store, 2)

@@ -1,4 +1,4 @@
-"""What each access pattern costs: the requests that it sends, as the README's table promises."""
+"""The requests that each access pattern sends, as the reference documents them."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from wikibot_store.schema import GRANTEE_INDEX, OAUTH_INDEX, TABLES
 
 @pytest.fixture(scope="module")
 async def tables(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
-    """Give a store whose tables are for the small world alone."""
+    """A store whose tables hold only the small world."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")
         yield store
@@ -26,7 +26,7 @@ async def tables(endpoint: str | None, session: aioboto3.Session) -> AsyncIterat
 
 @pytest.fixture
 async def world(tables: WikibotStore) -> WikibotStore:
-    """Give a store that holds the small world, and whose indexes know it."""
+    """A store with the small world, after its indexes are up to date."""
     await reset(tables)
     await eventually(lambda: _indexed(tables, "users", OAUTH_INDEX), len(WORLD.people))
     await eventually(lambda: _indexed(tables, "acls", GRANTEE_INDEX), len(WORLD.acls))
@@ -39,7 +39,7 @@ async def _indexed(store: WikibotStore, table: str, index: str) -> int:
 
 
 def test_every_public_method_has_an_entry() -> None:
-    """What a user of the store can call is among the access patterns, and each under a name of its own."""
+    """Every public method is among the access patterns, each under its own name."""
     methods = {pattern.method for pattern in PATTERNS}
     assert set(public_methods()) - methods == set(), "add an AccessPattern to tests/access_patterns.py"
     assert methods == set(public_methods())
@@ -59,7 +59,7 @@ async def test_access_pattern(world: WikibotStore, pattern: AccessPattern) -> No
 
 
 async def test_sweep_reads_each_item_and_what_it_names(world: WikibotStore) -> None:
-    """A sweep scans each table, and reads a user's claims and wikis, a claim's user, and a grant's wiki and user."""
+    """A sweep scans each table and reads a user's claims and wikis, a claim's user, and a grant's wiki and user."""
     sent: list[str] = []
 
     with recording(world, lambda operation, request: sent.append(described(operation, request))):

@@ -1,4 +1,4 @@
-"""Random sequences of the calls that cross tables: the store and plain dicts give the same answers."""
+"""Random sequences of operations on several tables: the store gives the same results as plain dicts."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -44,7 +44,7 @@ limits = st.sampled_from([None, 1, 2])
 
 @dataclass
 class ModelUser:
-    """What the model knows of a user."""
+    """The model of a user."""
 
     id: str
     username: str | None
@@ -55,7 +55,7 @@ class ModelUser:
 
 @dataclass
 class ModelWiki:
-    """What the model knows of a wiki: grants by grantee, invitations by token."""
+    """The model of a wiki: grants by grantee, invitations by token."""
 
     name: str
     version: int = 1
@@ -66,7 +66,7 @@ class ModelWiki:
 
 
 class ServiceMachine(RuleBasedStateMachine):
-    """People come and go, have wikis, share them, rename them and give them away."""
+    """Creates and deletes users; creates, shares, renames and transfers their wikis."""
 
     def __init__(self, runner: asyncio.Runner, store: WikibotStore) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class ServiceMachine(RuleBasedStateMachine):
         self.born = 0
 
     def run(self, call: Coroutine[Any, Any, T], error: type[Exception] | None = None) -> T | None:
-        """Await a call of the store, which must raise the error if there is one; return what it returns."""
+        """Await a call of the store and return its result, or check that it raises the expected error."""
         if error is None:
             return self.runner.run(call)
         with pytest.raises(error):
@@ -86,7 +86,7 @@ class ServiceMachine(RuleBasedStateMachine):
         return None
 
     def id_of(self, person: str) -> str:
-        """Return a person's user id; nobody has the one of a person who is not there."""
+        """Return a user's id, or an unused id if there is no such user."""
         user = self.users.get(person)
         return f"no-{person}" if user is None else user.id
 
@@ -95,7 +95,7 @@ class ServiceMachine(RuleBasedStateMachine):
         return [key for key in self.wikis if key.owner_id == user_id]
 
     def newcomer_error(self, person: str, limit: int | None) -> type[Exception] | None:
-        """Return why a person may not have one more wiki."""
+        """Return why a user may not have one more wiki."""
         user = self.users.get(person)
         if user is None:
             return NotFoundError
@@ -105,7 +105,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        """Begin where something can happen: everybody is there and has a wiki that the next one may edit."""
+        """Start with all users, each with a wiki that the next one may edit."""
         for person, sub in zip(PEOPLE, SUBS, strict=True):
             self.sign_up(person, None, sub)
         for owner, grantee in zip(PEOPLE, PEOPLE[1:] + PEOPLE[:1], strict=True):
@@ -117,7 +117,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(person=people, username=usernames, sub=subs)
     def sign_up(self, person: str, username: str | None, sub: str) -> None:
-        """A user is created unless the identity or the name is taken."""
+        """Create a user unless the identity or the username is taken."""
         if person in self.users:
             return
         others = self.users.values()
@@ -131,7 +131,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(person=people, username=usernames)
     def set_username(self, person: str, username: str | None) -> None:
-        """A user gets another name unless somebody else has it."""
+        """Change a username unless another user has it."""
         user = self.users.get(person)
         others = [other.username for other in self.users.values() if other is not user]
         error = NotFoundError if user is None else AlreadyExistsError if username and username in others else None
@@ -141,7 +141,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(person=people, sub=subs)
     def link(self, person: str, sub: str) -> None:
-        """A user gets one more identity unless it is somebody else's."""
+        """Link an identity unless another user has it."""
         user = self.users.get(person)
         is_taken = any(sub in other.identities for other in self.users.values() if other is not user)
         error = NotFoundError if user is None else AlreadyExistsError if is_taken else None
@@ -152,7 +152,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(person=people, sub=subs)
     def unlink(self, person: str, sub: str) -> None:
-        """A user loses an identity unless it is the last one."""
+        """Unlink an identity unless it is the last one."""
         user = self.users.get(person)
         error = NotFoundError if user is None else LastIdentityError if user.identities == [sub] else None
         self.run(self.store.users.unlink_identity(self.id_of(person), "github", sub), error)
@@ -162,7 +162,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(person=people, status=st.sampled_from(["active", "suspended"]))
     def set_status(self, person: str, status: SettableStatus) -> None:
-        """A user is suspended, or let in again."""
+        """Suspend a user, or set the user active again."""
         user = self.users.get(person)
         self.run(self.store.users.update(self.id_of(person), status=status), NotFoundError if user is None else None)
         if user is not None:
@@ -170,7 +170,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(person=people, wikis=st.sampled_from(["refuse", "delete"]))
     def delete_user(self, person: str, wikis: Literal["refuse", "delete"]) -> None:
-        """A user leaves, with all wikis or only without."""
+        """Delete a user, with all wikis or only without."""
         owned = self.owned(self.id_of(person))
         is_refused = wikis == "refuse" and bool(owned)
         self.run(self.store.users.delete(self.id_of(person), wikis=wikis), UserOwnsWikisError if is_refused else None)
@@ -183,7 +183,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(owner=people, slug=slugs, is_public=st.booleans(), limit=limits)
     def create_wiki(self, owner: str, slug: str, is_public: bool, limit: int | None) -> None:  # noqa: FBT001 - drawn
-        """A wiki is created within the quota unless there is one."""
+        """Create a wiki within the quota, unless the slug is taken."""
         key = WikiKey(self.id_of(owner), slug)
         error = self.newcomer_error(owner, limit) or (AlreadyExistsError if key in self.wikis else None)
         create = self.store.wikis.create(
@@ -195,7 +195,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(owner=people, slug=slugs, name=st.text(max_size=5))
     def update_wiki(self, owner: str, slug: str, name: str) -> None:
-        """A wiki changes its name."""
+        """Change the name of a wiki."""
         wiki = self.wikis.get(WikiKey(self.id_of(owner), slug))
         update = self.store.wikis.update(self.id_of(owner), slug, display_name=name)
         self.run(update, NotFoundError if wiki is None else None)
@@ -204,20 +204,20 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(owner=people, slug=slugs)
     def delete_wiki(self, owner: str, slug: str) -> None:
-        """A wiki goes with its grants and invitations."""
+        """Delete a wiki with its grants and invitations."""
         self.run(self.store.wikis.delete(self.id_of(owner), slug))
         self.wikis.pop(WikiKey(self.id_of(owner), slug), None)
 
     @rule(owner=people, slug=slugs, new_slug=slugs)
     def rename_wiki(self, owner: str, slug: str, new_slug: str) -> None:
-        """A wiki gets another slug unless there is one of it."""
+        """Rename a wiki, unless the slug is taken."""
         source, target = WikiKey(self.id_of(owner), slug), WikiKey(self.id_of(owner), new_slug)
         call = self.store.wikis.rename(source.owner_id, slug, new_slug)
         self.move(call, source, target, None)
 
     @rule(owner=people, slug=slugs, receiver=people, limit=limits)
     def transfer_wiki(self, owner: str, slug: str, receiver: str, limit: int | None) -> None:
-        """A wiki gets another owner within the quota."""
+        """Transfer a wiki within the quota."""
         source, target = WikiKey(self.id_of(owner), slug), WikiKey(self.id_of(receiver), slug)
         error = None if owner == receiver else self.newcomer_error(receiver, limit)
         call = self.store.wikis.transfer(source.owner_id, slug, target.owner_id, limit=limit)
@@ -226,7 +226,7 @@ class ServiceMachine(RuleBasedStateMachine):
     def move(
         self, call: Coroutine[Any, Any, Any], source: WikiKey, target: WikiKey, error: type[Exception] | None
     ) -> None:
-        """A wiki gets another key, with its grants but the receiver's and without invitations."""
+        """Move the model of a wiki, with its grants except the receiver's, and without invitations."""
         wiki, there = self.wikis.get(source), self.wikis.get(target)
         if wiki is None:
             has_moved = there is not None and there.moved_from == source
@@ -246,7 +246,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(owner=people, slug=slugs, grantee=people, role=roles)
     def grant(self, owner: str, slug: str, grantee: str, role: Role) -> None:
-        """A grant replaces the one before."""
+        """Grant a role, which replaces the earlier one."""
         wiki = self.wikis.get(WikiKey(self.id_of(owner), slug))
         is_missing = wiki is None or grantee not in self.users
         error = ProtectedOwnerError if owner == grantee else NotFoundError if is_missing else None
@@ -259,7 +259,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(owner=people, slug=slugs, grantee=people)
     def revoke(self, owner: str, slug: str, grantee: str) -> None:
-        """A revoke tells whether there was a grant."""
+        """Revoke a grant, and check whether there was one."""
         wiki = self.wikis.get(WikiKey(self.id_of(owner), slug))
         is_protected = owner == grantee
         call = self.store.acls.delete(WikiKey(self.id_of(owner), slug), self.id_of(grantee))
@@ -270,7 +270,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(owner=people, slug=slugs, role=roles)
     def invite(self, owner: str, slug: str, role: Role) -> None:
-        """An invitation is given in a wiki that is there."""
+        """Invite a person to an existing wiki."""
         wiki = self.wikis.get(WikiKey(self.id_of(owner), slug))
         tomorrow = datetime.now(UTC) + timedelta(days=1)
         call = self.store.acls.invite(
@@ -283,7 +283,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(person=people, number=st.integers(min_value=0, max_value=3))
     def accept(self, person: str, number: int) -> None:
-        """Each of the latest tokens lets one person in, and lowers nobody's role."""
+        """Accept an invitation, which works once and lowers no role."""
         if number >= len(self.tokens):
             return
         (token, owner_id), user = self.tokens[-1 - number], self.users.get(person)
@@ -306,7 +306,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(person=st.sampled_from([None, *PEOPLE]), owner=people, slug=slugs)
     def authorize(self, person: str | None, owner: str, slug: str) -> None:
-        """Who may what is as the model says."""
+        """Compare a user's access with the model."""
         user = None if person is None else self.users.get(person)
         wiki = self.wikis.get(WikiKey(self.id_of(owner), slug))
         access = self.run(self.store.authorize(person and self.id_of(person), self.id_of(owner), slug))
@@ -320,7 +320,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(owner=people, slug=slugs)
     def members(self, owner: str, slug: str) -> None:
-        """All grants of a wiki are listed, with those of their users who are there."""
+        """Compare the members of a wiki with the model."""
         wiki = self.wikis.get(WikiKey(self.id_of(owner), slug))
         page = self.run(self.store.acls.list_members(WikiKey(self.id_of(owner), slug)))
         ids = {user.id for user in self.users.values()}
@@ -330,7 +330,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(person=people)
     def list_shared_with(self, person: str) -> None:
-        """All wikis are listed that a user was let into."""
+        """Compare the wikis that are shared with a user with the model."""
         page = self.run(self.store.acls.list_shared_with(self.id_of(person)))
         user_id = self.id_of(person)
         expected = {key: wiki.grants[user_id] for key, wiki in self.wikis.items() if user_id in wiki.grants}
@@ -338,7 +338,7 @@ class ServiceMachine(RuleBasedStateMachine):
         assert {wiki and wiki.key: acl.role for acl, wiki in page} == expected
 
     def teardown(self) -> None:
-        """Users, claims, wikis and counts are as the model has them, and all items agree; the tables are empty then."""
+        """Compare users, claims, wikis and counts with the model, check that all items agree, and empty the tables."""
         try:
             for user in self.users.values():
                 self.check_user(user)
@@ -350,7 +350,7 @@ class ServiceMachine(RuleBasedStateMachine):
             self.run(check_and_wipe(self.store))
 
     def check_user(self, user: ModelUser) -> None:
-        """A user, its identities and its count are as the model has them."""
+        """Compare a user, its identities and its count with the model."""
         found = self.run(self.store.users.require(user.id, consistent=True))
         identities = self.run(self.store.users.get_identities(user.id))
         assert found is not None
@@ -361,5 +361,5 @@ class ServiceMachine(RuleBasedStateMachine):
 
 
 def test_service_agrees_with_plain_dicts(endpoint: str | None, session: aioboto3.Session) -> None:
-    """Whatever is called in whatever order, the store answers like the model, and its tables stay sound."""
+    """For every sequence of calls the store gives the same results as the model, and its tables stay consistent."""
     run_machine(ServiceMachine, endpoint, session, examples=20, steps=40)

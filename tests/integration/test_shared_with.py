@@ -10,7 +10,7 @@ from wikibot_store.local import local_session
 
 
 async def share(store: WikibotStore, grantee: str, number: int) -> list[Wiki]:
-    """Create wikis that are shared with somebody."""
+    """Create wikis and share them with a user."""
     wikis = [await a_wiki(store) for _ in range(number)]
     for wiki in wikis:
         await store.acls.create(wiki.key, grantee, "editor", granted_by=wiki.owner_id)
@@ -18,12 +18,12 @@ async def share(store: WikibotStore, grantee: str, number: int) -> list[Wiki]:
 
 
 async def shown(store: WikibotStore, grantee: str) -> list[tuple[str, Wiki | None]]:
-    """Return what a user is shown, as wiki id and wiki."""
+    """Return the shared wikis of a user, as wiki id and wiki."""
     return [(acl.wiki_id, wiki) for acl, wiki in await store.acls.list_shared_with(grantee)]
 
 
 async def test_grants_come_with_their_wikis(store: WikibotStore) -> None:
-    """Each grant that the user has comes with its wiki, in the order of wiki ids."""
+    """Each grant of the user is returned with its wiki, ordered by wiki id."""
     grantee = await a_user_id(store)
     wikis = await share(store, grantee, 3)
 
@@ -31,7 +31,7 @@ async def test_grants_come_with_their_wikis(store: WikibotStore) -> None:
 
 
 async def test_wikis_that_are_not_opened_are_absent(store: WikibotStore) -> None:
-    """A wiki that has gone, is another incarnation or is being deleted is None: its grant opens nothing."""
+    """A wiki that is deleted, is another incarnation or is being deleted is None."""
     grantee = fresh()
     gone, another, dying = fresh(), await a_wiki(store), await a_wiki(store)
     await change(store, "wikis", key_of(dying), status="deleting")
@@ -43,7 +43,7 @@ async def test_wikis_that_are_not_opened_are_absent(store: WikibotStore) -> None
 
 
 async def test_a_wiki_that_moves_is_live(store: WikibotStore) -> None:
-    """A wiki that is moving is shown under its old key; a grant that names no incarnation opens it."""
+    """A moving wiki is shown under its old key, also for a grant without wiki_uid."""
     grantee, wiki = fresh(), await a_wiki(store)
     await change(store, "wikis", key_of(wiki), status="moving")
     await put(store, "acls", an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=grantee))
@@ -53,7 +53,7 @@ async def test_a_wiki_that_moves_is_live(store: WikibotStore) -> None:
 
 
 async def test_expired_grants_are_left_out(store: WikibotStore) -> None:
-    """A grant that has run out is not shown, whether or not TTL has removed it."""
+    """An expired grant is not shown, even if TTL has not deleted it yet."""
     grantee, wiki = await a_user_id(store), await a_wiki(store)
     past = datetime.now(UTC) - timedelta(hours=1)
     await store.acls.create(wiki.key, grantee, "viewer", granted_by=wiki.owner_id, expires_at=past)
@@ -64,7 +64,7 @@ async def test_expired_grants_are_left_out(store: WikibotStore) -> None:
 
 @pytest.mark.parametrize(("limit", "sizes"), [(2, [2, 2, 1]), (5, [5]), (6, [5])])
 async def test_pages_are_exact(store: WikibotStore, limit: int, sizes: list[int]) -> None:
-    """Pages hold `limit` wikis unless the listing ends, join up to the whole, and the last has no cursor."""
+    """Pages hold exactly `limit` wikis, and the last one has no cursor."""
     grantee = await a_user_id(store)
     wikis = await share(store, grantee, 5)
     await eventually(lambda: shown(store, grantee), [(wiki.key.wiki_id, wiki) for wiki in wikis])
@@ -82,13 +82,13 @@ async def test_pages_are_exact(store: WikibotStore, limit: int, sizes: list[int]
 
 
 async def test_nothing_is_one_request(store: WikibotStore, sent: list[str]) -> None:
-    """For somebody whom nothing is shared with, one Query says so."""
+    """A user without grants costs one Query."""
     assert await shown(store, fresh()) == []
     assert sent == ["Query (by-grantee)"]
 
 
 async def test_index_must_be_configured() -> None:
-    """Without the opt-in index nothing is sent, least of all a Scan."""
+    """Without the opt-in index nothing is sent, and there is no Scan."""
     config = StoreConfig(endpoint_url="http://127.0.0.1:1", max_attempts=1)
     async with WikibotStore.open(config, session=local_session()) as store:
         with pytest.raises(IndexNotConfiguredError) as refusal:

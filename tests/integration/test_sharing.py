@@ -1,4 +1,4 @@
-"""Grants of wikis that exist."""
+"""Grants of existing wikis."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ async def test_grant_remembers_the_incarnation(store: WikibotStore, sent: list[s
 
 
 async def test_same_grant_is_left_as_it_is(store: WikibotStore, sent: list[str]) -> None:
-    """Granting the same again writes nothing and keeps who granted first and when."""
+    """Granting the same again writes nothing and keeps the first grantor and time."""
     wiki, grantee = await a_wiki(store), await a_user_id(store)
     first = await store.acls.create(wiki.key, grantee, "editor", granted_by=wiki.owner_id)
     sent.clear()
@@ -45,7 +45,7 @@ async def test_same_grant_is_left_as_it_is(store: WikibotStore, sent: list[str])
 
 
 async def test_another_role_replaces_the_grant(store: WikibotStore) -> None:
-    """Granting another role says who did it and when."""
+    """Granting another role stores the new grantor and time."""
     wiki, grantee, other = await a_wiki(store), await a_user_id(store), await a_user_id(store)
     first = await store.acls.create(wiki.key, grantee, "editor", granted_by=wiki.owner_id)
 
@@ -71,7 +71,7 @@ async def test_expired_grant_can_be_given_again(store: WikibotStore) -> None:
 
 
 async def test_missing_wiki_is_not_granted(store: WikibotStore) -> None:
-    """There is no grant without a wiki."""
+    """A grant for a missing wiki raises NotFoundError."""
     owner_id, grantee = await a_user_id(store), await a_user_id(store)
 
     with pytest.raises(NotFoundError, match="wikis"):
@@ -81,7 +81,7 @@ async def test_missing_wiki_is_not_granted(store: WikibotStore) -> None:
 
 
 async def test_dying_wiki_is_not_granted(store: WikibotStore) -> None:
-    """A wiki that is being deleted takes no more grants."""
+    """A grant for a wiki that is being deleted raises NotActiveError."""
     wiki = await a_wiki(store)
     await change(store, "wikis", key_of(wiki), status="deleting")
 
@@ -92,7 +92,7 @@ async def test_dying_wiki_is_not_granted(store: WikibotStore) -> None:
 
 
 async def test_owner_is_protected(unreachable_store: WikibotStore) -> None:
-    """The owner can be neither granted nor revoked anything, and nothing is sent to find that out."""
+    """Granting to the owner or revoking from the owner raises an error, and nothing is sent."""
     with pytest.raises(ProtectedOwnerError):
         await unreachable_store.acls.create("owner:wiki", "owner", "viewer", granted_by="owner")
     with pytest.raises(ProtectedOwnerError):
@@ -100,7 +100,7 @@ async def test_owner_is_protected(unreachable_store: WikibotStore) -> None:
 
 
 async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:
-    """Bad ids, roles and times are refused before any request; good ones would be sent."""
+    """Bad ids, roles and times are rejected before any request."""
     with pytest.raises(InvalidKeyError, match="grantee_id"):
         await unreachable_store.acls.create("owner:wiki", "a b", "viewer", granted_by="owner")
     with pytest.raises(InvalidKeyError, match="granted_by"):
@@ -120,7 +120,7 @@ async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:
 
 
 async def test_revoke_tells_whether_there_was_a_grant(store: WikibotStore) -> None:
-    """The first revoke finds the grant, the second finds nothing."""
+    """The first revoke returns True, the second returns False."""
     wiki, grantee = await a_wiki(store), await a_user_id(store)
     await store.acls.create(wiki.key, grantee, "viewer", granted_by=wiki.owner_id)
 
@@ -129,7 +129,7 @@ async def test_revoke_tells_whether_there_was_a_grant(store: WikibotStore) -> No
 
 
 async def test_revoke_takes_what_is_there_in_the_end(store: WikibotStore) -> None:
-    """A revoke takes away the grant of its moment: another than it has read, or one that it has not seen."""
+    """A revoke deletes the current grant, even if it changed or was created after the read."""
     wiki = await a_wiki(store)
     seen, unseen = await a_user_id(store), await a_user_id(store)
     await store.acls.create(wiki.key, seen, "viewer", granted_by=wiki.owner_id)
@@ -154,7 +154,7 @@ async def test_parallel_grants_end_as_one_of_them(store: WikibotStore) -> None:
 
 
 async def test_members_come_with_their_users(store: WikibotStore, sent: list[str]) -> None:
-    """A page of members takes two requests and shows the deleted ones without a user."""
+    """A page of members costs two requests; a deleted user is None."""
     wiki = await a_wiki(store)
     people = [await a_user(store) for _ in range(5)]
     gone = await a_user_id(store)
@@ -171,7 +171,7 @@ async def test_members_come_with_their_users(store: WikibotStore, sent: list[str
 
 
 async def test_members_are_paged_exactly(store: WikibotStore) -> None:
-    """Pages of members join up to the whole."""
+    """Pages of members are exact and complete."""
     wiki = await a_wiki(store)
     grantees = sorted([await a_user_id(store) for _ in range(6)])
     for grantee in grantees:

@@ -1,4 +1,4 @@
-"""Random sequences of calls: the store and plain dicts give the same answers."""
+"""Random sequences of calls: the store gives the same results as plain dicts."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -36,7 +36,7 @@ versions = st.sampled_from([None, 0, 1])
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Drives the DAOs and a model side by side, with ids and names that no other run uses."""
+    """Calls the DAOs and a model in parallel, with ids and names of its own."""
 
     def __init__(self, runner: asyncio.Runner, store: WikibotStore) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 @dataclass
 class ModelUser:
-    """What the model knows of a user."""
+    """The model of a user."""
 
     username: str | None
     tier: str = "free"
@@ -59,7 +59,7 @@ class ModelUser:
 
 
 class UserMachine(StoreMachine):
-    """People log in, change their names and tiers."""
+    """Logs users in, and changes their names and tiers."""
 
     def __init__(self, runner: asyncio.Runner, store: WikibotStore) -> None:
         super().__init__(runner, store)
@@ -70,7 +70,7 @@ class UserMachine(StoreMachine):
         return name and f"{name}-{self.run_id}"
 
     def is_taken(self, username: str | None, person: str) -> bool:
-        """Tell whether somebody else has the username."""
+        """Return whether another user has the username."""
         others = [user.username for other, user in self.users.items() if other != person]
         return username is not None and username in others
 
@@ -80,7 +80,7 @@ class UserMachine(StoreMachine):
 
     @rule(person=people, username=usernames)
     def log_in(self, person: str, username: str | None) -> None:
-        """The first login creates a user unless its name is taken; later ones find it."""
+        """The first login creates a user unless the username is taken; later logins find the user."""
         login = self.store.users.get_or_create_by_oauth(self.run_id, person, username=self.username(username))
         if person not in self.users and self.is_taken(username, person):
             with pytest.raises(AlreadyExistsError):
@@ -93,7 +93,7 @@ class UserMachine(StoreMachine):
 
     @rule(person=people, username=usernames)
     def rename(self, person: str, username: str | None) -> None:
-        """A user gets a name unless somebody else has it."""
+        """Change a username unless another user has it."""
         if person not in self.users:
             return
         rename = self.store.users.set_username(self.find(person).id, self.username(username))
@@ -108,7 +108,7 @@ class UserMachine(StoreMachine):
 
     @rule(person=people, tier=st.sampled_from(["free", "pro"]), ahead=versions)
     def change_tier(self, person: str, tier: str, ahead: int | None) -> None:
-        """A user changes tier unless the writer expects another version."""
+        """Change the tier unless the expected version differs."""
         if person not in self.users:
             return
         expected = self.users[person]
@@ -135,14 +135,14 @@ class UserMachine(StoreMachine):
 
 @dataclass
 class ModelWiki:
-    """What the model knows of a wiki."""
+    """The model of a wiki."""
 
     name: str
     version: int = 1
 
 
 class WikiMachine(StoreMachine):
-    """People have wikis and share them."""
+    """Creates, changes, deletes and shares wikis."""
 
     def __init__(self, runner: asyncio.Runner, store: WikibotStore) -> None:
         super().__init__(runner, store)
@@ -151,7 +151,7 @@ class WikiMachine(StoreMachine):
 
     @initialize()
     def sign_up(self) -> None:
-        """Create everybody."""
+        """Create all users."""
         for person in PEOPLE:
             self.run(a_user(self.store, id=self.id_of(person)))
 
@@ -165,7 +165,7 @@ class WikiMachine(StoreMachine):
 
     @rule(owner=people, slug=slugs)
     def create(self, owner: str, slug: str) -> None:
-        """A wiki is created unless there is one."""
+        """Create a wiki unless there is one."""
         key = self.key(owner, slug)
         create = self.store.wikis.create(key.owner_id, slug, display_name=slug, repo_path="/srv")
         if key in self.wikis:
@@ -177,7 +177,7 @@ class WikiMachine(StoreMachine):
 
     @rule(owner=people, slug=slugs, name=st.text(max_size=10), ahead=versions)
     def update(self, owner: str, slug: str, name: str, ahead: int | None) -> None:
-        """A wiki changes its name if there is one and the writer expects no other version."""
+        """Change the name of a wiki, unless it is missing or the expected version differs."""
         key = self.key(owner, slug)
         expected = self.wikis.get(key)
         version = None if ahead is None else (expected.version if expected else 1) + ahead
@@ -191,13 +191,13 @@ class WikiMachine(StoreMachine):
 
     @rule(owner=people, slug=slugs)
     def touch(self, owner: str, slug: str) -> None:
-        """An access is noted exactly where there is a wiki."""
+        """A touch is stored if there is a wiki."""
         key = self.key(owner, slug)
         assert self.run(self.store.wikis.touch(key.owner_id, slug, min_interval=0)) == (key in self.wikis)
 
     @rule(owner=people, slug=slugs)
     def delete(self, owner: str, slug: str) -> None:
-        """A delete returns whether there was a wiki, and takes its grants along."""
+        """Delete a wiki with its grants, and check whether there was one."""
         key = self.key(owner, slug)
         assert self.run(self.store.wikis.delete(key.owner_id, slug)) == (key in self.wikis)
         self.wikis.pop(key, None)
@@ -205,7 +205,7 @@ class WikiMachine(StoreMachine):
 
     @rule(owner=people, slug=slugs, grantee=people, role=st.sampled_from(Role))
     def grant(self, owner: str, slug: str, grantee: str, role: Role) -> None:
-        """A grant in a wiki that exists replaces the one before; the owner gets none."""
+        """Grant a role in an existing wiki, which replaces the earlier one; the owner gets none."""
         key, grantee_id = self.key(owner, slug), self.id_of(grantee)
         grant = self.store.acls.create(key, grantee_id, role, granted_by=key.owner_id)
         if owner == grantee or key not in self.wikis:
@@ -217,7 +217,7 @@ class WikiMachine(StoreMachine):
 
     @rule(owner=people, slug=slugs, grantee=people)
     def revoke(self, owner: str, slug: str, grantee: str) -> None:
-        """A revocation returns whether there was a grant; the owner has none to lose."""
+        """Revoke a grant, and check whether there was one."""
         key, grantee_id = self.key(owner, slug), self.id_of(grantee)
         revoke = self.store.acls.delete(key, grantee_id)
         if owner == grantee:
@@ -247,5 +247,5 @@ class WikiMachine(StoreMachine):
 def test_store_agrees_with_plain_dicts(
     endpoint: str | None, session: aioboto3.Session, machine: type[StoreMachine]
 ) -> None:
-    """Whatever is called in whatever order, the store answers like the model."""
+    """For every sequence of calls the store gives the same results as the model."""
     run_machine(machine, endpoint, session, examples=10, steps=25)

@@ -10,7 +10,7 @@ from wikibot_store.schema import TABLES
 
 
 async def test_opens_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without arguments a store takes its settings from WIKIBOT_* and the session's from AWS's own variables."""
+    """Without arguments a store reads WIKIBOT_* variables and AWS's own variables."""
     environment = {
         "WIKIBOT_USERS_TABLE": "people",
         "AWS_ACCESS_KEY_ID": "local",
@@ -32,7 +32,7 @@ async def test_opens_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_client_is_the_stores_to_open_and_close() -> None:
-    """There is one client per store, and closing it leaves the store's connections open."""
+    """A store has one client, and closing it does not close the store's connections."""
     with local_engine() as url:
         async with WikibotStore.open(StoreConfig(endpoint_url=url), session=local_session()) as store:
             await create_tables(store)
@@ -44,7 +44,7 @@ async def test_client_is_the_stores_to_open_and_close() -> None:
 
 
 async def test_closed_store_says_so() -> None:
-    """A call after the block is misuse, not a network problem."""
+    """A call after the block raises RuntimeError."""
     config = StoreConfig(endpoint_url="http://127.0.0.1:1")
     async with WikibotStore.open(config, session=local_session()) as store:
         pass

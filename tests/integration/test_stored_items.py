@@ -1,4 +1,4 @@
-"""Items that this version of the library did not write: unknown, missing and broken attributes."""
+"""Items that another program wrote: unknown, missing and broken attributes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -62,7 +62,7 @@ WIKI_WRITES = WIKI_UPDATES | WIKI_NOTES
 
 @pytest.mark.parametrize("write", USER_WRITES.values(), ids=USER_WRITES)
 async def test_unknown_attributes_of_a_user_survive(store: WikibotStore, write: Write) -> None:
-    """What a user's item holds beyond the model is kept by every kind of write."""
+    """Every kind of write keeps the attributes of a user's item that the model does not have."""
     item = a_user_item(**UNKNOWN)
     await put(store, "users", item)
 
@@ -76,7 +76,7 @@ async def test_unknown_attributes_of_a_user_survive(store: WikibotStore, write: 
 
 @pytest.mark.parametrize("write", WIKI_WRITES.values(), ids=WIKI_WRITES)
 async def test_unknown_attributes_of_a_wiki_survive(store: WikibotStore, write: Write) -> None:
-    """What a wiki's item holds beyond the model is kept by every kind of write."""
+    """Every kind of write keeps the attributes of a wiki's item that the model does not have."""
     item = a_wiki_item(uid="uid", **UNKNOWN)
     await put(store, "wikis", item)
 
@@ -89,7 +89,7 @@ async def test_unknown_attributes_of_a_wiki_survive(store: WikibotStore, write: 
 
 
 async def test_missing_attributes_of_a_user_read_as_defaults(store: WikibotStore) -> None:
-    """A user's item with no more than it needs reads with defaults for the rest."""
+    """A user's item with only the required attributes reads with defaults for the others."""
     item = a_user_item()
     await put(store, "users", item)
 
@@ -106,7 +106,7 @@ async def test_missing_attributes_of_a_user_read_as_defaults(store: WikibotStore
 
 
 async def test_missing_attributes_of_a_wiki_read_as_defaults(store: WikibotStore) -> None:
-    """A wiki's item with no more than it needs reads with defaults for the rest."""
+    """A wiki's item with only the required attributes reads with defaults for the others."""
     item = a_wiki_item()
     await put(store, "wikis", item)
 
@@ -137,7 +137,7 @@ async def test_missing_attributes_of_a_grant_read_as_defaults(store: WikibotStor
 
 @pytest.mark.parametrize("expected_version", [None, 1])
 async def test_item_without_version_has_version_one(store: WikibotStore, expected_version: int | None) -> None:
-    """An item without the attribute is updated from version 1 to 2, whether or not a version is expected."""
+    """An item without version is updated from version 1 to 2, with or without an expected version."""
     item = a_user_item()
     await put(store, "users", item)
 
@@ -148,7 +148,7 @@ async def test_item_without_version_has_version_one(store: WikibotStore, expecte
 
 
 async def test_item_without_write_id_can_be_replaced_and_deleted(store: WikibotStore) -> None:
-    """A grant and a wiki that were written by hand are replaced and deleted like any other."""
+    """A grant and a wiki without write_id can be replaced and deleted."""
     owner_id, grantee_id = await a_user_id(store), await a_user_id(store)
     key = WikiKey(owner_id, fresh())
     await put(store, "wikis", a_wiki_item(owner_id=owner_id, wiki_slug=key.wiki_slug))
@@ -196,7 +196,7 @@ BROKEN_WIKIS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("broken", BROKEN_WIKIS.values(), ids=BROKEN_WIKIS)
 async def test_broken_wiki_is_named(store: WikibotStore, broken: dict[str, Any]) -> None:
-    """A wiki that does not decode is a CorruptItemError with table, key and attribute, and gives no value away."""
+    """A wiki that does not decode raises CorruptItemError with table, key and attribute, and without its value."""
     item = a_wiki_item(**broken)
     await put(store, "wikis", item)
     key = {name: item[name]["S"] for name in ("owner_id", "wiki_slug")}
@@ -212,7 +212,7 @@ async def test_broken_wiki_is_named(store: WikibotStore, broken: dict[str, Any])
 
 @pytest.mark.parametrize("read", WIKI_READS.values(), ids=WIKI_READS)
 async def test_broken_wiki_is_found_by_every_method(store: WikibotStore, read: Read) -> None:
-    """Every method that meets a broken wiki, alone or among sound ones, says which one it is."""
+    """Every method that reads a broken wiki, alone or among others, names it."""
     owner_id = fresh()
     key = {"owner_id": owner_id, "wiki_slug": "broken"}
     broken = a_wiki_item(**key, uid="uid", disk_usage_bytes="a lot", is_public="yes", display_name=7)
@@ -226,7 +226,7 @@ async def test_broken_wiki_is_found_by_every_method(store: WikibotStore, read: R
 
 @pytest.mark.parametrize("write", WIKI_NOTES.values(), ids=WIKI_NOTES)
 async def test_broken_wiki_is_written_to(store: WikibotStore, write: Write) -> None:
-    """A background writer notes what it has to note, and leaves what does not decode to the readers."""
+    """A touch and usage figures are stored on an item that does not decode."""
     item = a_wiki_item(uid="uid", display_name=7)
     await put(store, "wikis", item)
 
@@ -234,7 +234,7 @@ async def test_broken_wiki_is_written_to(store: WikibotStore, write: Write) -> N
 
 
 async def test_broken_wiki_can_be_deleted(store: WikibotStore) -> None:
-    """Delete does not need to understand what it deletes."""
+    """A wiki that does not decode can be deleted."""
     item = a_wiki_item(display_name=7, page_count="three")
     await put(store, "wikis", item)
 
@@ -243,7 +243,7 @@ async def test_broken_wiki_can_be_deleted(store: WikibotStore) -> None:
 
 
 async def test_broken_wiki_is_the_trouble_of_its_reader(store: WikibotStore) -> None:
-    """Of reads at the same time, which share a request, only the one of the broken wiki fails."""
+    """Of several reads that share a request, only the read of the broken wiki fails."""
     owner_id = fresh()
     await put_all(
         store,
@@ -280,7 +280,7 @@ USER_READS: dict[str, Read] = {
 
 @pytest.mark.parametrize("read", USER_READS.values(), ids=USER_READS)
 async def test_broken_user_is_found_by_every_method(store: WikibotStore, read: Read) -> None:
-    """Every method that meets a broken user names it by table and id."""
+    """Every method that reads a broken user names it by table and id."""
     username = fresh()
     item = a_user_item(username=username, wiki_count="many")
     claim = an_item(id=f"claim#username#{username}", user_id=item["id"]["S"])
@@ -296,7 +296,7 @@ async def test_broken_user_is_found_by_every_method(store: WikibotStore, read: R
 
 
 async def test_broken_login_time_is_named(store: WikibotStore) -> None:
-    """A last login that no login can be compared with is reported, not overwritten."""
+    """An invalid last_login_at is reported and not overwritten."""
     item = a_user_item(last_login_at="recently")
     await put(store, "users", item)
 
@@ -308,7 +308,7 @@ async def test_broken_login_time_is_named(store: WikibotStore) -> None:
 
 @pytest.mark.parametrize("write", ["update of a version", "record_login"])
 async def test_broken_user_is_written_to(store: WikibotStore, write: str) -> None:
-    """A write that reads nothing first reaches an item that does not decode; the error is of what it returns."""
+    """A write without a read changes an item that does not decode; the error is about the returned item."""
     user_id = fresh()
     await put(store, "users", a_user_item(id=user_id, wiki_count="many"))
 
@@ -321,7 +321,7 @@ async def test_broken_user_is_written_to(store: WikibotStore, write: str) -> Non
 
 
 async def test_broken_claim_is_named(store: WikibotStore) -> None:
-    """A claim that does not say whose it is, is a corrupt item of the users table."""
+    """A claim without a user id is reported as a corrupt item of the users table."""
     username = fresh()
     await put(store, "users", an_item(id=f"claim#username#{username}", user_id=7))
 
@@ -342,7 +342,7 @@ ACL_READS: dict[str, Read] = {
 
 @pytest.mark.parametrize("read", ACL_READS.values(), ids=ACL_READS)
 async def test_broken_grant_is_found_by_every_method(store: WikibotStore, read: Read) -> None:
-    """A grant of no known role is named, alone and in lists; it can be revoked, and then given anew."""
+    """A grant with an unknown role is reported alone and in lists; it can be revoked and given again."""
     wiki, grantee_id = await a_wiki(store), await a_user_id(store)
     wiki_id, _ = key = (wiki.key.wiki_id, grantee_id)
     item = an_acl_item(wiki_id=wiki_id, grantee_id=grantee_id, role="emperor")

@@ -1,4 +1,4 @@
-"""What crashes leave is found and finished, beside a running service; counts are set right."""
+"""A sweep finds and repairs what crashes leave, beside a running service; counts are corrected."""
 
 import asyncio
 import math
@@ -33,7 +33,7 @@ from wikibot_store.workflows.sweep import Finding, FindingKind
 
 @pytest.fixture
 async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
-    """Give a store with tables of its own, for a sweep sees all that is in them."""
+    """A store with its own tables, because a sweep reads all items."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")
         yield store
@@ -41,7 +41,7 @@ async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterato
 
 @pytest.fixture
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Give the list of the pauses that sweeps make, in seconds, which they do not wait for."""
+    """Return the pauses of sweeps in seconds; the test does not wait for them."""
     pauses: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -52,13 +52,13 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 async def findings_of(store: WikibotStore, **options: Any) -> list[Finding]:  # noqa: ANN401 - a sweep's
-    """Return all that a sweep finds."""
+    """Return all findings of a sweep."""
     return [finding async for page in store.admin.sweep(**options) for finding in page.findings]
 
 
 @pytest.mark.parametrize(("fault", "arrange"), MENDABLE.values(), ids=MENDABLE)
 async def test_fault_is_found_and_mended(store: WikibotStore, fault: FindingKind, arrange: Arrange) -> None:
-    """A dry run shows the item that has the fault and changes nothing; `apply` leaves sound tables."""
+    """A dry run reports the fault and changes nothing; `apply` repairs it."""
     key = await arrange(store)
     before = await snapshot(store)
 
@@ -77,7 +77,7 @@ async def test_fault_is_found_and_mended(store: WikibotStore, fault: FindingKind
 async def test_what_a_person_must_mend_is_told(
     store: WikibotStore, fault: FindingKind, arrange: Arrange, problem: str
 ) -> None:
-    """What cannot be mended is found by every sweep, left as it is, and said to be so."""
+    """A fault that cannot be repaired is reported by every sweep and not changed."""
     key = await arrange(store)
     before = await snapshot(store)
 
@@ -92,7 +92,7 @@ async def test_what_a_person_must_mend_is_told(
 
 
 async def test_a_sound_service_has_no_findings(store: WikibotStore) -> None:
-    """Users with several identities, renamed wikis, open invitations and expired grants are no faults."""
+    """Several identities, renamed wikis, open invitations and expired grants are not faults."""
     owner, wiki = await an_owner(store)
     await store.users.link_identity(owner.id, fresh(), fresh())
     await store.wikis.rename(owner.id, wiki.wiki_slug, "renamed")
@@ -107,7 +107,7 @@ async def test_a_sound_service_has_no_findings(store: WikibotStore) -> None:
 
 
 async def test_users_who_are_not_being_deleted_are_left(store: WikibotStore) -> None:
-    """A user who was set active again after a delete had begun is no half-deleted one, nor is one without its mark."""
+    """A user who is active again, or has no mark of a delete, is not deleted."""
     again, by_hand, odd = [await a_user(store) for _ in range(3)]
     await change(store, "users", {"id": again.id}, deletion="delete")
     await change(store, "users", {"id": by_hand.id}, status="deleting")
@@ -119,7 +119,7 @@ async def test_users_who_are_not_being_deleted_are_left(store: WikibotStore) -> 
 
 
 async def test_claims_of_corrupt_users_are_left(store: WikibotStore) -> None:
-    """What a user claims whose item does not read is not known, so that its claims stay."""
+    """The claims of a corrupt user are kept."""
     user = await a_user(store, username=fresh())
     await change(store, "users", {"id": user.id}, created_at="then")
 
@@ -128,7 +128,7 @@ async def test_claims_of_corrupt_users_are_left(store: WikibotStore) -> None:
 
 
 async def test_corrupt_grants_of_no_wiki_are_removed(store: WikibotStore) -> None:
-    """A grant whose wiki has gone is removed whether or not it reads."""
+    """A grant of a missing wiki is removed even if it is corrupt."""
     key = {"wiki_id": f"{fresh()}:gone", "grantee_id": fresh()}
     await put(store, "acls", an_item(**key, role="emperor"))
 
@@ -138,7 +138,7 @@ async def test_corrupt_grants_of_no_wiki_are_removed(store: WikibotStore) -> Non
 
 
 async def test_everything_at_once(store: WikibotStore) -> None:
-    """All faults at once are found and mended by one sweep."""
+    """One sweep finds and repairs all faults."""
     made = await make_faults(store)
 
     found = await findings_of(store, apply=True)
@@ -149,7 +149,7 @@ async def test_everything_at_once(store: WikibotStore) -> None:
 
 
 async def test_every_page_can_be_gone_on_from(store: WikibotStore, slept: list[float]) -> None:
-    """A sweep that goes on behind any page finds what the rest of the whole one found, and ends where that ended."""
+    """A sweep that is resumed after any page finds the rest of the findings."""
     made = ["wiki deleting", "claim of nobody", "wrong count", "grant without user"]
     for name in made:
         await MENDABLE[name][1](store)
@@ -169,7 +169,7 @@ async def test_every_page_can_be_gone_on_from(store: WikibotStore, slept: list[f
 
 
 async def test_pages_and_pauses_follow_max_rcu(store: WikibotStore, slept: list[float]) -> None:
-    """A page takes about a second's units, and the pause behind it is as long as what it took takes."""
+    """A page uses about one second's read units, and the pause after it matches what it used."""
     for _ in range(4):
         await an_owner(store)
 
@@ -185,7 +185,7 @@ async def test_pages_and_pauses_follow_max_rcu(store: WikibotStore, slept: list[
 
 
 async def test_without_max_rcu_nothing_waits(store: WikibotStore, slept: list[float], sent: list[str]) -> None:
-    """Without a bound a sweep takes 100 items per page and makes no pauses."""
+    """Without `max_rcu` a page has 100 items and there are no pauses."""
     for _ in range(3):
         await an_owner(store)
     sent.clear()
@@ -217,13 +217,13 @@ async def test_without_max_rcu_nothing_waits(store: WikibotStore, slept: list[fl
     ids=str,
 )
 async def test_bad_arguments_are_refused(unreachable_store: WikibotStore, options: dict[str, Any]) -> None:
-    """A rate that is none and a place to go on from that no sweep has given are refused before any request."""
+    """An invalid `max_rcu` or `resume` is rejected before any request."""
     with pytest.raises(ValueError, match=f"{next(iter(options))} must "):
         await collect(unreachable_store.admin.sweep(**options))
 
 
 async def test_what_changes_meanwhile_is_left(store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault that has gone before it could be mended is told as changed, and nothing is removed."""
+    """A fault that disappears before the repair is reported as changed, and nothing is removed."""
     user_id, claim = fresh(), f"claim#username#{fresh()}"
     await put(store, "users", an_item(id=claim, user_id=user_id))
     call = store._wire.call
@@ -247,7 +247,7 @@ async def test_what_changes_meanwhile_is_left(store: WikibotStore, monkeypatch: 
 
 
 async def test_a_user_who_stays_after_all_is_left(store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user who was being deleted when the sweep looked, and was set active again before it came there, stays."""
+    """A user who is set active again after the scan is not deleted."""
     user = await a_user(store)
     await change(store, "users", {"id": user.id}, status="deleting", deletion="refuse")
     call = store._wire.call
@@ -268,7 +268,7 @@ async def test_a_user_who_stays_after_all_is_left(store: WikibotStore, monkeypat
 
 
 async def test_a_consumer_that_stops_ends_the_sweep(store: WikibotStore, sent: list[str]) -> None:
-    """Nothing is read behind the page that the consumer has taken."""
+    """After the consumer stops, no further page is read."""
     await an_owner(store)
     sent.clear()
 
@@ -280,7 +280,7 @@ async def test_a_consumer_that_stops_ends_the_sweep(store: WikibotStore, sent: l
 
 
 async def test_sweeps_finish_what_a_delete_of_a_user_left(store: WikibotStore) -> None:
-    """A delete that was cut off behind any of its requests is finished by a sweep, or had not begun."""
+    """A sweep finishes a delete that was stopped after any of its requests."""
     for requests in count(1):
         owner, _ = await an_owner(store)
 
@@ -294,7 +294,7 @@ async def test_sweeps_finish_what_a_delete_of_a_user_left(store: WikibotStore) -
 
 
 async def test_sweeps_beside_a_running_service(store: WikibotStore) -> None:
-    """Sweeps disturb neither renames, transfers and deletes under way, nor creates; all is sound afterwards."""
+    """Sweeps do not disturb renames, transfers, deletes and creates at the same time."""
     owners = [await an_owner(store) for _ in range(4)]
     (renamer, renamed), (giver, given), (deleter, deleted), (leaver, _) = owners
     receiver = await a_user(store)
@@ -320,7 +320,7 @@ async def test_sweeps_beside_a_running_service(store: WikibotStore) -> None:
 
 
 async def test_count_is_set_right(store: WikibotStore, sent: list[str]) -> None:
-    """A count that is off becomes the number of wikis, which is returned; the version stays."""
+    """A wrong count is set to the number of wikis, which is returned; the version stays the same."""
     owner, _ = await an_owner(store)
     await put(store, "wikis", a_wiki_item(owner_id=owner.id))
     sent.clear()
@@ -333,7 +333,7 @@ async def test_count_is_set_right(store: WikibotStore, sent: list[str]) -> None:
 
 
 async def test_count_that_is_right_is_left(store: WikibotStore, sent: list[str]) -> None:
-    """A right count is not written, nor is one that is missing where there are no wikis."""
+    """A right count is not written, nor is a missing one if there are no wikis."""
     owner, nobody = (await an_owner(store))[0], await a_user(store)
     item = await stored(store, "users", id=nobody.id)
     assert item is not None
@@ -347,7 +347,7 @@ async def test_count_that_is_right_is_left(store: WikibotStore, sent: list[str])
 
 
 async def test_a_wiki_that_is_renamed_counts_once(store: WikibotStore) -> None:
-    """At whatever point a rename was cut off, its wiki is one."""
+    """A wiki whose rename was stopped at any point counts once."""
     for requests in count(1):
         owner, wiki = await an_owner(store)
 
@@ -359,7 +359,7 @@ async def test_a_wiki_that_is_renamed_counts_once(store: WikibotStore) -> None:
 
 
 async def test_count_is_exact_beside_creates_and_deletes(store: WikibotStore) -> None:
-    """However wikis come and go while a wrong count is set right, it agrees with the wikis in the end."""
+    """After a count is corrected beside creates and deletes, it is equal to the number of wikis."""
     owner = await a_user(store)
     doomed = [await store.wikis.create(owner.id, fresh(), display_name="Old", repo_path="/srv/o") for _ in range(3)]
     await change(store, "users", {"id": owner.id}, wiki_count=40)
@@ -374,6 +374,6 @@ async def test_count_is_exact_beside_creates_and_deletes(store: WikibotStore) ->
 
 
 async def test_count_of_nobody(store: WikibotStore) -> None:
-    """There is no count without a user."""
+    """Correcting the count of a missing user raises NotFoundError."""
     with pytest.raises(NotFoundError, match="users"):
         await store.admin.reconcile_wiki_count(fresh())

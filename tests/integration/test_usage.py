@@ -1,4 +1,4 @@
-"""What calls cost, as collected for one handler and counted for the store."""
+"""The cost of calls, collected for one handler and counted for the store."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from wikibot_store import Usage, WikibotStore, collect
 
 
 async def test_a_handler_learns_what_its_calls_cost(store: WikibotStore) -> None:
-    """Requests and capacity units are collected inside the block, reads and writes apart."""
+    """A block collects its requests and its read and write capacity units."""
     wiki = await a_wiki(store)
 
     with collect() as usage:
@@ -21,7 +21,7 @@ async def test_a_handler_learns_what_its_calls_cost(store: WikibotStore) -> None
 
 
 async def test_blocks_are_nested(store: WikibotStore) -> None:
-    """An outer block counts what an inner one counts, and what is outside of that."""
+    """An outer block counts its own calls and those of an inner block."""
     user = await a_user(store)
 
     with collect() as outer:
@@ -33,7 +33,7 @@ async def test_blocks_are_nested(store: WikibotStore) -> None:
 
 
 async def test_tasks_count_for_the_block_that_starts_them(store: WikibotStore) -> None:
-    """What handlers do at the same time is kept apart, with what their own tasks do."""
+    """Handlers at the same time are counted apart, each with its own tasks."""
     wiki = await a_wiki(store)
 
     async def handler(calls: int) -> Usage:
@@ -47,7 +47,7 @@ async def test_tasks_count_for_the_block_that_starts_them(store: WikibotStore) -
 
 
 async def test_operations_over_several_tables(store: WikibotStore) -> None:
-    """A batch and a transaction tell what they have consumed of each table, added up."""
+    """A batch and a transaction report the capacity of all their tables."""
     user = await a_user(store)
 
     with collect() as usage:
@@ -59,7 +59,7 @@ async def test_operations_over_several_tables(store: WikibotStore) -> None:
 
 
 async def test_a_store_counts(store: WikibotStore) -> None:
-    """The store counts requests by operation, and how many point reads have shared a request."""
+    """The store counts requests by operation, and coalesced reads."""
     before = store.stats()
 
     await asyncio.gather(*[store.users.get(fresh()) for _ in range(5)])

@@ -15,7 +15,7 @@ BOOK = "\N{OPEN BOOK}"  # four bytes in UTF-8
 
 
 async def test_create_stores_what_it_returns(store: WikibotStore) -> None:
-    """A new user has the profile that was given and defaults for the rest, and reads back the same."""
+    """A new user has the given attributes and defaults for the others, and is read back unchanged."""
     before = datetime.now(UTC)
     provider, sub, username = fresh(), fresh(), fresh()
 
@@ -40,7 +40,7 @@ async def test_create_stores_what_it_returns(store: WikibotStore) -> None:
 
 
 async def test_create_keeps_a_given_id(store: WikibotStore) -> None:
-    """An id that the caller chooses is the user's id, colons and letters of all scripts included."""
+    """An id that the caller chooses is kept, also with colons and letters of any script."""
     user_id = f"did:plc:{fresh()}:Ünïcode"
 
     user = await store.users.create(oauth_provider=fresh(), oauth_provider_sub=fresh(), id=user_id)
@@ -63,7 +63,7 @@ async def test_create_takes_the_longest_key_values(store: WikibotStore) -> None:
 
 @pytest.mark.parametrize("field", ["id", "oauth", "username"])
 async def test_create_refuses_a_duplicate(store: WikibotStore, field: str) -> None:
-    """A second user with the id, identity or username of another is refused by that field, and the first stays."""
+    """A create with a taken id, identity or username is refused by that field, and the first user stays."""
     user = await a_user(store, username=fresh())
     other: dict[str, Any] = {"id": fresh(), "oauth_provider": fresh(), "oauth_provider_sub": fresh()}
     same: dict[str, dict[str, Any]] = {
@@ -81,7 +81,7 @@ async def test_create_refuses_a_duplicate(store: WikibotStore, field: str) -> No
 
 
 async def test_refused_create_leaves_nothing_behind(store: WikibotStore) -> None:
-    """A create that is refused for the username stores neither the user nor the claim on its identity."""
+    """A create that is refused for the username stores neither user nor claim."""
     taken = await a_user(store, username=fresh())
     user_id, provider, sub = fresh(), fresh(), fresh()
 
@@ -93,7 +93,7 @@ async def test_refused_create_leaves_nothing_behind(store: WikibotStore) -> None
 
 
 async def test_claims_never_enter_the_index(store: WikibotStore) -> None:
-    """A user's two claims hold its id and no identity, so the index by-oauth has the user alone."""
+    """Claims hold the user's id and no identity, so only the user is in the index by-oauth."""
     user = await a_user(store, username=fresh())
     claims = [f"claim#oauth#{user.oauth_provider}#{user.oauth_provider_sub}", f"claim#username#{user.username}"]
 
@@ -108,19 +108,19 @@ async def test_claims_never_enter_the_index(store: WikibotStore) -> None:
 
 
 async def test_get_is_none_without_a_user(store: WikibotStore) -> None:
-    """An id that nobody has reads as None."""
+    """A missing user reads as None."""
     assert await store.users.get(fresh()) is None
 
 
 async def test_require_returns_the_user(store: WikibotStore) -> None:
-    """Requiring a user that exists is getting it."""
+    """`require` returns the same user as get."""
     user = await a_user(store)
 
     assert await store.users.require(user.id, consistent=True) == user
 
 
 async def test_get_many_leaves_out_who_is_missing(store: WikibotStore) -> None:
-    """Of many ids, some twice, the users that exist come back by id."""
+    """get_many returns the users that exist, by id."""
     users = [await a_user(store) for _ in range(3)]
     wanted = [user.id for user in users]
 
@@ -128,7 +128,7 @@ async def test_get_many_leaves_out_who_is_missing(store: WikibotStore) -> None:
 
 
 async def test_get_many_takes_more_than_a_batch(store: WikibotStore) -> None:
-    """More ids than DynamoDB takes in one request are all answered."""
+    """get_many accepts more ids than fit into one request."""
     first, last = await a_user(store), await a_user(store)
     wanted = [first.id, *(fresh() for _ in range(198)), last.id, fresh()]
 
@@ -137,7 +137,7 @@ async def test_get_many_takes_more_than_a_batch(store: WikibotStore) -> None:
 
 @pytest.mark.parametrize("consistent", [False, True])
 async def test_get_by_oauth_finds_by_the_whole_identity(store: WikibotStore, *, consistent: bool) -> None:
-    """A user is found by provider and subject, by index and by claim; half of the identity is nobody's."""
+    """A user is found by provider and subject together, by index and by claim."""
     user = await a_user(store)
     get_by_oauth = store.users.get_by_oauth
 
@@ -147,7 +147,7 @@ async def test_get_by_oauth_finds_by_the_whole_identity(store: WikibotStore, *, 
 
 
 async def test_get_by_username(store: WikibotStore) -> None:
-    """A user is found by its username; a name that nobody has reads as None."""
+    """A user is found by its username; an unknown username reads as None."""
     user = await a_user(store, username=fresh())
 
     assert await store.users.get_by_username(user.username or "") == user
@@ -156,7 +156,7 @@ async def test_get_by_username(store: WikibotStore) -> None:
 
 @pytest.mark.parametrize("owner", ["with another name", "missing"])
 async def test_claim_alone_gives_no_username(store: WikibotStore, owner: str) -> None:
-    """A claim whose user is gone, or has another name by now, finds nobody."""
+    """A claim whose user is missing, or has another name, finds no user."""
     user_id = (await a_user(store, username=fresh())).id if owner == "with another name" else fresh()
     username = fresh()
     await put(store, "users", an_item(id=f"claim#username#{username}", user_id=user_id))
@@ -165,7 +165,7 @@ async def test_claim_alone_gives_no_username(store: WikibotStore, owner: str) ->
 
 
 async def test_login_creates_once(store: WikibotStore) -> None:
-    """The first login creates a user with its profile, the next returns it and leaves the profile alone."""
+    """The first login creates a user with the profile; the next one returns it unchanged."""
     provider, sub, username = fresh(), fresh(), fresh()
 
     user, created = await store.users.get_or_create_by_oauth(provider, sub, username=username, **PROFILE)
@@ -177,7 +177,7 @@ async def test_login_creates_once(store: WikibotStore) -> None:
 
 
 async def test_login_with_a_taken_username_creates_nobody(store: WikibotStore) -> None:
-    """A first login that asks for somebody else's username is refused and can be repeated with another."""
+    """A first login with a taken username is refused and works with another one."""
     taken = await a_user(store, username=fresh())
     provider, sub = fresh(), fresh()
 
@@ -189,7 +189,7 @@ async def test_login_with_a_taken_username_creates_nobody(store: WikibotStore) -
 
 
 async def test_login_follows_the_claim_where_the_index_knows_nothing(store: WikibotStore) -> None:
-    """An identity that is claimed but not (yet) in the index belongs to the claim's user."""
+    """A login finds a user by the claim if the index does not have the identity."""
     user = await a_user(store)
     provider, sub = fresh(), fresh()
     await put(store, "users", an_item(id=f"claim#oauth#{provider}#{sub}", user_id=user.id))
@@ -198,7 +198,7 @@ async def test_login_follows_the_claim_where_the_index_knows_nothing(store: Wiki
 
 
 async def test_login_with_a_claim_of_nobody_is_refused(store: WikibotStore) -> None:
-    """An identity whose claim leads to no user makes neither a user nor a false success."""
+    """A login with an identity whose claim has no user raises an error and creates no user."""
     provider, sub = fresh(), fresh()
     await put(store, "users", an_item(id=f"claim#oauth#{provider}#{sub}", user_id=fresh()))
 
@@ -214,7 +214,7 @@ CHANGES = {"email": "new@example.org", "display_name": "New", "avatar_url": "htt
 @pytest.mark.parametrize("expected_version", [None, 1])
 @pytest.mark.parametrize("name", CHANGES)
 async def test_update_changes_one_attribute(store: WikibotStore, name: str, expected_version: int | None) -> None:
-    """An update changes what it names, counts the version and the time, and keeps everything else."""
+    """An update changes the given attributes, version and time, and keeps the others."""
     user = await store.users.create(oauth_provider=fresh(), oauth_provider_sub=fresh(), username=fresh(), **PROFILE)
 
     changes: Any = {name: CHANGES[name]}
@@ -232,7 +232,7 @@ async def test_update_changes_one_attribute(store: WikibotStore, name: str, expe
 
 @pytest.mark.parametrize("name", PROFILE)
 async def test_update_to_none_removes(store: WikibotStore, name: str) -> None:
-    """An attribute that is set to None is absent from the item, whether or not it was there."""
+    """None removes an attribute, whether or not it existed."""
     user = await store.users.create(oauth_provider=fresh(), oauth_provider_sub=fresh(), **PROFILE)
     removal: Any = {name: None}
 
@@ -247,14 +247,14 @@ async def test_update_to_none_removes(store: WikibotStore, name: str) -> None:
 
 @pytest.mark.parametrize("status", [UserStatus.SUSPENDED, "suspended"])
 async def test_update_takes_a_status_as_member_or_text(store: WikibotStore, status: SettableStatus) -> None:
-    """A status may be given as member of the enumeration or as its value."""
+    """A status may be given as enum member or as text."""
     user = await a_user(store)
 
     assert (await store.users.update(user.id, status=status)).status is UserStatus.SUSPENDED
 
 
 async def test_update_of_another_version_conflicts(store: WikibotStore) -> None:
-    """An update that expects another version changes nothing, and its error holds the user as it is."""
+    """An update with another version changes nothing, and its error holds the current user."""
     user = await a_user(store)
     current = await store.users.update(user.id, tier="pro")
 
@@ -287,7 +287,7 @@ async def _record_login(store: WikibotStore, user_id: str) -> User:
 
 @pytest.mark.parametrize("call", [_require, _update, _update_version, _set_username, _record_login])
 async def test_missing_user_is_not_found_and_not_made(store: WikibotStore, call: Any) -> None:  # noqa: ANN401
-    """What needs a user says which one is missing, and no write makes one up."""
+    """A write to a missing user raises an error that names it, and creates no item."""
     user_id = fresh()
 
     with pytest.raises(NotFoundError) as missing:
@@ -298,7 +298,7 @@ async def test_missing_user_is_not_found_and_not_made(store: WikibotStore, call:
 
 
 async def test_set_username_renames(store: WikibotStore) -> None:
-    """A user with a new name is found by it alone, and the version grows."""
+    """After a change the user is found only by the new username, and the version grows."""
     old, new = fresh(), fresh()
     user = await a_user(store, username=old)
 
@@ -312,7 +312,7 @@ async def test_set_username_renames(store: WikibotStore) -> None:
 
 
 async def test_set_username_frees_the_old_name(store: WikibotStore) -> None:
-    """A name that was given up can be taken by somebody else, and can be taken back when it is free again."""
+    """An old username can be taken by another user, and taken back when it is free again."""
     name = fresh()
     one, other = await a_user(store, username=name), await a_user(store)
 
@@ -325,7 +325,7 @@ async def test_set_username_frees_the_old_name(store: WikibotStore) -> None:
 
 
 async def test_set_username_to_none_removes_it(store: WikibotStore) -> None:
-    """A user may give up its name; neither the attribute nor the claim remains."""
+    """None removes the username and its claim."""
     name = fresh()
     user = await a_user(store, username=name)
 
@@ -338,14 +338,14 @@ async def test_set_username_to_none_removes_it(store: WikibotStore) -> None:
 
 @pytest.mark.parametrize("username", [None, "the same"])
 async def test_set_username_to_the_same_changes_nothing(store: WikibotStore, username: str | None) -> None:
-    """A user that has the name already, or has none and is to have none, stays as it is."""
+    """Setting the same username, or None without one, changes nothing."""
     user = await a_user(store, username=username and fresh())
 
     assert await store.users.set_username(user.id, user.username) == user
 
 
 async def test_set_username_refuses_a_taken_name(store: WikibotStore) -> None:
-    """Somebody else's name is refused, and both keep the names they have."""
+    """A taken username is refused, and both users keep theirs."""
     one, other = await a_user(store, username=fresh()), await a_user(store, username=fresh())
 
     with pytest.raises(AlreadyExistsError) as refused:
@@ -357,7 +357,7 @@ async def test_set_username_refuses_a_taken_name(store: WikibotStore) -> None:
 
 
 async def test_record_login_notes_the_time_only(store: WikibotStore) -> None:
-    """A login sets last_login_at and leaves version and updated_at alone."""
+    """A login sets last_login_at and keeps version and updated_at."""
     user = await a_user(store)
     before = datetime.now(UTC)
 
@@ -370,7 +370,7 @@ async def test_record_login_notes_the_time_only(store: WikibotStore) -> None:
 
 
 async def test_record_login_never_moves_backwards(store: WikibotStore) -> None:
-    """A later login that is stored already, by a clock that is ahead, stays; the user is returned all the same."""
+    """A later login that is already stored stays, and the user is returned."""
     later = datetime.now(UTC) + timedelta(days=1)
     item = a_user_item(last_login_at=f"{later:%Y-%m-%dT%H:%M:%S.%f}Z")
     await put(store, "users", item)

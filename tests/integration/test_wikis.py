@@ -1,4 +1,4 @@
-"""Wikis: create, read, list, change, and the background writers' notes."""
+"""Wikis: create, read, list and update them, touch, and record usage."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ MEASURED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 async def test_create_stores_what_it_returns(store: WikibotStore) -> None:
-    """A new wiki has what was given and defaults for the rest, and reads back the same."""
+    """A new wiki has the given attributes and defaults for the others, and is read back unchanged."""
     owner_id, slug = await a_user_id(store), fresh()
     before = datetime.now(UTC)
 
@@ -55,7 +55,7 @@ async def test_create_stores_what_it_returns(store: WikibotStore) -> None:
 
 
 async def test_create_without_options_is_private(store: WikibotStore) -> None:
-    """A wiki that is created with the least is private and has no token."""
+    """By default a wiki is private and has no token."""
     wiki = await a_wiki(store)
 
     assert (wiki.is_public, wiki.mcp_token_hash) == (False, None)
@@ -63,7 +63,7 @@ async def test_create_without_options_is_private(store: WikibotStore) -> None:
 
 
 async def test_create_refuses_a_duplicate(store: WikibotStore) -> None:
-    """A second wiki of one owner and slug is refused, and the first stays; another owner may have the slug."""
+    """A create with a taken slug of the same owner is refused; another owner may have the slug."""
     wiki = await a_wiki(store)
 
     with pytest.raises(AlreadyExistsError) as refused:
@@ -79,7 +79,7 @@ async def test_create_refuses_a_duplicate(store: WikibotStore) -> None:
 
 
 async def test_slug_used_again_is_another_wiki(store: WikibotStore) -> None:
-    """A wiki that is created where one was deleted has another uid."""
+    """A wiki that is created again under the same slug has another uid."""
     first = await a_wiki(store)
     await store.wikis.delete(*_key(first))
 
@@ -89,7 +89,7 @@ async def test_slug_used_again_is_another_wiki(store: WikibotStore) -> None:
 
 
 async def test_owner_ids_with_colons_do_not_meet(store: WikibotStore) -> None:
-    """The wiki c of owner a:b and owner a are two different things, and so are their listings."""
+    """The wikis of owner a:b are not in the listing of owner a."""
     owner_id = await a_user_id(store)
     await a_user(store, id=f"{owner_id}:b")
     one = await store.wikis.create(f"{owner_id}:b", "c", display_name="One", repo_path="/srv/one")
@@ -101,12 +101,12 @@ async def test_owner_ids_with_colons_do_not_meet(store: WikibotStore) -> None:
 
 
 async def test_get_is_none_without_a_wiki(store: WikibotStore) -> None:
-    """A key without a wiki reads as None."""
+    """A missing wiki reads as None."""
     assert await store.wikis.get(fresh(), fresh()) is None
 
 
 async def test_get_many_leaves_out_what_is_missing(store: WikibotStore) -> None:
-    """Of many keys, some twice, the wikis that exist come back by key."""
+    """get_many returns the wikis that exist, by key."""
     wikis = [await a_wiki(store) for _ in range(3)]
     keys = [wiki.key for wiki in wikis]
 
@@ -117,7 +117,7 @@ async def test_get_many_leaves_out_what_is_missing(store: WikibotStore) -> None:
 
 @pytest.fixture
 async def alphabet(store: WikibotStore) -> list[Wiki]:
-    """Give the wikis of one owner, in the order of their slugs."""
+    """The wikis of one owner, in the order of their slugs."""
     owner_id = await a_user_id(store)
     slugs = ["a", "ab", "abc", "abd", "b"]
     return [await store.wikis.create(owner_id, slug, display_name=slug, repo_path="/srv") for slug in slugs]
@@ -131,7 +131,7 @@ async def alphabet(store: WikibotStore) -> list[Wiki]:
 async def test_list_by_owner(
     store: WikibotStore, alphabet: list[Wiki], prefix: str | None, slugs: list[str], *, descending: bool
 ) -> None:
-    """An owner's wikis are listed in the order of slugs, up or down, and by prefix."""
+    """An owner's wikis are listed by slug, ascending or descending, and by prefix."""
     page = await store.wikis.list_by_owner(alphabet[0].owner_id, prefix=prefix, descending=descending, consistent=True)
 
     expected = [wiki for wiki in alphabet if wiki.wiki_slug in slugs]
@@ -145,7 +145,7 @@ async def test_list_by_owner(
 async def test_iter_by_owner(
     store: WikibotStore, alphabet: list[Wiki], prefix: str | None, start: int, page_size: int
 ) -> None:
-    """Iterating gives the same as listing, whatever the size of the pages behind it."""
+    """Iterating yields the same wikis as listing, for every page size."""
     expected = alphabet[start : -1 if prefix else None]
 
     await eventually(
@@ -156,7 +156,7 @@ async def test_iter_by_owner(
 async def test_iter_by_owner_stops_with_its_consumer(
     store: WikibotStore, alphabet: list[Wiki], sent: list[str]
 ) -> None:
-    """A consumer that stops after the first page has paid for one Query."""
+    """A consumer that stops after the first page has caused one Query."""
     async for wiki in store.wikis.iter_by_owner(alphabet[0].owner_id, page_size=2):
         if wiki == alphabet[1]:
             break
@@ -165,7 +165,7 @@ async def test_iter_by_owner_stops_with_its_consumer(
 
 
 async def test_list_public_by_owner(store: WikibotStore) -> None:
-    """Public wikis that are live fill page after page; private, leaving and arriving ones are left out."""
+    """Pages hold only live public wikis, not private, deleting or arriving ones."""
     owner_id = await a_user_id(store)
     states = {"a": "active", "b": "deleting", "c": None, "d": "arriving", "e": "moving", "f": "moved"}
     wikis = [a_wiki_item(owner_id=owner_id, wiki_slug=slug, is_public=True, status=states[slug]) for slug in states]
@@ -185,7 +185,7 @@ CHANGES = {"display_name": "New", "repo_path": "/srv/new", "mcp_token_hash": HAS
 @pytest.mark.parametrize("expected_version", [None, 1])
 @pytest.mark.parametrize("name", CHANGES)
 async def test_update_changes_one_attribute(store: WikibotStore, name: str, expected_version: int | None) -> None:
-    """An update changes what it names, counts the version and the time, and keeps everything else."""
+    """An update changes the given attributes, version and time, and keeps the others."""
     wiki = await a_wiki(store)
 
     changes: Any = {name: CHANGES[name]}
@@ -202,7 +202,7 @@ async def test_update_changes_one_attribute(store: WikibotStore, name: str, expe
 
 
 async def test_update_to_none_removes(store: WikibotStore) -> None:
-    """A token hash that is set to None is absent from the item."""
+    """None removes the token hash from the item."""
     wiki = await a_wiki(store, mcp_token_hash=HASH)
 
     updated = await store.wikis.update(*_key(wiki), mcp_token_hash=None)
@@ -214,7 +214,7 @@ async def test_update_to_none_removes(store: WikibotStore) -> None:
 
 
 async def test_update_of_another_version_conflicts(store: WikibotStore) -> None:
-    """An update that expects another version changes nothing, and its error holds the wiki as it is."""
+    """An update with another version changes nothing, and its error holds the current wiki."""
     wiki = await a_wiki(store)
     current = await store.wikis.update(*_key(wiki), is_public=True)
 
@@ -227,7 +227,7 @@ async def test_update_of_another_version_conflicts(store: WikibotStore) -> None:
 
 @pytest.mark.parametrize("expected_version", [None, 1])
 async def test_update_of_an_incarnation(store: WikibotStore, expected_version: int | None) -> None:
-    """An update that names the incarnation changes the wiki, and not another one that has its key and version since."""
+    """An update with a uid does not change a later wiki with the same key and version."""
     wiki = await a_wiki(store)
     updated = await store.wikis.update(*_key(wiki), expected_version=expected_version, uid=wiki.uid, is_public=True)
     assert (updated.uid, updated.is_public) == (wiki.uid, True)
@@ -255,7 +255,7 @@ async def _update_version(store: WikibotStore, owner_id: str, slug: str) -> Wiki
 
 @pytest.mark.parametrize("call", [_require, _update, _update_version])
 async def test_missing_wiki_is_not_found_and_not_made(store: WikibotStore, call: Any) -> None:  # noqa: ANN401
-    """What needs a wiki says which one is missing, and no update makes one up."""
+    """An update of a missing wiki raises an error that names it, and creates no item."""
     key = {"owner_id": fresh(), "wiki_slug": fresh()}
 
     with pytest.raises(NotFoundError) as missing:
@@ -266,7 +266,7 @@ async def test_missing_wiki_is_not_found_and_not_made(store: WikibotStore, call:
 
 
 async def test_touch_notes_an_access_once_in_an_interval(store: WikibotStore) -> None:
-    """The first access is noted, the next is too soon; with no interval every one is noted. The version stays."""
+    """A touch within the interval stores nothing; with interval 0 each one is stored. The version stays."""
     wiki = await a_wiki(store)
 
     assert await store.wikis.touch(*_key(wiki))
@@ -284,7 +284,7 @@ async def test_touch_notes_an_access_once_in_an_interval(store: WikibotStore) ->
 
 
 async def test_record_usage_keeps_the_newest_figures(store: WikibotStore) -> None:
-    """Figures of a later measurement replace those of an earlier one, never the other way. The version stays."""
+    """Usage figures replace older ones and never newer ones. The version stays the same."""
     wiki = await a_wiki(store)
 
     assert await _record(store, wiki, page_count=1, measured_at=MEASURED)
@@ -299,7 +299,7 @@ async def test_record_usage_keeps_the_newest_figures(store: WikibotStore) -> Non
 
 
 async def test_record_usage_of_another_incarnation_is_refused(store: WikibotStore) -> None:
-    """Figures that were measured on a wiki since deleted do not reach the one that has its slug now."""
+    """Usage figures of a deleted wiki are not stored on a later wiki with the same slug."""
     wiki = await a_wiki(store)
 
     assert not await _record(store, wiki, uid=fresh())
@@ -308,7 +308,7 @@ async def test_record_usage_of_another_incarnation_is_refused(store: WikibotStor
 
 
 async def test_background_writers_make_no_wiki(store: WikibotStore) -> None:
-    """A note that comes after the wiki was deleted leaves no item behind."""
+    """A touch or usage figures for a deleted wiki create no item."""
     wiki = await a_wiki(store)
     await store.wikis.delete(*_key(wiki))
 
@@ -319,7 +319,7 @@ async def test_background_writers_make_no_wiki(store: WikibotStore) -> None:
 
 
 async def test_delete_tells_whether_there_was_a_wiki(store: WikibotStore) -> None:
-    """The first delete removes the wiki and no other, the second finds nothing."""
+    """The first delete returns True and deletes only this wiki; the second returns False."""
     wiki = await a_wiki(store)
     other = await a_wiki(store, wiki.owner_id)
 

@@ -110,6 +110,7 @@ def everything_logged() -> Iterator[Emitted]:
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send again at once."""
     monkeypatch.setattr(_retry, "_BASE_DELAY", 0.0)
+    monkeypatch.setattr(_retry, "_THROTTLE_DELAY", 0.0)
     monkeypatch.setattr(_retry, "_BASE_YIELD", 0.0)
 
 

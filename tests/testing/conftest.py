@@ -1,4 +1,4 @@
-"""The wheel and the sdist, each built once."""
+"""The wheel and the sdist, each built once per session."""
 
 from pathlib import Path
 

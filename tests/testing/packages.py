@@ -1,4 +1,4 @@
-"""The distributions, built as a release is, and environments to install them into."""
+"""Build the distributions as for a release, and install them into new environments."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def build(target: str, folder: Path, *, source: Path = CHECKOUT) -> Path:
-    """Build a wheel or sdist with the build backend that is installed here, so that nothing is fetched."""
+    """Build a wheel or sdist with the installed build backend, without downloads."""
     _run(sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(folder), cwd=source)
     (package,) = folder.iterdir()
     return package
@@ -36,5 +36,5 @@ def _run(*command: str, cwd: Path | None = None) -> None:
 
 
 def bare_environment() -> dict[str, str]:
-    """Return this environment without what would let another Python see the checkout or measure its coverage."""
+    """Return the environment variables, without those that show the checkout to another Python or measure coverage."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV_", "PYTEST_"))}

@@ -1,4 +1,4 @@
-"""Factories: what a call names is taken, the rest is made up."""
+"""Factories use the values that a call gives, and make up the others."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -12,13 +12,13 @@ from wikibot_store.testing.factories import MakeGrant, MakeUser, MakeWiki
 
 @pytest.fixture(scope="module")
 async def store() -> AsyncIterator[WikibotStore]:
-    """Open a store that these tests share; each has factories of its own and so names its users itself."""
+    """Open a store that these tests share. Each test has its own factories, so it names its users itself."""
     async with local_store() as store:
         yield store
 
 
 async def test_users_are_numbered() -> None:
-    """Users that are not described differ in all that must differ."""
+    """Users for whom a call gives no values differ in id and identity."""
     async with local_store() as store:
         make_user = MakeUser(store)
 
@@ -30,7 +30,7 @@ async def test_users_are_numbered() -> None:
 
 
 async def test_a_user_is_as_described(store: WikibotStore) -> None:
-    """Everything that can be said about a new user can be said to its factory."""
+    """The factory accepts every attribute of a new user."""
     user = await MakeUser(store)(
         id="ada",
         oauth_provider="github",
@@ -48,7 +48,7 @@ async def test_a_user_is_as_described(store: WikibotStore) -> None:
 
 
 async def test_a_wiki_is_counted_at_its_owner(store: WikibotStore) -> None:
-    """Wikis are made as the service makes them."""
+    """The factory creates wikis as the service does, and counts them."""
     make_user = MakeUser(store)
     owner = await make_user(id="counter")
     make_wiki = MakeWiki(store, make_user)
@@ -60,7 +60,7 @@ async def test_a_wiki_is_counted_at_its_owner(store: WikibotStore) -> None:
 
 
 async def test_a_wiki_is_as_described(store: WikibotStore) -> None:
-    """Everything that can be said about a new wiki can be said to its factory."""
+    """The factory accepts every attribute of a new wiki."""
     make_user = MakeUser(store)
     owner = await make_user(id="describer")
     stored_hash = hash_token("token")
@@ -75,7 +75,7 @@ async def test_a_wiki_is_as_described(store: WikibotStore) -> None:
 
 
 async def test_a_grant_comes_with_what_it_needs() -> None:
-    """A grant that is not described has a wiki, its owner and a grantee, and lets view."""
+    """Without values, a grant gets a new wiki, its owner and a new grantee, and the role viewer."""
     async with local_store() as store:
         make_user = MakeUser(store)
 
@@ -87,7 +87,7 @@ async def test_a_grant_comes_with_what_it_needs() -> None:
 
 
 async def test_a_grant_is_as_described(store: WikibotStore) -> None:
-    """Everything that can be said about a new grant can be said to its factory."""
+    """The factory accepts every attribute of a new grant."""
     make_user = MakeUser(store)
     make_wiki = MakeWiki(store, make_user)
     wiki, grantee = await make_wiki(await make_user(id="host")), await make_user(id="guest")

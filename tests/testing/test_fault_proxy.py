@@ -1,4 +1,4 @@
-"""The fault proxy: what each fault does to a request, which requests it strikes, and how it is scripted."""
+"""The fault proxy: what each fault does to a request, which requests it hits, and how it is injected."""
 
 import asyncio
 import io
@@ -16,7 +16,7 @@ import pytest
 from wikibot_store import RequestFailedError, StoreConfig, WikibotStore
 from wikibot_store.local import local_engine, local_session
 from wikibot_store.provision import create_tables
-from wikibot_store.testing import FaultProxy, SeenRequest
+from wikibot_store.testing import Fault, FaultProxy, InjectedFault, SeenRequest
 
 Item = dict[str, Any]
 
@@ -42,7 +42,7 @@ class Reply(NamedTuple):
 
 
 class Caller:
-    """Sends requests through a proxy, once and without mercy."""
+    """Sends requests through a proxy, without retries."""
 
     def __init__(self, proxy: FaultProxy, http: aiohttp.ClientSession) -> None:
         self._proxy = proxy
@@ -56,7 +56,7 @@ class Caller:
             return Reply(answer.status, answer.headers, await answer.read())
 
     def send(self, operation: str, **members: Any) -> Any:  # noqa: ANN401 - any JSON, and aiohttp's own context
-        """Send one request; its answer is yet to be read."""
+        """Send one request; the caller reads the answer."""
         headers = {
             "X-Amz-Target": f"DynamoDB_20120810.{operation}",
             "X-Amz-Date": f"{self.signed_at:%Y%m%dT%H%M%SZ}",
@@ -79,7 +79,7 @@ class Caller:
         return item
 
     async def find(self, provider: str) -> list[Item]:
-        """Return what the index has."""
+        """Return the items of the index."""
         reply = await self.ask(
             "Query",
             TableName="users",
@@ -93,13 +93,13 @@ class Caller:
 
 @pytest.fixture(scope="module")
 def session() -> aioboto3.Session:
-    """Give a session with credentials."""
+    """Return a session with credentials."""
     return local_session()
 
 
 @pytest.fixture(scope="module")
 async def direct(session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
-    """Give a store on an engine of its own, with tables."""
+    """Yield a store on an engine of its own, with tables."""
     with local_engine() as url:
         async with WikibotStore.open(StoreConfig(endpoint_url=url), session=session) as direct:
             await create_tables(direct)
@@ -108,7 +108,7 @@ async def direct(session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
 
 @pytest.fixture
 async def engine(direct: WikibotStore) -> AsyncIterator[str]:
-    """Give the engine's URL, and drop the users that a test leaves."""
+    """Yield the URL of the engine, and delete the users that a test leaves."""
     assert direct.config.endpoint_url is not None
     yield direct.config.endpoint_url
     client = await direct.client()
@@ -119,31 +119,31 @@ async def engine(direct: WikibotStore) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def proxy(engine: str) -> AsyncIterator[FaultProxy]:
-    """Give a proxy to the engine."""
+    """Yield a proxy in front of the engine."""
     async with FaultProxy(engine, seed=1) as proxy:
         yield proxy
 
 
 @pytest.fixture
 async def caller(proxy: FaultProxy) -> AsyncIterator[Caller]:
-    """Give a caller of the proxy."""
+    """Yield a caller of the proxy."""
     async with aiohttp.ClientSession() as http:
         yield Caller(proxy, http)
 
 
-# ---- what is handed on
+# ---- what is forwarded
 
 
-async def test_without_a_fault_all_is_as_without_the_proxy(proxy: FaultProxy, caller: Caller) -> None:
-    """Requests and answers pass as they are."""
+async def test_requests_and_answers_are_forwarded_unchanged(proxy: FaultProxy, caller: Caller) -> None:
+    """Without a fault, requests and answers are forwarded unchanged."""
     await caller.put(tier="free")
 
     assert await caller.get() == {"id": {"S": "ada"}, "tier": {"S": "free"}}
     assert proxy.requests == [SeenRequest("PutItem", None), SeenRequest("GetItem", None)]
 
 
-async def test_a_request_that_is_none_of_dynamodbs(proxy: FaultProxy, engine: str, caller: Caller) -> None:
-    """Any other request passes too, with its method and path."""
+async def test_a_request_that_is_not_for_dynamodb(proxy: FaultProxy, engine: str, caller: Caller) -> None:
+    """Any other request is forwarded too, with its method and path."""
     async with (
         caller._http.get(f"{engine}/health?deep") as direct,
         caller._http.get(f"{proxy.url}/health?deep") as answer,
@@ -154,7 +154,7 @@ async def test_a_request_that_is_none_of_dynamodbs(proxy: FaultProxy, engine: st
 
 
 async def test_a_whole_batch_passes(caller: Caller) -> None:
-    """A request may have the 16 MB that DynamoDB allows, and not be held back."""
+    """A request may have the 16 MB that DynamoDB allows."""
     puts = [{"PutRequest": {"Item": {"id": {"S": f"{n}"}, "avatar_url": {"S": "x" * 380_000}}}} for n in range(25)]
 
     reply = await caller.ask("BatchWriteItem", RequestItems={"users": puts})
@@ -163,7 +163,7 @@ async def test_a_whole_batch_passes(caller: Caller) -> None:
 
 
 async def test_an_engine_that_is_gone() -> None:
-    """If the engine cannot be reached the connection is reset."""
+    """If the engine cannot be reached, the proxy resets the connection."""
     async with FaultProxy("http://127.0.0.1:1") as proxy, aiohttp.ClientSession() as http:
         with pytest.raises(BROKEN):
             await Caller(proxy, http).put()
@@ -172,12 +172,10 @@ async def test_an_engine_that_is_gone() -> None:
 # ---- every fault
 
 
-@pytest.mark.parametrize(
-    ("fault", "is_applied"), [("lose_answer", True), ("reset_before", False)], ids=["lose_answer", "reset_before"]
-)
-async def test_a_broken_connection(fault: str, is_applied: bool, proxy: FaultProxy, caller: Caller) -> None:  # noqa: FBT001 - a parameter
-    """The connection is reset, after the request was applied or before."""
-    getattr(proxy, fault)("PutItem")
+@pytest.mark.parametrize(("fault", "is_applied"), [(Fault.LOSE_ANSWER, True), (Fault.RESET_BEFORE, False)], ids=str)
+async def test_a_broken_connection(fault: Fault, is_applied: bool, proxy: FaultProxy, caller: Caller) -> None:  # noqa: FBT001 - a parameter
+    """The connection is reset, after the request was applied or before it."""
+    proxy.inject(fault, "PutItem")
 
     with pytest.raises(BROKEN):
         await caller.put()
@@ -187,8 +185,8 @@ async def test_a_broken_connection(fault: str, is_applied: bool, proxy: FaultPro
 
 
 async def test_an_answer_that_breaks_off(proxy: FaultProxy, caller: Caller) -> None:
-    """The request is applied, and the answer ends before it is whole."""
-    proxy.reset_midway("PutItem")
+    """The request is applied, and the answer ends before it is complete."""
+    proxy.inject(Fault.RESET_MIDWAY, "PutItem")
 
     with pytest.raises(aiohttp.ClientPayloadError):
         await caller.put()
@@ -197,16 +195,16 @@ async def test_an_answer_that_breaks_off(proxy: FaultProxy, caller: Caller) -> N
 
 
 async def test_an_answer_that_drips(proxy: FaultProxy, caller: Caller) -> None:
-    """A slow answer is whole in the end."""
+    """A slow answer is complete at the end."""
     await caller.put()
-    proxy.drip("GetItem", seconds=0.01)
+    proxy.inject(Fault.DRIP, "GetItem", seconds=0.01)
 
     assert await caller.get() == {"id": {"S": "ada"}}
 
 
-async def test_a_drip_that_nobody_waits_for(proxy: FaultProxy, caller: Caller) -> None:
-    """A client that has gone does not keep the proxy."""
-    proxy.drip("GetItem", seconds=3600)
+async def test_a_drip_whose_client_disconnects(proxy: FaultProxy, caller: Caller) -> None:
+    """The proxy goes on if the client disconnects during a slow answer."""
+    proxy.inject(Fault.DRIP, "GetItem", seconds=3600)
     async with caller.send("GetItem", TableName="users", Key={"id": {"S": "ada"}}) as answer:
         answer.close()
 
@@ -214,16 +212,16 @@ async def test_a_drip_that_nobody_waits_for(proxy: FaultProxy, caller: Caller) -
 
 
 @pytest.mark.parametrize("status", [500, 503])
-@pytest.mark.parametrize(("fault", "is_applied"), [("fail_before", False), ("fail_after", True)])
+@pytest.mark.parametrize(("fault", "is_applied"), [(Fault.FAIL_BEFORE, False), (Fault.FAIL_AFTER, True)], ids=str)
 async def test_a_failure_of_the_server(
-    fault: str,
+    fault: Fault,
     is_applied: bool,  # noqa: FBT001 - a parameter
     status: int,
     proxy: FaultProxy,
     caller: Caller,
 ) -> None:
-    """The server says that it failed, after it applied the request or before."""
-    getattr(proxy, fault)("PutItem", status=status)
+    """The server answers that it failed, after it applied the request or instead."""
+    proxy.inject(fault, "PutItem", status=status)
 
     reply = await caller.put()
 
@@ -235,17 +233,17 @@ async def test_a_failure_of_the_server(
 
 
 @pytest.mark.parametrize(
-    ("script", "code"),
+    ("fault", "code"),
     [
-        (lambda proxy: proxy.throttle("PutItem"), "ProvisionedThroughputExceededException"),
-        (lambda proxy: proxy.expire_credentials("PutItem"), "ExpiredTokenException"),
-        (lambda proxy: proxy.transaction_conflict("PutItem"), "TransactionConflictException"),
+        (Fault.THROTTLE, "ProvisionedThroughputExceededException"),
+        (Fault.EXPIRE_CREDENTIALS, "ExpiredTokenException"),
+        (Fault.TRANSACTION_CONFLICT, "TransactionConflictException"),
     ],
-    ids=["throttle", "expire_credentials", "transaction_conflict"],
+    ids=str,
 )
-async def test_a_refusal(script: Callable[[FaultProxy], object], code: str, proxy: FaultProxy, caller: Caller) -> None:
-    """The request is refused as DynamoDB does, with a checksum, and not applied."""
-    script(proxy)
+async def test_a_refusal(fault: Fault, code: str, proxy: FaultProxy, caller: Caller) -> None:
+    """The request is refused in the form of DynamoDB, with a checksum, and not applied."""
+    proxy.inject(fault, "PutItem")
 
     reply = await caller.put()
 
@@ -255,8 +253,8 @@ async def test_a_refusal(script: Callable[[FaultProxy], object], code: str, prox
 
 
 async def test_a_transaction_in_conflict(proxy: FaultProxy, caller: Caller) -> None:
-    """A transaction is cancelled because of one of its actions, named in the reasons."""
-    proxy.transaction_conflict()
+    """A transaction is cancelled because of one of its actions, which the reasons name."""
+    proxy.inject(Fault.TRANSACTION_CONFLICT)
     puts = [{"Put": {"TableName": "users", "Item": {"id": {"S": user}}}} for user in ("ada", "bob", "eve")]
 
     reply = await caller.ask("TransactWriteItems", TransactItems=puts)
@@ -271,8 +269,8 @@ async def test_a_transaction_in_conflict(proxy: FaultProxy, caller: Caller) -> N
 
 
 async def test_a_damaged_answer(proxy: FaultProxy, caller: Caller) -> None:
-    """The request is applied, and the answer's checksum is not that of its body."""
-    proxy.corrupt("PutItem")
+    """The request is applied, and the checksum of the answer does not match its body."""
+    proxy.inject(Fault.CORRUPT, "PutItem")
 
     reply = await caller.put()
 
@@ -281,11 +279,11 @@ async def test_a_damaged_answer(proxy: FaultProxy, caller: Caller) -> None:
 
 
 async def test_keys_that_are_left_unprocessed(proxy: FaultProxy, caller: Caller) -> None:
-    """Half of a batch of keys is answered, the rest given back with how to read it."""
+    """Half of a batch of keys is read; the other half is returned with its read options."""
     for user in ("a", "b", "c"):
         await caller.put(user)
     keys = [{"id": {"S": user}} for user in ("a", "b", "c")]
-    proxy.unprocessed()
+    proxy.inject(Fault.UNPROCESSED)
 
     members = (await caller.ask("BatchGetItem", RequestItems={"users": {"Keys": keys, "ConsistentRead": True}})).members
 
@@ -297,9 +295,9 @@ async def test_keys_that_are_left_unprocessed(proxy: FaultProxy, caller: Caller)
 
 
 async def test_writes_that_are_left_unprocessed(proxy: FaultProxy, caller: Caller) -> None:
-    """Half of a batch of writes is applied, the rest given back."""
+    """Half of a batch of writes is applied; the other half is returned."""
     puts = [{"PutRequest": {"Item": {"id": {"S": user}}}} for user in ("a", "b")]
-    proxy.unprocessed()
+    proxy.inject(Fault.UNPROCESSED)
 
     members = (await caller.ask("BatchWriteItem", RequestItems={"users": puts})).members
 
@@ -309,8 +307,8 @@ async def test_writes_that_are_left_unprocessed(proxy: FaultProxy, caller: Calle
 
 
 async def test_a_batch_of_one_is_throttled(proxy: FaultProxy, caller: Caller) -> None:
-    """A batch of which nothing can be processed is refused."""
-    proxy.unprocessed("BatchGetItem")
+    """A batch of one is throttled, because DynamoDB never leaves a whole batch unprocessed."""
+    proxy.inject(Fault.UNPROCESSED, "BatchGetItem")
 
     reply = await caller.ask("BatchGetItem", RequestItems={"users": {"Keys": [{"id": {"S": "ada"}}]}})
 
@@ -318,8 +316,8 @@ async def test_a_batch_of_one_is_throttled(proxy: FaultProxy, caller: Caller) ->
 
 
 async def test_a_batch_that_the_engine_refuses(proxy: FaultProxy, caller: Caller) -> None:
-    """An error of the engine's own is handed on."""
-    proxy.unprocessed()
+    """An error of the engine itself is forwarded."""
+    proxy.inject(Fault.UNPROCESSED)
     keys = [{"id": {"S": "ada"}}, {"id": {"S": "bob"}}]
 
     reply = await caller.ask("BatchGetItem", RequestItems={"missing": {"Keys": keys}})
@@ -333,7 +331,7 @@ async def test_a_batch_that_the_engine_refuses(proxy: FaultProxy, caller: Caller
     ids=["ahead", "behind"],
 )
 async def test_a_skewed_clock(ahead: int, message: str, proxy: FaultProxy, caller: Caller) -> None:
-    """A server with another time refuses signatures, tells its time, and takes those that fit to it."""
+    """A server with a wrong clock refuses signatures, shows its time, and accepts signatures of that time."""
     proxy.skew_clock(ahead)
 
     reply = await caller.put()
@@ -348,7 +346,7 @@ async def test_a_skewed_clock(ahead: int, message: str, proxy: FaultProxy, calle
 
 async def test_a_token_that_expires(proxy: FaultProxy, caller: Caller) -> None:
     """Only requests with the session token that has expired are refused."""
-    proxy.expire_credentials(session_token="old")
+    proxy.inject(Fault.EXPIRE_CREDENTIALS, session_token="old")
 
     codes = []
     for token in (None, "old", "new"):
@@ -361,8 +359,8 @@ async def test_a_token_that_expires(proxy: FaultProxy, caller: Caller) -> None:
 # ---- stale indexes
 
 
-async def test_an_index_that_stands_still(proxy: FaultProxy, caller: Caller) -> None:
-    """Queries of the index see the table as it was: not what is new, but what has changed or gone since."""
+async def test_a_stale_index(proxy: FaultProxy, caller: Caller) -> None:
+    """Queries of a stale index return the items as they were: without new ones, with changed and deleted ones."""
     for number in range(30):
         await caller.put(f"u-{number:02}", oauth_provider="github", oauth_provider_sub=str(number))
     before = await caller.find("github")
@@ -381,8 +379,8 @@ async def test_an_index_that_stands_still(proxy: FaultProxy, caller: Caller) -> 
     } | {"new"}
 
 
-async def test_an_index_that_catches_up(proxy: FaultProxy, caller: Caller) -> None:
-    """After its time the index is what it should be."""
+async def test_an_index_that_is_stale_for_a_time(proxy: FaultProxy, caller: Caller) -> None:
+    """After the time that was given, the index is up to date."""
     proxy.stale_index("users", seconds=0.05)
     await caller.put("ada", oauth_provider="github", oauth_provider_sub="1")
     await asyncio.sleep(0.06)
@@ -392,7 +390,7 @@ async def test_an_index_that_catches_up(proxy: FaultProxy, caller: Caller) -> No
 
 
 async def test_other_reads_are_not_stale(proxy: FaultProxy, caller: Caller) -> None:
-    """A Query of the table itself, or of another one, sees what is there."""
+    """A read of the table itself or of another table returns the present items."""
     proxy.stale_index("users")
     await caller.put()
 
@@ -404,9 +402,9 @@ async def test_other_reads_are_not_stale(proxy: FaultProxy, caller: Caller) -> N
 
 
 async def test_a_stale_index_and_another_fault(proxy: FaultProxy, caller: Caller) -> None:
-    """A Query of a stale index can be hit by another fault as well."""
+    """A Query of a stale index can also be hit by another fault."""
     proxy.stale_index("users")
-    proxy.throttle("Query", times=1)
+    proxy.inject(Fault.THROTTLE, "Query", times=1)
     await caller.put("ada", oauth_provider="github", oauth_provider_sub="1")
     with pytest.raises(KeyError):
         await caller.find("github")
@@ -415,7 +413,7 @@ async def test_a_stale_index_and_another_fault(proxy: FaultProxy, caller: Caller
 
 
 async def test_a_copy_that_cannot_be_made(proxy: FaultProxy, caller: Caller) -> None:
-    """If the table does not exist the next request says so."""
+    """If the table does not exist, the next request fails with a message that names it."""
     proxy.stale_index("missing")
 
     reply = await caller.put()
@@ -425,7 +423,7 @@ async def test_a_copy_that_cannot_be_made(proxy: FaultProxy, caller: Caller) -> 
 
 
 async def test_copies_are_deleted(direct: WikibotStore, engine: str) -> None:
-    """A closed proxy leaves no table behind."""
+    """A proxy deletes its copies when it closes."""
     async with FaultProxy(engine) as proxy, aiohttp.ClientSession() as http:
         proxy.stale_index("users")
         await Caller(proxy, http).put()
@@ -434,7 +432,7 @@ async def test_copies_are_deleted(direct: WikibotStore, engine: str) -> None:
 
 
 async def test_a_copy_whose_engine_is_gone(session: aioboto3.Session) -> None:
-    """A proxy closes in good order though its engine went first."""
+    """A proxy closes without an error if its engine was stopped first."""
     engine = local_engine()
     url = engine.__enter__()
     async with FaultProxy(url) as proxy, aiohttp.ClientSession() as http:
@@ -445,12 +443,12 @@ async def test_a_copy_whose_engine_is_gone(session: aioboto3.Session) -> None:
         engine.__exit__(None, None, None)
 
 
-# ---- which requests are struck
+# ---- which requests are hit
 
 
 async def test_an_operation_times_and_skip(proxy: FaultProxy, caller: Caller) -> None:
-    """A fault strikes the operation that it is for, after those that it skips, as often as it is to."""
-    proxy.throttle("PutItem", times=2, skip=1)
+    """A fault hits only its operation, after the requests that it skips, and not more often than `times`."""
+    proxy.inject(Fault.THROTTLE, "PutItem", times=2, skip=1)
 
     for _ in range(4):
         await caller.put()
@@ -465,10 +463,10 @@ async def test_an_operation_times_and_skip(proxy: FaultProxy, caller: Caller) ->
     assert {request.fault for request in proxy.requests if request.operation == "GetItem"} == {None}
 
 
-async def test_the_first_of_two_faults_strikes(proxy: FaultProxy, caller: Caller) -> None:
-    """One request meets one fault, the one that was scripted first."""
-    proxy.throttle(times=1)
-    proxy.fail_before(times=1)
+async def test_the_first_of_two_faults_hits(proxy: FaultProxy, caller: Caller) -> None:
+    """Of two faults that match a request, the one that was injected first hits it."""
+    proxy.inject(Fault.THROTTLE, times=1)
+    proxy.inject(Fault.FAIL_BEFORE, times=1)
 
     codes = [(await caller.put()).status for _ in range(3)]
 
@@ -477,27 +475,27 @@ async def test_the_first_of_two_faults_strikes(proxy: FaultProxy, caller: Caller
 
 @pytest.mark.parametrize("seed", [7, 8])
 async def test_the_seed_decides(seed: int, engine: str) -> None:
-    """With the same seed the same requests meet the same faults, about as many as the probability says."""
+    """With the same seed the same requests are hit, about as many as the probability says."""
 
-    async def strikes() -> list[str | None]:
+    async def hits() -> list[str | None]:
         async with FaultProxy(engine, seed=seed) as proxy, aiohttp.ClientSession() as http:
-            proxy.fail_before(probability=0.5)
+            proxy.inject(Fault.FAIL_BEFORE, probability=0.5)
             for _ in range(40):
                 await Caller(proxy, http).put()
             return [request.fault for request in proxy.requests]
 
-    first = await strikes()
+    first = await hits()
 
-    assert first == await strikes()
+    assert first == await hits()
     assert 8 <= first.count("fail_before") <= 32
 
 
 async def test_released_and_cleared(proxy: FaultProxy, caller: Caller) -> None:
-    """A released fault strikes no more, and neither do those that are cleared."""
-    proxy.throttle().release()
+    """A fault that was released or cleared hits no further request."""
+    proxy.inject(Fault.THROTTLE).release()
     assert (await caller.put()).status == 200
 
-    proxy.throttle()
+    proxy.inject(Fault.THROTTLE)
     proxy.skew_clock(3600)
     proxy.stale_index("users")
     proxy.clear()
@@ -509,26 +507,45 @@ async def test_released_and_cleared(proxy: FaultProxy, caller: Caller) -> None:
 @pytest.mark.parametrize(
     ("script", "error", "message"),
     [
-        (lambda proxy: proxy.throttle("PutItm"), ValueError, "operation must be one of BatchGetItem, .*'PutItm'"),
-        (lambda proxy: proxy.unprocessed("PutItem"), ValueError, "operation must be one of BatchGetItem, BatchWri"),
-        (lambda proxy: proxy.transaction_conflict("Query"), ValueError, "operation must be one of "),
-        (lambda proxy: proxy.throttle(times=0), ValueError, "times must be at least 1"),
-        (lambda proxy: proxy.throttle(times=True), TypeError, "times must be int"),
-        (lambda proxy: proxy.throttle(skip=-1), ValueError, "skip must be at least 0"),
-        (lambda proxy: proxy.throttle(probability=0), ValueError, "probability must be more than 0"),
-        (lambda proxy: proxy.throttle(probability=10), ValueError, "probability must be more than 0"),
-        (lambda proxy: proxy.throttle(probability="1"), TypeError, "probability must be a number"),
-        (lambda proxy: proxy.fail_before(status=404), ValueError, "status must be one of 500, 503"),
-        (lambda proxy: proxy.fail_after(status=404), ValueError, "status must be one of 500, 503"),
-        (lambda proxy: proxy.drip(seconds=0), ValueError, "seconds must be more than 0"),
+        (
+            lambda proxy: proxy.inject(Fault.THROTTLE, "PutItm"),
+            ValueError,
+            "operation must be one of BatchGetItem, .*'PutItm'",
+        ),
+        (
+            lambda proxy: proxy.inject(Fault.UNPROCESSED, "PutItem"),
+            ValueError,
+            "operation must be one of BatchGetItem, BatchWri",
+        ),
+        (lambda proxy: proxy.inject(Fault.TRANSACTION_CONFLICT, "Query"), ValueError, "operation must be one of "),
+        (lambda proxy: proxy.inject(Fault.THROTTLE, times=0), ValueError, "times must be at least 1"),
+        (lambda proxy: proxy.inject(Fault.THROTTLE, times=True), TypeError, "times must be int"),
+        (lambda proxy: proxy.inject(Fault.THROTTLE, skip=-1), ValueError, "skip must be at least 0"),
+        (lambda proxy: proxy.inject(Fault.THROTTLE, probability=0), ValueError, "probability must be more than 0"),
+        (lambda proxy: proxy.inject(Fault.THROTTLE, probability=10), ValueError, "probability must be more than 0"),
+        (lambda proxy: proxy.inject(Fault.THROTTLE, probability="1"), TypeError, "probability must be a number"),
+        (lambda proxy: proxy.inject(Fault.FAIL_BEFORE, status=404), ValueError, "status must be one of 500, 503"),
+        (lambda proxy: proxy.inject(Fault.FAIL_AFTER, status=404), ValueError, "status must be one of 500, 503"),
+        (lambda proxy: proxy.inject(Fault.DRIP, seconds=0), ValueError, "seconds must be more than 0"),
+        (lambda proxy: proxy.inject(Fault.DRIP, seconds="1"), TypeError, "seconds must be a number"),
+        (lambda proxy: proxy.inject(Fault.DRIP), TypeError, "^Fault.DRIP needs the option 'seconds'$"),
+        (lambda proxy: proxy.inject(Fault.DRIP, status=500), TypeError, "^Fault.DRIP has no option 'status'$"),
+        (lambda proxy: proxy.inject(Fault.THROTTLE, seconds=1), TypeError, "^Fault.THROTTLE has no option 'seconds'$"),
+        (
+            lambda proxy: proxy.inject(Fault.FAIL_AFTER, session_token="old"),
+            TypeError,
+            "^Fault.FAIL_AFTER has no option 'session_token'$",
+        ),
+        (lambda proxy: proxy.inject(Fault.EXPIRE_CREDENTIALS, session_token=5), TypeError, "session_token must be str"),
+        (lambda proxy: proxy.inject("lose_anser"), ValueError, "^fault must be one of lose_answer, reset_before, "),
         (lambda proxy: proxy.stale_index("users", seconds=float("inf")), ValueError, "seconds must be more than 0"),
         (lambda proxy: proxy.skew_clock(None), TypeError, "seconds must be a number"),
     ],
 )
-async def test_what_cannot_be_scripted(
+async def test_a_fault_that_cannot_be_injected(
     script: Callable[[FaultProxy], object], error: type[Exception], message: str, proxy: FaultProxy
 ) -> None:
-    """A fault that could never strike as it is meant to is refused, naming the argument."""
+    """A fault that could never hit a request is rejected, and so is an option that it does not have."""
     with pytest.raises(error, match=message):
         script(proxy)
 
@@ -537,14 +554,14 @@ async def test_what_cannot_be_scripted(
 
 
 @pytest.mark.parametrize("target", ["127.0.0.1:8000", "ftp://127.0.0.1", "http://"])
-def test_a_target_that_is_none(target: str) -> None:
-    """The target must be a URL that can be spoken to."""
+def test_a_target_that_is_not_a_url(target: str) -> None:
+    """The target must be an http or https URL."""
     with pytest.raises(ValueError, match="target_url must be"):
         FaultProxy(target)
 
 
 async def test_a_proxy_that_is_not_open(engine: str) -> None:
-    """The URL is known only while the proxy listens."""
+    """The proxy has a URL only while it listens."""
     proxy = FaultProxy(engine)
     with pytest.raises(RuntimeError, match="not open"):
         _ = proxy.url
@@ -554,12 +571,12 @@ async def test_a_proxy_that_is_not_open(engine: str) -> None:
         _ = proxy.url
 
 
-async def test_closing_breaks_off_what_is_under_way(engine: str) -> None:
-    """A proxy does not wait for its faults to be over, and leaves no task behind."""
+async def test_closing_cancels_the_requests_in_progress(engine: str) -> None:
+    """A proxy that closes does not wait for its faults to end, and leaves no task behind."""
     before = asyncio.all_tasks()
     async with aiohttp.ClientSession() as http:
         async with FaultProxy(engine) as proxy:
-            proxy.drip(seconds=3600)
+            proxy.inject(Fault.DRIP, seconds=3600)
             answer = await Caller(proxy, http).send("Scan", TableName="users")
         with pytest.raises(aiohttp.ClientPayloadError):
             await answer.read()
@@ -567,13 +584,25 @@ async def test_closing_breaks_off_what_is_under_way(engine: str) -> None:
     assert asyncio.all_tasks() == before
 
 
+async def test_the_handle_of_a_fault(proxy: FaultProxy, caller: Caller) -> None:
+    """The handle shows what was injected and how many hits are left, but no session token."""
+    injected = proxy.inject(Fault.EXPIRE_CREDENTIALS, times=3, session_token="old")
+    caller.token = "old"
+
+    await caller.put()
+
+    assert type(injected) is InjectedFault
+    assert (injected.fault, injected.operation, injected.times) == (Fault.EXPIRE_CREDENTIALS, None, 2)
+    assert "old" not in repr(injected)
+
+
 async def test_a_store_behind_the_proxy(proxy: FaultProxy, session: aioboto3.Session) -> None:
-    """What the proxy is for: the store succeeds over a lost answer, and says what it cannot get over."""
+    """A store behind the proxy succeeds in spite of a lost answer, and reports expired credentials."""
     async with WikibotStore.open(StoreConfig(endpoint_url=proxy.url), session=session) as store:
-        proxy.lose_answer("TransactWriteItems", times=1)
+        proxy.inject(Fault.LOSE_ANSWER, "TransactWriteItems", times=1)
         user, _ = await store.users.get_or_create_by_oauth("github", "1")
         assert await store.users.get(user.id) == user
-        proxy.expire_credentials()
+        proxy.inject(Fault.EXPIRE_CREDENTIALS)
         with pytest.raises(RequestFailedError) as caught:
             await store.users.require(user.id)
 

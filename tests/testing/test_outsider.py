@@ -1,6 +1,6 @@
-"""A project that has only the built wheel uses the pytest plugin, with every kind of event loop.
+"""The pytest plugin in a project that has only the built wheel, with every kind of event loop.
 
-Each run is a pytest of its own, which is why these take seconds.
+Each test starts a pytest of its own and therefore takes seconds.
 """
 
 import shutil
@@ -18,13 +18,13 @@ AUTO = "--asyncio-mode=auto"
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the Python of an environment with the wheel."""
+    """Return the Python of an environment with the wheel."""
     return install(wheel, tmp_path_factory.mktemp("venv"))
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a copy of the sample project that is out of the checkout's reach."""
+    """Return a copy of the sample project outside of the checkout."""
     return shutil.copytree(CHECKOUT / "tests" / "outsider", tmp_path_factory.mktemp("outside") / "project")
 
 
@@ -39,7 +39,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_project_passes(python: Path, project: Path, arguments: tuple[str, ...], passed: int) -> None:
-    """Every test of the project passes, none is left out and no warning is given."""
+    """Every test of the project passes; none is skipped, and there is no warning."""
     run = subprocess.run(  # noqa: S603 - our own command
         [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=project,
@@ -55,7 +55,7 @@ def test_project_passes(python: Path, project: Path, arguments: tuple[str, ...],
 
 
 def test_pytest_starts_without_the_library(python: Path, project: Path) -> None:
-    """A run that uses no fixture of the plugin imports neither the library nor what it is made of."""
+    """A run that uses no fixture of the plugin imports neither the library nor its dependencies."""
     costly = ("wikibot_store", "aiobotocore", "aioboto3", "botocore", "moto", "werkzeug")
     (project / "test_nothing.py").write_text(f"""
 import sys

@@ -1,4 +1,4 @@
-"""What the wheel and the sdist hold."""
+"""The contents of the wheel and of the sdist."""
 
 import tarfile
 import zipfile
@@ -18,7 +18,7 @@ def sources(folder: str) -> set[str]:
 
 
 def test_the_wheel_holds_the_library_and_its_plugin(wheel: Path) -> None:
-    """Every file of the library, the marker of its types and the licence are there, and nothing else."""
+    """The wheel holds every file of the library, py.typed and the licence, and nothing else."""
     names = set(zipfile.ZipFile(wheel).namelist())
 
     about = {name for name in names if ".dist-info/" in name}
@@ -34,7 +34,7 @@ def test_the_wheel_holds_the_library_and_its_plugin(wheel: Path) -> None:
 
 
 def test_the_wheel_says_what_it_offers(wheel: Path, tmp_path: Path) -> None:
-    """The plugin is there for pytest, the command for a shell, the extras for pip, the version as in the name."""
+    """The metadata has the pytest plugin, the command, the extras and the version."""
     zipfile.ZipFile(wheel).extractall(tmp_path)  # noqa: S202 - our own archive
     (about,) = tmp_path.glob("*.dist-info")
     distribution = PathDistribution(about)
@@ -48,7 +48,7 @@ def test_the_wheel_says_what_it_offers(wheel: Path, tmp_path: Path) -> None:
 
 
 def test_the_sdist_holds_what_its_tests_need(sdist: Path) -> None:
-    """The library can be built, checked and tested from the sdist alone."""
+    """The sdist holds everything that is needed to build, check and test the library."""
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
 
@@ -60,7 +60,7 @@ def test_the_sdist_holds_what_its_tests_need(sdist: Path) -> None:
 
 
 def test_the_sdist_holds_nothing_else(sdist: Path) -> None:
-    """No cache, no environment and no settings of one machine are released."""
+    """The sdist holds no cache, no environment and no settings of this machine."""
     with tarfile.open(sdist) as archive:
         hidden = {part for name in archive.getnames() for part in name.split("/") if part.startswith(".")}
 

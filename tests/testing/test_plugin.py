@@ -1,4 +1,4 @@
-"""The pytest plugin, each time in a project of a few lines."""
+"""The pytest plugin, in a small project for each test."""
 
 import importlib
 
@@ -34,7 +34,7 @@ def run(pytester: pytest.Pytester, code: str, *arguments: str) -> pytest.RunResu
 def test_each_test_has_an_open_store_on_empty_tables(
     pytester: pytest.Pytester, mark: str, arguments: tuple[str, ...]
 ) -> None:
-    """Two tests use the same ids and see their own items only, whatever runs them."""
+    """Two tests that use the same ids find only their own items, whichever plugin runs them."""
     result = run(
         pytester,
         f"""
@@ -61,7 +61,7 @@ def test_each_test_has_an_open_store_on_empty_tables(
 
 
 def test_settings_can_be_overridden(pytester: pytest.Pytester) -> None:
-    """What a project sets for its stores holds, the opt-in index included; endpoint and tables are the plugin's."""
+    """A project can change the settings of its stores; the plugin sets endpoint and tables."""
     result = run(
         pytester,
         """
@@ -86,8 +86,8 @@ def test_settings_can_be_overridden(pytester: pytest.Pytester) -> None:
 
 
 def test_a_store_needs_an_event_loop(pytester: pytest.Pytester) -> None:
-    """Without a plugin that runs event loops the error says what to install."""
+    """Without a plugin that runs event loops, the error says what to install."""
     result = run(pytester, "def test_nothing(wikibot_store): pass", *WITHOUT_ASYNCIO)
 
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["wikibot_store is open in the test's event loop: install pytest-asyncio, or *"])
+    result.stdout.fnmatch_lines(["wikibot_store needs the test's event loop: install pytest-asyncio, or *"])

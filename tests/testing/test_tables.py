@@ -14,14 +14,14 @@ from wikibot_store.verify import verify_tables
 
 @pytest.fixture(scope="module", params=[local_engine, moto], ids=["in this process", "in another"])
 def endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Run an engine; one in another process takes a second to start."""
+    """Run an engine; in another process it takes a second to start."""
     with request.param() as url:
         yield url
 
 
 @pytest.mark.parametrize("grantee_index", [True, False])
 async def test_keys_and_indexes_are_those_of_the_schema(endpoint: str, *, grantee_index: bool) -> None:
-    """What differs from tables that are in use is what no test can tell."""
+    """The tables of a test differ from real tables only in settings that no test notices."""
     names = {f"{schema.name}_table": f"{schema.name}-{grantee_index}" for schema in TABLES}
     config = StoreConfig(endpoint_url=endpoint, grantee_index=grantee_index, **names)  # type: ignore[arg-type]  # names are strings
 
@@ -33,7 +33,7 @@ async def test_keys_and_indexes_are_those_of_the_schema(endpoint: str, *, grante
 
 
 def test_what_the_engine_refuses_is_an_error(endpoint: str) -> None:
-    """Tables of the same names cannot be made twice."""
+    """A second table of the same name is refused."""
     config = StoreConfig(table_prefix="once")
     create_bare_tables(config, endpoint)
 
@@ -42,7 +42,7 @@ def test_what_the_engine_refuses_is_an_error(endpoint: str) -> None:
 
 
 def test_an_engine_is_of_this_process_while_it_runs() -> None:
-    """Afterwards its URL may be somebody else's."""
+    """An engine that was stopped is not used any more, because its port may belong to another program."""
     with local_engine() as url:
         assert create_inside(url, [])
     assert not create_inside(url, [])

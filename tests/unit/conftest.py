@@ -1,4 +1,4 @@
-"""How the property tests run: as many examples as usual, but never judged by the clock."""
+"""Settings of the property tests: the usual number of examples and no time limit."""
 
 from hypothesis import HealthCheck, settings
 

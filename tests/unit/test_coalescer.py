@@ -1,4 +1,4 @@
-"""Point reads of one turn of the event loop, served together."""
+"""Point reads in one turn of the event loop share a request."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,7 +10,7 @@ from wikibot_store._dynamo.coalescer import Coalescer
 
 
 class Loader:
-    """Loads the length of a key, counts how it was asked, and can be held up or made to fail."""
+    """Returns the length of a key and records the calls. It can be blocked or made to fail."""
 
     def __init__(self) -> None:
         self.ones: list[str] = []
@@ -57,7 +57,7 @@ def coalescer(loader: Loader, *, batch_size: int = 100) -> Coalescer[str, int]:
 
 @pytest.fixture
 async def loader() -> Loader:
-    """A loader that answers at once."""
+    """A loader that returns at once."""
     return Loader()
 
 
@@ -67,13 +67,13 @@ def start(reads: Coalescer[str, int], *keys: str) -> list[asyncio.Task[int | Non
 
 
 async def outcomes(readers: list[asyncio.Task[int | None]]) -> list[int | BaseException | None]:
-    """Wait for all readers and return the value or the error of each; the limit is for a coalescer that forgets one."""
+    """Wait for all readers and return the value or error of each, within a time limit in case one is never served."""
     async with asyncio.timeout(5):
         return await asyncio.gather(*readers, return_exceptions=True)
 
 
 async def test_a_lone_reader_loads_its_own_key(loader: Loader) -> None:
-    """Nobody else in its turn: one plain read, without a further task."""
+    """A reader that is alone in its turn sends one plain read, without another task."""
     assert await coalescer(loader).load("a") == 1
 
     assert (loader.ones, loader.manies, loader.tasks) == (["a"], [], [])
@@ -88,7 +88,7 @@ async def test_the_readers_of_one_turn_share_a_batch(loader: Loader) -> None:
 
 
 async def test_readers_of_one_key_share_one_read(loader: Loader) -> None:
-    """Where all want the same there is nothing to batch."""
+    """If all readers want the same key, it is read once, without a batch."""
     reads = coalescer(loader)
 
     assert await outcomes(start(reads, "a", "a", "a")) == [1, 1, 1]
@@ -107,7 +107,7 @@ async def test_a_key_is_in_a_batch_once(loader: Loader) -> None:
     ("readers", "sizes", "ones"), [(2, [2], 0), (3, [2], 1), (4, [2, 2], 0), (5, [2, 2], 1), (6, [2, 2, 2], 0)]
 )
 async def test_batches_have_a_limit(readers: int, sizes: list[int], ones: int, loader: Loader) -> None:
-    """What is beyond it is another batch, or a single read if only one key is left."""
+    """Keys beyond the limit go to another batch, or to a single read if only one key is left."""
     reads = coalescer(loader, batch_size=2)
     keys = ["k" * length for length in range(1, readers + 1)]
 
@@ -118,7 +118,7 @@ async def test_batches_have_a_limit(readers: int, sizes: list[int], ones: int, l
 
 
 async def test_the_next_turn_is_a_new_batch(loader: Loader) -> None:
-    """A batch that is on its way takes nobody in; the next one does not wait for it."""
+    """A key of the next turn does not join a batch that was sent, and does not wait for it."""
     reads = coalescer(loader)
     loader.may_go_on.clear()
     first = start(reads, "a", "bb")
@@ -134,7 +134,7 @@ async def test_the_next_turn_is_a_new_batch(loader: Loader) -> None:
 
 
 async def test_lone_readers_in_turn(loader: Loader) -> None:
-    """One after the other they stay alone."""
+    """Readers in different turns each send a plain read."""
     reads = coalescer(loader)
 
     assert [await reads.load(key) for key in ["a", "bb", "a"]] == [1, 2, 1]
@@ -143,7 +143,7 @@ async def test_lone_readers_in_turn(loader: Loader) -> None:
 
 @pytest.mark.parametrize("keys", [["a"], ["a", "a"], ["a", "bb"], ["bb", "ccc", "a"]])
 async def test_a_missing_key_is_none(keys: list[str], loader: Loader) -> None:
-    """A key without a value has None, alone as in a batch."""
+    """A key without a value returns None, alone and in a batch."""
     loader.missing = {"a"}
     reads = coalescer(loader)
 
@@ -153,7 +153,7 @@ async def test_a_missing_key_is_none(keys: list[str], loader: Loader) -> None:
 
 @pytest.mark.parametrize("keys", [["a"], ["a", "a"], ["a", "bb", "a"]])
 async def test_an_error_reaches_all_its_readers(keys: list[str], loader: Loader) -> None:
-    """Whether alone, of one key or of a batch: everybody learns what went wrong."""
+    """Every reader gets the error, whether it reads alone, shares a key or shares a batch."""
     loader.fails_on = "a"
     reads = coalescer(loader)
 
@@ -176,7 +176,7 @@ async def test_an_error_stays_in_its_batch(loader: Loader) -> None:
 
 
 async def test_an_error_of_one_key_is_its_readers_alone(loader: Loader) -> None:
-    """One bad item in a batch is raised for those who asked for it, as an error of each one's own."""
+    """An error for one key of a batch is raised only by its readers, each with its own copy."""
     loader.bad_keys = {"bb": ValueError("bad item")}
     reads = coalescer(loader)
 
@@ -187,7 +187,7 @@ async def test_an_error_of_one_key_is_its_readers_alone(loader: Loader) -> None:
 
 
 async def test_after_an_error_reads_go_on(loader: Loader) -> None:
-    """A failed turn leaves nothing behind."""
+    """Reads after a failed turn succeed."""
     reads = coalescer(loader)
     loader.fails_on = "a"
     await outcomes(start(reads, "a", "bb"))
@@ -198,7 +198,7 @@ async def test_after_an_error_reads_go_on(loader: Loader) -> None:
 
 @pytest.mark.parametrize("leaver", [0, 1, 2], ids=["first", "second", "last"])
 async def test_a_reader_cancelled_while_gathering_harms_nobody(leaver: int, loader: Loader) -> None:
-    """The others get their values, and what only it wanted is not loaded."""
+    """The other readers get their values; a key that only the cancelled reader wanted is not read."""
     keys = ["a", "bb", "ccc"]
     readers = start(coalescer(loader), *keys)
     await asyncio.sleep(0)  # they have asked
@@ -213,7 +213,7 @@ async def test_a_reader_cancelled_while_gathering_harms_nobody(leaver: int, load
 
 @pytest.mark.parametrize("leaver", [0, 1, 2], ids=["first", "second", "last"])
 async def test_a_reader_cancelled_while_loading_harms_nobody(leaver: int, loader: Loader) -> None:
-    """The load goes on for the others."""
+    """The load continues for the other readers."""
     loader.may_go_on.clear()
     readers = start(coalescer(loader), "a", "bb", "ccc")
     await loader.started.wait()
@@ -237,7 +237,7 @@ async def test_one_of_two_readers_of_a_key_is_cancelled(loader: Loader) -> None:
 
 
 async def test_a_lone_reader_cancelled_while_gathering(loader: Loader) -> None:
-    """It loads nothing and does not stand in the next one's way."""
+    """A cancelled lone reader sends nothing, and the next reader is served."""
     reads = coalescer(loader)
     (reader,) = start(reads, "a")
     await asyncio.sleep(0)  # it has asked
@@ -251,7 +251,7 @@ async def test_a_lone_reader_cancelled_while_gathering(loader: Loader) -> None:
 
 
 async def test_a_lone_reader_cancelled_while_loading(loader: Loader) -> None:
-    """Its load is its own and ends with it."""
+    """The load of a lone reader is cancelled with it."""
     reads = coalescer(loader)
     loader.may_go_on.clear()
     (reader,) = start(reads, "a")
@@ -265,7 +265,7 @@ async def test_a_lone_reader_cancelled_while_loading(loader: Loader) -> None:
 
 
 async def test_a_turn_of_cancelled_readers_loads_nothing(loader: Loader) -> None:
-    """When nobody waits any more there is nothing to do."""
+    """If all readers of a turn are cancelled, nothing is read."""
     reads = coalescer(loader)
     readers = start(reads, "a", "bb", "a")
     await asyncio.sleep(0)  # they have asked
@@ -278,7 +278,7 @@ async def test_a_turn_of_cancelled_readers_loads_nothing(loader: Loader) -> None
 
 
 async def test_a_cancelled_load_leaves_no_reader_waiting(loader: Loader) -> None:
-    """Where the load is ended, as when the store is closed, its readers end too."""
+    """If the load is cancelled, for example because the store is closed, its readers get an error."""
     loader.may_go_on.clear()
     readers = start(coalescer(loader), "a", "bb")
     await loader.started.wait()
@@ -288,7 +288,7 @@ async def test_a_cancelled_load_leaves_no_reader_waiting(loader: Loader) -> None
 
 
 async def test_a_load_that_never_starts_leaves_no_reader_waiting(loader: Loader) -> None:
-    """Nor is anybody left behind by a load that was ended before its first step."""
+    """Readers also get an error if the load is cancelled before it starts."""
     loader.cancels_at_once = True
     readers = start(coalescer(loader), "a", "bb")
 

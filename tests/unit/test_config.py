@@ -1,4 +1,4 @@
-"""The store's settings: what is refused, and where they can be read from."""
+"""The store's settings: which values are rejected, and how they are read from variables and stack outputs."""
 
 import json
 from dataclasses import FrozenInstanceError, fields, replace
@@ -29,6 +29,7 @@ VARIABLES = {
     "WIKIBOT_MAX_POOL_CONNECTIONS": ("7", 7),
     "WIKIBOT_CONNECT_TIMEOUT": ("0.5", 0.5),
     "WIKIBOT_READ_TIMEOUT": ("1e1", 10.0),
+    "WIKIBOT_IDLE_TIMEOUT": ("30", 30.0),
     "WIKIBOT_MAX_ATTEMPTS": ("3", 3),
     "WIKIBOT_DEADLINE": ("12", 12.0),
     "WIKIBOT_COALESCE_READS": ("off", False),
@@ -50,7 +51,7 @@ VARIABLES = {
         *((setting, value) for setting in ("max_pool_connections", "max_attempts") for value in (0, -1, 1.5, True)),
         *(
             (setting, value)
-            for setting in ("connect_timeout", "read_timeout", "deadline")
+            for setting in ("connect_timeout", "read_timeout", "idle_timeout", "deadline")
             for value in (0, -1, 3601, float("nan"), float("inf"), float("-inf"))
         ),
         ("endpoint_url", ""),
@@ -107,14 +108,14 @@ def test_two_tables_of_one_name_are_refused(names: dict[str, Any]) -> None:
     ],
 )
 def test_settings_at_their_limits_are_accepted(settings: dict[str, Any]) -> None:
-    """What just keeps its rule stays as it was given."""
+    """Values at the limits of their rules are accepted unchanged."""
     config = StoreConfig(**settings)
 
     assert {name: getattr(config, name) for name in settings} == settings
 
 
 def test_a_config_is_immutable() -> None:
-    """A config that was checked stays as it was checked."""
+    """A setting cannot be changed after it was validated."""
     with pytest.raises(FrozenInstanceError):
         StoreConfig().max_attempts = 0  # type: ignore[misc]
 
@@ -127,7 +128,7 @@ def test_table_name() -> None:
 
 
 def test_a_prefix_names_all_tables() -> None:
-    """A prefix stands before the name of every table."""
+    """The prefix is put before the name of every table."""
     config = StoreConfig(table_prefix="dev")
 
     assert [config.table_name(schema.name) for schema in TABLES] == [f"dev-{schema.name}" for schema in TABLES]
@@ -150,19 +151,19 @@ def test_a_prefix_that_makes_a_name_too_long() -> None:
 @pytest.mark.parametrize("setting", ["grantee_index", "coalesce_reads"])
 @pytest.mark.parametrize("value", [1, None, "true"])
 def test_a_switch_is_true_or_false(setting: str, value: Any) -> None:  # noqa: ANN401 - any setting's
-    """A value that is only true in the eyes of Python is rejected."""
+    """A switch accepts only True and False, no other truthy value."""
     with pytest.raises(TypeError, match=f"^{setting} must be True or False"):
         StoreConfig(**{setting: value})
 
 
 def test_the_secret_stays_out_of_the_repr() -> None:
-    """A logged config gives no secret away."""
+    """The repr of a config does not show the cursor secret."""
     assert SECRET not in repr(StoreConfig(cursor_secret=SECRET))
     assert SECRET not in repr(StoreConfig(cursor_secret=(SECRET, SECRET)))
 
 
 def test_a_refused_secret_stays_out_of_the_message() -> None:
-    """Neither does a logged refusal."""
+    """The error for an invalid cursor secret does not show it."""
     with pytest.raises(ValueError, match="cursor_secret") as caught:
         StoreConfig(cursor_secret="hunter2")
 
@@ -170,7 +171,7 @@ def test_a_refused_secret_stays_out_of_the_message() -> None:
 
 
 def test_from_env_reads_every_setting() -> None:
-    """Each setting has its variable, and each value its type."""
+    """Each setting is read from its variable and converted to its type."""
     config = StoreConfig.from_env({variable: text for variable, (text, _) in VARIABLES.items()})
 
     assert set(VARIABLES) == {f"WIKIBOT_{field.name.upper()}" for field in fields(StoreConfig)}
@@ -208,7 +209,7 @@ def test_without_secrets() -> None:
 
 
 def test_from_env_takes_the_region_that_botocore_does_not_read() -> None:
-    """AWS_REGION is the region unless the store has one of its own."""
+    """AWS_REGION is the region unless WIKIBOT_REGION names one."""
     assert StoreConfig.from_env({"AWS_REGION": "eu-west-1"}).region == "eu-west-1"
     assert StoreConfig.from_env({"AWS_REGION": "eu-west-1", "WIKIBOT_REGION": "us-east-1"}).region == "us-east-1"
 
@@ -217,12 +218,12 @@ def test_from_env_takes_the_region_that_botocore_does_not_read() -> None:
     "environ", [{}, dict.fromkeys(VARIABLES, ""), {"AWS_DEFAULT_REGION": "eu-west-1", "REGION": "x"}]
 )
 def test_from_env_keeps_the_defaults(environ: dict[str, str]) -> None:
-    """What is absent, empty or not the store's own changes nothing."""
+    """A variable that is missing, empty or of another program does not change a setting."""
     assert StoreConfig.from_env(environ) == StoreConfig()
 
 
 def test_from_env_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a mapping it is the process's own environment that counts."""
+    """Without an argument, from_env reads the environment of the process."""
     monkeypatch.setenv("WIKIBOT_USERS_TABLE", "people")
 
     assert StoreConfig.from_env() == StoreConfig(users_table="people")
@@ -236,7 +237,7 @@ def test_from_env_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     ],
 )
 def test_from_env_reads_booleans(text: str, *, value: bool) -> None:
-    """The usual words count, in any case."""
+    """Booleans are read from the usual words, in upper or lower case."""
     assert StoreConfig.from_env({"WIKIBOT_GRANTEE_INDEX": text}).grantee_index is value
 
 
@@ -253,13 +254,13 @@ def test_from_env_reads_booleans(text: str, *, value: bool) -> None:
     ],
 )
 def test_from_env_names_the_variable_that_it_cannot_parse(variable: str, text: str) -> None:
-    """Whoever set the variable learns which one it is."""
+    """The error names the variable that does not parse."""
     with pytest.raises(ValueError, match=f"^{variable}: "):
         StoreConfig.from_env({variable: text})
 
 
 def test_from_env_checks_what_it_reads() -> None:
-    """A value that parses is still held to its setting's rule."""
+    """A value that parses must still follow the rule of its setting."""
     with pytest.raises(ValueError, match=r"^max_attempts must "):
         StoreConfig.from_env({"WIKIBOT_MAX_ATTEMPTS": "0"})
 
@@ -287,7 +288,7 @@ def test_from_env_ignores_the_variables_of_the_tests() -> None:
 
 
 def test_from_env_reads_the_stack_outputs(tmp_path: Path) -> None:
-    """A file with the stack's outputs takes the place of the defaults; a variable still wins over it."""
+    """The stack outputs in a file replace the defaults; a variable overrides them."""
     file = tmp_path / "outputs.json"
     file.write_text(json.dumps(OUTPUTS))
     environ = {"WIKIBOT_STACK_OUTPUTS": str(file), "WIKIBOT_REGION": "us-east-1", "WIKIBOT_DEADLINE": "3"}
@@ -298,7 +299,7 @@ def test_from_env_reads_the_stack_outputs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"region": "us-east-1"}'])
 def test_from_env_refuses_what_are_no_stack_outputs(content: str, tmp_path: Path) -> None:
-    """The error names the variable that led to the file."""
+    """The error names the variable that points to the file."""
     file = tmp_path / "outputs.json"
     file.write_text(content)
 
@@ -307,13 +308,13 @@ def test_from_env_refuses_what_are_no_stack_outputs(content: str, tmp_path: Path
 
 
 def test_from_env_refuses_a_file_that_is_missing(tmp_path: Path) -> None:
-    """A file that cannot be read is told likewise, with its name."""
+    """The error for an unreadable file names the file and its variable."""
     with pytest.raises(ValueError, match=r"^WIKIBOT_STACK_OUTPUTS: .*outputs\.json"):
         StoreConfig.from_env({"WIKIBOT_STACK_OUTPUTS": str(tmp_path / "outputs.json")})
 
 
 def test_from_stack_outputs() -> None:
-    """The stack says where the tables are; its other outputs are ignored."""
+    """The table names are read from the stack outputs; other outputs are ignored."""
     assert StoreConfig.from_stack_outputs(OUTPUTS) == StoreConfig(
         region="eu-central-1",
         users_table="prod-users",
@@ -324,7 +325,7 @@ def test_from_stack_outputs() -> None:
 
 
 def test_from_stack_outputs_of_an_older_stack() -> None:
-    """A table or an index that the stack does not know keeps its default."""
+    """A table or an index that is not in the outputs keeps its default."""
     older = {"users_table": "prod-users", "wikis_table": "prod-wikis"}
 
     assert StoreConfig.from_stack_outputs(older) == StoreConfig(users_table="prod-users", wikis_table="prod-wikis")
@@ -339,6 +340,6 @@ def test_from_stack_outputs_of_another_stack(outputs: dict[str, object]) -> None
 
 @pytest.mark.parametrize(("output", "value"), [("users_table", None), ("users_table", 5), ("grantee_index", "false")])
 def test_from_stack_outputs_refuses_what_is_of_another_type(output: str, value: object) -> None:
-    """Outputs are another program's JSON: a text that says false does not switch an index on."""
+    """Values of another type are rejected: the text "false" does not switch an index on."""
     with pytest.raises((TypeError, ValueError), match=f"^{output} must "):
         StoreConfig.from_stack_outputs(OUTPUTS | {output: value})

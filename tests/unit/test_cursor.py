@@ -1,4 +1,4 @@
-"""Cursors: they continue the listing that they were made for, and nothing else."""
+"""A cursor continues the listing that it was made for, and no other."""
 
 import re
 import string
@@ -45,30 +45,30 @@ def unspell(cursor: str) -> bytes:
 
 @given(st.lists(st.text(), max_size=5).map(tuple), st.text(), all_secrets)
 def test_round_trip(listing: tuple[str, ...], sort_key: str, secrets: tuple[str, ...]) -> None:
-    """A cursor leads back to its sort key, whatever the listing."""
+    """A cursor decodes to its sort key, for every listing."""
     assert decode(listing, encode(listing, sort_key, secrets), secrets) == sort_key
 
 
 @given(st.text(), all_secrets)
 def test_a_cursor_is_url_safe(sort_key: str, secrets: tuple[str, ...]) -> None:
-    """A cursor can stand in a URL as it is, without padding."""
+    """A cursor can be used in a URL without quoting or padding."""
     assert re.fullmatch(r"[A-Za-z0-9_-]+", encode(LISTING, sort_key, secrets))
 
 
 @pytest.mark.parametrize("sort_key", ["s" * 1024, "😀" * 256])
 def test_the_longest_sort_key_has_a_cursor(sort_key: str) -> None:
-    """Every key that DynamoDB can store can be paged past."""
+    """A cursor exists for every sort key that DynamoDB can store."""
     assert decode(LISTING, encode(LISTING, sort_key, (SECRET,)), (SECRET,)) == sort_key
 
 
 def test_a_cursor_that_is_too_long() -> None:
-    """No sort key makes a cursor of that length, so it is not even decoded."""
+    """A text longer than any cursor is rejected before it is decoded."""
     assert refused(encode(LISTING, "s" * 1600, ()))
 
 
 @each_secret
 def test_the_partition_key_is_not_in_a_cursor(secrets: tuple[str, ...]) -> None:
-    """A cursor says where to go on, not whose listing it is."""
+    """A cursor does not hold the partition key."""
     raw = unspell(encode(LISTING, "notes", secrets))
 
     assert raw.endswith(b"notes")
@@ -78,7 +78,7 @@ def test_the_partition_key_is_not_in_a_cursor(secrets: tuple[str, ...]) -> None:
 
 @each_secret
 def test_one_changed_character(secrets: tuple[str, ...]) -> None:
-    """At no position is there another character that still makes a cursor."""
+    """A cursor with one changed character is rejected, at every position."""
     cursor = encode(LISTING, "my-notes", secrets)
 
     for position, genuine in enumerate(cursor):
@@ -89,7 +89,7 @@ def test_one_changed_character(secrets: tuple[str, ...]) -> None:
 
 @each_secret
 def test_a_truncated_cursor(secrets: tuple[str, ...]) -> None:
-    """No beginning and no end of a cursor is a cursor."""
+    """A cursor without some characters at its start or end is rejected."""
     cursor = encode(LISTING, "my-notes", secrets)
 
     for length in range(len(cursor)):
@@ -100,7 +100,7 @@ def test_a_truncated_cursor(secrets: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("extra", ["A", "AA", "AAA", "AAAA", "=", "==", "-", "_", "+", "/", "!", " ", "\n", "\0", "é"])
 @each_secret
 def test_an_extended_cursor(extra: str, secrets: tuple[str, ...]) -> None:
-    """A cursor with anything before or after it is none."""
+    """A cursor with additional characters before or after it is rejected."""
     cursor = encode(LISTING, "my-notes", secrets)
 
     assert refused(cursor + extra, secrets=secrets)
@@ -113,13 +113,13 @@ def test_an_extended_cursor(extra: str, secrets: tuple[str, ...]) -> None:
     ids=lambda garbage: ascii(garbage)[:20],
 )
 def test_garbage(garbage: object) -> None:
-    """What was never a cursor is refused, whatever its type."""
+    """A value that is not a cursor is rejected, whatever its type."""
     assert refused(garbage)
 
 
 @given(st.text() | st.text(ALPHABET))
 def test_any_text(text: str) -> None:
-    """No text that somebody makes up is a cursor."""
+    """A random text is rejected."""
     assert refused(text, secrets=(SECRET,))
 
 
@@ -138,14 +138,14 @@ def test_any_text(text: str) -> None:
 )
 @each_secret
 def test_a_cursor_of_another_listing(other: tuple[str, ...], secrets: tuple[str, ...]) -> None:
-    """Name, owner, prefix and direction all must be those that the cursor was made for."""
+    """A cursor is rejected if name, owner, prefix or direction differ."""
     assert refused(encode(LISTING, "my-notes", secrets), other, secrets)
     assert refused(encode(other, "my-notes", secrets), LISTING, secrets)
 
 
 @given(listings, listings, st.text("ab", max_size=2))
 def test_no_listing_opens_another_ones_cursor(one: tuple[str, ...], other: tuple[str, ...], sort_key: str) -> None:
-    """However alike two listings are, their cursors are not exchangeable."""
+    """Two different listings never accept each other's cursors."""
     assume(one != other)
 
     assert refused(encode(one, sort_key, ()), other)
@@ -163,12 +163,12 @@ def test_no_listing_opens_another_ones_cursor(one: tuple[str, ...], other: tuple
     ],
 )
 def test_a_cursor_of_another_secret(made_with: tuple[str, ...], read_with: tuple[str, ...]) -> None:
-    """With a secret, only who knows it makes cursors; of several it is the first that makes them."""
+    """A cursor of another secret is rejected; the first of several secrets makes cursors."""
     assert refused(encode(LISTING, "my-notes", made_with), secrets=read_with)
 
 
 def test_a_secret_is_replaced() -> None:
-    """While every process gets to know the new secret, then signs with it, then forgets the old one, none fails."""
+    """No cursor is rejected while a new secret is added, then put first, and the old one removed."""
     old, both, new_first, new = (OLD_SECRET,), (OLD_SECRET, SECRET), (SECRET, OLD_SECRET), (SECRET,)
 
     for made_with, read_with in [(old, both), (both, old), (both, new_first), (new_first, both), (new_first, new)]:
@@ -176,7 +176,7 @@ def test_a_secret_is_replaced() -> None:
 
 
 def test_a_secret_of_any_bytes() -> None:
-    """What an environment variable holds makes cursors, even where it is no UTF-8."""
+    """A secret that is not valid UTF-8 in the environment works too."""
     secrets = ("\udcff" * 16,)
 
     assert decode(LISTING, encode(LISTING, "my-notes", secrets), secrets) == "my-notes"
@@ -185,7 +185,7 @@ def test_a_secret_of_any_bytes() -> None:
 @pytest.mark.parametrize("version", [0, 2, 3, 127, 255])
 @each_secret
 def test_a_cursor_of_another_version(version: int, secrets: tuple[str, ...]) -> None:
-    """A cursor of an older or newer library is refused, not misread."""
+    """A cursor of another version of the library is rejected."""
     raw = unspell(encode(LISTING, "my-notes", secrets))
 
     assert refused(spell(bytes([version]) + raw[1:]), secrets=secrets)
@@ -193,7 +193,7 @@ def test_a_cursor_of_another_version(version: int, secrets: tuple[str, ...]) -> 
 
 @each_secret
 def test_a_forged_cursor_that_is_no_text(secrets: tuple[str, ...]) -> None:
-    """Even under a right digest a sort key is text."""
+    """A sort key that is not UTF-8 is rejected even if the digest is right."""
     position = b"my-\xff\xfe"
 
     assert refused(spell(b"\x01" + _digest(LISTING, position, (secrets or _NO_SECRET)[0]) + position), secrets=secrets)

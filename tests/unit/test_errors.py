@@ -1,4 +1,4 @@
-"""The tree of errors, their words, and their way through pickle."""
+"""The tree of errors: classes, messages, fields and pickling."""
 
 import builtins
 import pickle
@@ -92,30 +92,30 @@ def nearest_parents(error: type[BaseException]) -> set[str]:
 
 
 def test_the_drawing_is_the_tree() -> None:
-    """The drawing shows every class, under its parent, and no other."""
+    """The drawing in the module docstring shows every class under its parent, and no other class."""
     assert drawn_tree() == {name: nearest_parents(error) for name, error in PUBLIC.items()}
 
 
 def test_all_errors_have_one_root() -> None:
-    """Whoever catches WikibotStoreError catches everything; nothing here hides a built-in name."""
+    """Every error is a WikibotStoreError, and no name hides a built-in one."""
     assert all(issubclass(error, errors.WikibotStoreError) for error in PUBLIC.values())
     assert not PUBLIC.keys() & vars(builtins).keys()
 
 
 def test_every_error_has_a_sample() -> None:
-    """The tests below reach every class."""
+    """The samples of this module cover every class."""
     assert {type(error) for error, _ in SAMPLES} == set(PUBLIC.values())
 
 
 @pytest.mark.parametrize(("error", "text"), SAMPLES)
 def test_messages(error: errors.WikibotStoreError, text: str) -> None:
-    """A message names table and key where there are any, and shows no other attribute's value."""
+    """A message names table and key if it has them, and never the value of another attribute."""
     assert str(error) == text
 
 
 @pytest.mark.parametrize(("error", "text"), SAMPLES)
 def test_errors_pickle(error: errors.WikibotStoreError, text: str) -> None:
-    """An error comes out of another process as it went in."""
+    """An error is unchanged after it was pickled."""
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         twin = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 - just pickled
 
@@ -145,7 +145,7 @@ def test_errors_pickle(error: errors.WikibotStoreError, text: str) -> None:
     ],
 )
 def test_fields(error: errors.WikibotStoreError, fields: dict[str, object]) -> None:
-    """What a handler needs to know is in fields, not in prose."""
+    """The details of an error are attributes, not only text."""
     assert vars(error) == fields
 
 

@@ -1,4 +1,4 @@
-"""What the package offers at its top level."""
+"""The public names of the package."""
 
 import inspect
 import re
@@ -40,7 +40,7 @@ def test_all_errors_are_at_the_top() -> None:
 
 
 def test_the_version_is_the_newest_in_the_changelog() -> None:
-    """A release is announced under the version that it has."""
+    """The newest release in CHANGELOG.md has the version of the package."""
     versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d{2}-\d{2}$", CHANGELOG.read_text(), re.MULTILINE)
 
     assert wikibot_store.__version__ == versions[0]

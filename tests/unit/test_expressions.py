@@ -80,7 +80,7 @@ WORDS = {"AND", "OR", "SET", "REMOVE", "ADD", "attribute_exists", "attribute_not
     ],
 )
 def test_conditions(condition: Condition, expression: str, names: list[str], values: list[Any]) -> None:
-    """A condition reads as it was composed; one name has one placeholder, each value its own."""
+    """A condition has the composed text, one placeholder per name and one per value."""
     request = query(condition)
 
     assert request["KeyConditionExpression"] == expression
@@ -106,7 +106,7 @@ def test_conditions(condition: Condition, expression: str, names: list[str], val
     ],
 )
 def test_updates(update: Update, expression: str, names: list[str], values: list[Any]) -> None:
-    """An update has one clause of each kind, and none that is empty."""
+    """An update has at most one clause of each kind and no empty one."""
     request = conditional(exists("key"), update)
 
     assert request["UpdateExpression"] == expression
@@ -115,7 +115,7 @@ def test_updates(update: Update, expression: str, names: list[str], values: list
 
 
 def test_a_conditional_write() -> None:
-    """A conditional write asks for the item that it collides with; without values it sends no empty member."""
+    """A conditional write asks for the stored item and sends no empty member."""
     assert conditional(not_exists("id")) == {
         "ConditionExpression": "attribute_not_exists(#0)",
         "ExpressionAttributeNames": {"#0": "id"},
@@ -156,7 +156,7 @@ def test_a_query_with_a_filter() -> None:
 
 
 def test_a_request_is_made_anew() -> None:
-    """An expression is a value: what is done to one request that it was rendered into does not show in the next."""
+    """Changing one rendered request does not change the next one."""
     condition = equals("role", ONE)
     first = query(condition)
     first["ExpressionAttributeNames"]["#k"] = "id"
@@ -170,7 +170,7 @@ def test_a_request_is_made_anew() -> None:
 
 
 def test_the_same_text_with_other_values() -> None:
-    """Each request has its own values, whatever was rendered before it."""
+    """Each request has its own values although the text is cached."""
     requests = [conditional(equals("role", value), Update(set={"role": value})) for value in (ONE, TWO)]
 
     assert [request["ExpressionAttributeValues"] for request in requests] == [
@@ -181,7 +181,7 @@ def test_the_same_text_with_other_values() -> None:
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_names_never_stand_in_an_expression(attribute: str) -> None:
-    """Whatever DynamoDB reserves now or later, an attribute's name is behind its placeholder."""
+    """Every attribute name is a placeholder, so reserved words do no harm."""
     terms = exists(attribute) & not_exists(attribute) & absent_or(attribute, "<", ONE) & begins_with(attribute, ONE)
     write = conditional(terms, Update(set={attribute: ONE}, remove=(attribute,), add={attribute: ONE}))
     read = query(terms, terms)

@@ -1,4 +1,4 @@
-"""What went wrong on the wire, as the library's own errors."""
+"""Failures of a request become the library's errors."""
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
@@ -11,8 +11,10 @@ from wikibot_store import (
     WriteOutcomeUnknownError,
 )
 from wikibot_store._wire import CancellationReason, ExhaustedError, Refusal, client_errors, library_error
-from wikibot_store._wire._answers import ErrorBody, Progress
+from wikibot_store._wire._answers import ErrorBody, NoAnswerError, Progress, refusal_in, verdict_on
 from wikibot_store._wire._failures import ADVICE
+from wikibot_store._wire._http import Answer
+from wikibot_store._wire._retry import Verdict
 
 KEY = {"owner_id": "u-1", "wiki_slug": "notes"}
 
@@ -24,7 +26,7 @@ def refusal(code: str = "ValidationException", *, message: str | None = "no") ->
 
 
 def exhausted(*, throttled: bool = False, maybe_applied: bool = False) -> ExhaustedError:
-    """Return the end of three attempts."""
+    """Return the error after three failed attempts."""
     progress = Progress(operation="PutItem", writes=True, attempts=3, maybe_applied=maybe_applied)
     return ExhaustedError(progress, "it was down", throttled=throttled)
 
@@ -45,7 +47,7 @@ def translated(failure: Refusal | ExhaustedError) -> WikibotStoreError:
     ],
 )
 def test_a_refusal_with_advice(code: str, advice: str) -> None:
-    """DynamoDB's own words come first, then what to do about it, with the table's name where that helps."""
+    """The message holds DynamoDB's own message, then advice, with the table's name if that helps."""
     error = translated(refusal(code))
 
     assert isinstance(error, RequestFailedError)
@@ -63,7 +65,7 @@ def test_a_refusal_with_advice(code: str, advice: str) -> None:
     ],
 )
 def test_a_table_with_other_keys(message: str) -> None:
-    """A request that does not fit the table's keys has a table that was made by something else."""
+    """A request that does not match the table's keys gets the advice to compare the table with the schema."""
     error = translated(refusal(message=message))
 
     assert isinstance(error, RequestFailedError)
@@ -71,7 +73,7 @@ def test_a_table_with_other_keys(message: str) -> None:
 
 
 def test_all_advice_is_tested() -> None:
-    """The table of the test with advice is the whole table."""
+    """The test of the advice covers all error codes that have advice."""
     (mark,) = test_a_refusal_with_advice.pytestmark  # type: ignore[attr-defined]
 
     assert {code for code, _ in mark.args[1]} == set(ADVICE)
@@ -79,7 +81,7 @@ def test_all_advice_is_tested() -> None:
 
 @pytest.mark.parametrize("code", ["ItemCollectionSizeLimitExceededException", "ValidationException"])
 def test_a_refusal_without_advice(code: str) -> None:
-    """Where nothing is known to add, DynamoDB's own words stand alone."""
+    """Without advice, the message is DynamoDB's own."""
     error = translated(refusal(code))
 
     assert isinstance(error, RequestFailedError)
@@ -87,7 +89,7 @@ def test_a_refusal_without_advice(code: str) -> None:
 
 
 def test_a_throttled_call() -> None:
-    """Throttling to the end is an error of its own."""
+    """A call that is throttled at every attempt raises ThrottledError."""
     error = translated(exhausted(throttled=True))
 
     assert type(error) is ThrottledError
@@ -95,7 +97,7 @@ def test_a_throttled_call() -> None:
 
 
 def test_an_unanswered_call() -> None:
-    """Without a usable answer the store is unavailable."""
+    """A call without a usable answer raises UnavailableError."""
     error = translated(exhausted())
 
     assert type(error) is UnavailableError
@@ -104,7 +106,7 @@ def test_an_unanswered_call() -> None:
 
 @pytest.mark.parametrize("throttled", [False, True])
 def test_a_write_that_may_have_been_applied(*, throttled: bool) -> None:
-    """Where an answer was lost on the way, nobody is told that nothing was written."""
+    """A write whose answer was lost raises WriteOutcomeUnknownError."""
     error = translated(exhausted(throttled=throttled, maybe_applied=True))
 
     assert isinstance(error, WriteOutcomeUnknownError)
@@ -112,7 +114,7 @@ def test_a_write_that_may_have_been_applied(*, throttled: bool) -> None:
 
 
 def test_a_refusal_after_a_lost_answer() -> None:
-    """Neither after a refusal: it may be about the write's own effect."""
+    """A write that is refused after a lost answer has an unknown outcome too."""
     failure = refusal("ConditionalCheckFailedException")
     failure.maybe_applied = True
 
@@ -120,7 +122,7 @@ def test_a_refusal_after_a_lost_answer() -> None:
 
 
 def test_a_refusal_is_a_client_error() -> None:
-    """It has what botocore's own error has, for those who look at the cause."""
+    """A refusal has the attributes of botocore's ClientError, for programs that inspect the cause."""
     failure = refusal("ResourceNotFoundException")
 
     assert isinstance(failure, ClientError)
@@ -138,10 +140,16 @@ def test_a_refusal_is_a_client_error() -> None:
         (ErrorBody(type="ValidationException", message_capital="M"), "ValidationException", "M"),
         (ErrorBody(type="ValidationException"), "ValidationException", "no message"),
         (ErrorBody(message="m"), "HTTP 400", "m"),
+        (
+            ErrorBody(type="ValidationException:http://internal.amazon.com/coral/x/"),
+            "ValidationException",
+            "no message",
+        ),
+        (ErrorBody(type="a.b#ValidationException:http://internal#x/"), "ValidationException", "no message"),
     ],
 )
 def test_the_words_of_a_refusal(body: ErrorBody, code: str, message: str) -> None:
-    """Code and message are taken from whichever member holds them."""
+    """Code and message are found in every member that may hold them."""
     failure = Refusal("PutItem", 400, None, body)
 
     assert (failure.code, failure.message, failure.request_id) == (code, message, None)
@@ -149,7 +157,7 @@ def test_the_words_of_a_refusal(body: ErrorBody, code: str, message: str) -> Non
 
 
 def test_a_refused_signature_does_not_quote_the_request() -> None:
-    """Where the server shows what it would have signed, which holds the session token, the message ends before that."""
+    """The message ends before the part that quotes the request with its session token."""
     words = "The signature does not match. The Canonical String for this request should have been\n'POST\ntoken'"
     failure = Refusal("PutItem", 403, None, ErrorBody(type="InvalidSignatureException", message=words))
 
@@ -158,7 +166,7 @@ def test_a_refused_signature_does_not_quote_the_request() -> None:
 
 
 def test_a_refusal_carries_what_it_collided_with() -> None:
-    """The item of a failed condition and the reasons of a cancelled transaction are there."""
+    """A refusal holds the stored item or the reasons of a cancelled transaction."""
     reasons = [CancellationReason(), CancellationReason(code="ConditionalCheckFailed", item={"id": {"S": "u-1"}})]
     failure = Refusal("PutItem", 400, None, ErrorBody(type="X", item={"id": {"S": "u-2"}}, reasons=reasons))
 
@@ -169,9 +177,45 @@ def test_a_refusal_carries_what_it_collided_with() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("members", "reasons"),
+    [
+        (b'"CancellationReasons": null', []),
+        (
+            b'"CancellationReasons": [null, {"Code": null, "Item": null}, {"Code": "TransactionConflict"}]',
+            [
+                "None",
+                None,
+                "TransactionConflict",
+            ],
+        ),
+        (b'"message": null, "Message": null, "Item": null', []),
+    ],
+    ids=["reasons", "a reason", "others"],
+)
+def test_members_that_are_null(members: bytes, reasons: list[str | None]) -> None:
+    """A member that is null counts as absent; the refusal keeps its code."""
+    answer = Answer(400, {}, b'{"__type": "a#TransactionCanceledException", %b}' % members)
+
+    failure = refusal_in("TransactWriteItems", answer, 0.0)
+
+    assert isinstance(failure, Refusal)
+    assert failure.code == "TransactionCanceledException"
+    assert [reason.code for reason in failure.reasons] == reasons
+    assert verdict_on(failure) is (Verdict.HARMLESS if reasons else Verdict.FINAL)
+
+
+@pytest.mark.parametrize("error_type", ["null", '""', '"#"', '":http://x/"'])
+def test_an_error_without_a_code(error_type: str) -> None:
+    """What names no error is not an answer of DynamoDB."""
+    failure = refusal_in("GetItem", Answer(400, {}, f'{{"__type": {error_type}}}'.encode()), 0.0)
+
+    assert isinstance(failure, NoAnswerError)
+
+
 @pytest.mark.parametrize("metadata", [{"RequestId": "r-1"}, {}])
 def test_client_errors_of_the_ordinary_client(metadata: dict[str, str]) -> None:
-    """What its client raises becomes the library's error, from the original."""
+    """A ClientError of the ordinary client becomes the cause of a library error."""
     response = {"Error": {"Code": "LimitExceededException", "Message": "too many"}, "ResponseMetadata": metadata}
     original = ClientError(response, "CreateTable")  # type: ignore[arg-type]
 
@@ -184,7 +228,7 @@ def test_client_errors_of_the_ordinary_client(metadata: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("original", [EndpointConnectionError(endpoint_url="http://127.0.0.1:1"), NoCredentialsError()])
 def test_no_answer_to_the_ordinary_client(original: BotoCoreError) -> None:
-    """What never got an answer is UnavailableError, from the original and with its words."""
+    """A connection error of the ordinary client becomes the cause of an UnavailableError."""
     with pytest.raises(UnavailableError, match=str(original)) as caught, client_errors():
         raise original
 
@@ -193,7 +237,7 @@ def test_no_answer_to_the_ordinary_client(original: BotoCoreError) -> None:
 
 @pytest.mark.parametrize("error", [KeyError("x"), UnavailableError("GetItem", 1, "down")])
 def test_other_errors_pass(error: Exception) -> None:
-    """What is nobody's answer, or the library's already, stays as it is."""
+    """Other errors, and errors of the library, are not changed."""
     with pytest.raises(type(error)) as caught, client_errors():
         raise error
 

@@ -1,4 +1,4 @@
-"""Models to items and back, through every kind of reply."""
+"""Models are encoded as items and decoded from every kind of reply."""
 
 import re
 from collections.abc import Callable
@@ -141,7 +141,7 @@ def names(reason: str, attribute: str) -> bool:
 @each_table
 @given(st.data())
 def test_a_model_survives_every_kind_of_reply(table: str, kind: Kind, data: st.DataObject) -> None:
-    """What was encoded is read back from the reply's bytes as it was."""
+    """An encoded model is decoded unchanged from the bytes of every kind of reply."""
     model = data.draw(MODELS[table])
 
     assert read(table, kind, [CODECS[table].encode(model, "w-1")]) == [model]
@@ -150,7 +150,7 @@ def test_a_model_survives_every_kind_of_reply(table: str, kind: Kind, data: st.D
 @each_table
 @given(st.data())
 def test_a_model_survives_as_a_parsed_item(table: str, data: st.DataObject) -> None:
-    """An item inside an error is read back likewise."""
+    """An encoded model is decoded unchanged from a parsed item."""
     model = data.draw(MODELS[table])
 
     assert CODECS[table].from_item(CODECS[table].encode(model, "w-1"), "dev-table") == model
@@ -178,7 +178,7 @@ def test_an_item() -> None:
 
 
 def test_what_ttl_reads_is_a_number() -> None:
-    """A grant expires at epoch seconds; its other time is text."""
+    """The expiry of a grant is stored as epoch seconds, its other time as text."""
     item = CODECS["acls"].encode(ACL, "w-1")
 
     assert item["expires_at"] == {"N": "1767323045"}
@@ -186,7 +186,7 @@ def test_what_ttl_reads_is_a_number() -> None:
 
 
 def test_none_is_an_absent_attribute() -> None:
-    """Nothing is stored for an attribute that has no value."""
+    """An attribute that is None is not stored."""
     user = User(id="u", oauth_provider="github", oauth_provider_sub="4711", created_at=NOW, updated_at=NOW)
 
     assert set(CODECS["users"].encode(user, "w-1")) == {
@@ -206,7 +206,7 @@ def test_none_is_an_absent_attribute() -> None:
 @each_kind
 @each_table
 def test_unknown_attributes_are_ignored(table: str, kind: Kind) -> None:
-    """A newer writer's attributes, of any type, do not disturb an older reader."""
+    """Attributes of any type that the model does not have are ignored."""
     newer = {"plan": {"M": {"seats": {"N": "3"}}}, "blob": {"B": "AA=="}, "gone": {"NULL": True}, "tags": {"SS": ["a"]}}
 
     assert read(table, kind, [item_of(table) | newer]) == [SAMPLES[table]]
@@ -230,14 +230,14 @@ def test_missing_attributes_read_as_their_defaults(table: str, kind: Kind) -> No
 
 
 def test_a_reply_without_an_item() -> None:
-    """Where nothing was found there is None; an update that was asked for its item must answer with one."""
+    """GetItem without an item decodes to None; UpdateItem without an item is an error."""
     assert CODECS["users"].reader(GetReply, "users")(b"{}").item is None
     with pytest.raises(msgspec.ValidationError):
         CODECS["users"].reader(UpdateReply, "users")(b"{}")
 
 
 def test_a_query_reply_says_where_to_go_on() -> None:
-    """The last key is there while there is more."""
+    """The reply has a last key while more items follow."""
     decode = CODECS["users"].reader(QueryReply, "users")
 
     assert decode(b'{"Items":[]}').last_key is None
@@ -245,10 +245,11 @@ def test_a_query_reply_says_where_to_go_on() -> None:
 
 
 def test_a_batch_reply_says_what_was_not_processed() -> None:
-    """The unprocessed keys come back as DynamoDB wrote them, to be sent again."""
+    """The unprocessed keys are kept as DynamoDB wrote them, to be sent again."""
     decode = msgspec.json.Decoder(BatchReply).decode
 
     assert decode(b'{"Responses":{}}').unprocessed == {}
+    assert decode(b'{"Responses":null,"UnprocessedKeys":null}').unprocessed is None
     assert decode(b'{"Responses":{},"UnprocessedKeys":{"users":{"Keys":[]}}}').unprocessed == {"users": {"Keys": []}}
 
 
@@ -286,7 +287,7 @@ CORRUPTIONS = [
 @each_kind
 @pytest.mark.parametrize(("table", "attribute", "value"), CORRUPTIONS)
 def test_a_corrupt_item_is_named(table: str, attribute: str, value: object, kind: Kind) -> None:
-    """In any reply the error names table, key and attribute, says why, and shows no value."""
+    """In every reply, the error names table, key, attribute and reason, and shows no value."""
     other = item_of(table) | {name: {"S": "other"} for name in key_of(table)}
     corrupt = item_of(table) | {attribute: value}
 
@@ -302,7 +303,7 @@ def test_a_corrupt_item_is_named(table: str, attribute: str, value: object, kind
 
 @pytest.mark.parametrize(("table", "attribute", "value"), CORRUPTIONS)
 def test_a_corrupt_parsed_item_is_named(table: str, attribute: str, value: object) -> None:
-    """An item inside an error is told likewise."""
+    """The error for a parsed item names the same."""
     with pytest.raises(CorruptItemError) as caught:
         CODECS[table].from_item(item_of(table) | {attribute: value}, "dev-table")
 
@@ -317,7 +318,7 @@ def test_a_corrupt_parsed_item_is_named(table: str, attribute: str, value: objec
     [(table, field.name) for table, model in SAMPLES.items() for field in attributes_of(model) if field.required],
 )
 def test_a_required_attribute_that_is_missing_is_named(table: str, attribute: str, kind: Kind) -> None:
-    """An item without it is corrupt; a part of the key that is missing is shown as such."""
+    """An item without a required attribute is corrupt; a missing key attribute is shown as `?`."""
     item = item_of(table)
     del item[attribute]
 
@@ -348,7 +349,6 @@ def test_a_corrupt_key_attribute_is_named(value: object, kind: Kind) -> None:
         ("get", 5),
         ("update", {"Attributes": "none"}),
         ("query", {}),
-        ("query", {"Items": None}),
         ("query", {"Items": 5}),
         ("query", {"Items": [5]}),
         ("query", {"Items": {"id": {}}}),
@@ -360,7 +360,7 @@ def test_a_corrupt_key_attribute_is_named(value: object, kind: Kind) -> None:
     ],
 )
 def test_what_is_no_reply_is_no_corrupt_item(kind: str, body: object) -> None:
-    """Where it is not an item's fault, the error says so: something else than DynamoDB has answered."""
+    """An answer of another shape is not reported as a corrupt item."""
     with pytest.raises(msgspec.ValidationError):
         CODECS["users"].reader(KINDS[kind].reply, "users")(msgspec.json.encode(body))
 
@@ -368,7 +368,7 @@ def test_what_is_no_reply_is_no_corrupt_item(kind: str, body: object) -> None:
 @each_kind
 @pytest.mark.parametrize("body", [b"", b"{", b'{"Item', b"<html>", b"{}}"])
 def test_what_is_no_json_is_no_reply(kind: Kind, body: bytes) -> None:
-    """Half an answer does not parse."""
+    """Incomplete JSON is rejected."""
     with pytest.raises(msgspec.DecodeError):
         CODECS["users"].reader(kind.reply, "users")(body)
 
@@ -405,14 +405,14 @@ WRONG_VALUES = [
 
 @pytest.mark.parametrize(("table", "attribute", "value"), WRONG_VALUES)
 def test_a_value_of_another_type_is_refused(table: str, attribute: str, value: object) -> None:
-    """Nothing is converted on the way into an item; the error names the attribute."""
+    """A value is not converted to the attribute's type; the error names the attribute."""
     with pytest.raises(TypeError, match=f"^{attribute} must be "):
         CODECS[table].value(attribute, value)
 
 
 @pytest.mark.parametrize(("table", "attribute", "value"), WRONG_VALUES)
 def test_a_model_with_a_value_of_another_type_is_refused(table: str, attribute: str, value: object) -> None:
-    """What could not be read back is not stored, be it a wrong type or nothing where something must be."""
+    """A model with a wrong type, or with None in a required attribute, is not encoded."""
     model = msgspec.structs.replace(SAMPLES[table], **{attribute: value})
 
     with pytest.raises(TypeError, match=f"^{attribute} (must|cannot) be "):
@@ -431,7 +431,7 @@ def test_a_model_with_a_value_of_another_type_is_refused(table: str, attribute: 
     ],
 )
 def test_a_value_that_dynamodb_cannot_hold_is_refused(table: str, attribute: str, value: object, rule: str) -> None:
-    """A number too long or a text that is none is told by the attribute's name, before anything is sent."""
+    """A number that is too long or a text that is not Unicode is rejected by the attribute's name."""
     with pytest.raises(ValueError, match=f"^{attribute}: .*{rule}"):
         CODECS[table].value(attribute, value)
 
@@ -447,19 +447,19 @@ def test_one_value() -> None:
 
 
 def test_a_clock_of_a_test_is_a_clock() -> None:
-    """A subclass, such as the datetimes of a frozen clock, is stored as what it is a kind of."""
+    """A subclass of datetime, such as that of a frozen clock, is stored as a datetime."""
 
     class Frozen(datetime):
-        """A datetime as it comes from a clock that a test has stopped."""
+        """A datetime of a stopped test clock."""
 
     assert CODECS["users"].value("created_at", Frozen.combine(NOW.date(), NOW.timetz())) == time(NOW)
 
 
 def test_texts_and_numbers_of_another_class() -> None:
-    """A subclass of str or int, such as escaped HTML or a member of an enum, is stored as the text or number it is."""
+    """A subclass of str or int, such as escaped HTML or an enum member, is stored as plain text or number."""
 
     class Markup(str):
-        """A text as it comes from a template engine."""
+        """A text of a template engine."""
 
         __slots__ = ()
 
@@ -485,7 +485,7 @@ def test_texts_and_numbers_of_another_class() -> None:
     ],
 )
 def test_only_what_may_be_none_can_be_removed(table: str, removable: set[str]) -> None:
-    """An attribute that has a default but no None is not optional in that sense."""
+    """Only an attribute that may be None can be removed; a default is not enough."""
     for field in attributes_of(SAMPLES[table]):
         if field.name in removable:
             assert CODECS[table].removable(field.name) == field.name
@@ -538,7 +538,7 @@ class Zoneless(tzinfo):
     """A time zone that does not know its offset, which leaves a datetime naive."""
 
     def utcoffset(self, _moment: datetime | None) -> None:
-        """Know nothing."""
+        """Return no offset."""
 
     dst = tzname = utcoffset
 
@@ -566,7 +566,7 @@ def test_timestamps(moment: datetime, text: str) -> None:
 
 @given(moments)
 def test_timestamps_have_a_fixed_width(moment: datetime) -> None:
-    """Every timestamp is 27 characters long and says exactly when."""
+    """Every timestamp is 27 characters long and keeps all microseconds."""
     text = timestamp(moment)
 
     assert len(text) == 27
@@ -581,7 +581,7 @@ def test_timestamps_sort_as_text(one: datetime, other: datetime) -> None:
 
 @given(moments)
 def test_epoch_seconds_are_rounded_down(moment: datetime) -> None:
-    """The whole second that has begun counts, before 1970 and in the far future too."""
+    """Epoch seconds are rounded down, also before 1970 and in the far future."""
     begun = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=epoch(moment))
 
     assert begun <= moment < begun + timedelta(seconds=1)
@@ -605,7 +605,7 @@ def test_epoch_seconds(moment: datetime, seconds: int) -> None:
 @pytest.mark.parametrize("function", [timestamp, epoch, time])
 @pytest.mark.parametrize("moment", NAIVE, ids=["no zone", "zone without offset"])
 def test_naive_datetimes_are_refused(function: Callable[[datetime], object], moment: datetime) -> None:
-    """A time that could be anywhere is none."""
+    """A datetime without a time zone is rejected."""
     with pytest.raises(ValueError, match="the datetime has no time zone"):
         function(moment)
 

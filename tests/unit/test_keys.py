@@ -1,4 +1,4 @@
-"""Ids, slugs, usernames, prefixes, and the keys that are made of two values."""
+"""The rules of ids, slugs, usernames and prefixes, and the keys that are built from several values."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -91,7 +91,7 @@ prefix_field = partial(check_prefix, "prefix")
     ],
 )
 def test_what_keeps_the_rule_is_returned(check: Callable[[str], str], value: str) -> None:
-    """A check hands back the very value that it accepts."""
+    """A check returns a valid value unchanged."""
     assert check(value) == value
 
 
@@ -103,13 +103,13 @@ class Name(str, Enum):  # noqa: UP042 - older than StrEnum, and shown as `Name.A
 
 @pytest.mark.parametrize("check", [owner_field, slug_field, check_username, prefix_field, check_grantee])
 def test_a_member_of_an_enum_is_its_value(check: Callable[[str], str]) -> None:
-    """What a check hands back is the text alone, however it is put into another one."""
+    """A check returns the value of an enum member as plain text."""
     assert type(check(Name.ADA)) is str
     assert f"{check(Name.ADA)}" == "ada"
 
 
 def test_keys_of_an_enums_members() -> None:
-    """A key that is composed of an enum's members is the one that is composed of their values."""
+    """A key built from enum members is equal to the key built from their values."""
     assert oauth_claim(Name.ADA, Name.ADA) == oauth_claim("ada", "ada")
     assert username_claim(Name.ADA) == username_claim("ada")
     assert WikiKey(Name.ADA, Name.ADA) == WikiKey("ada", "ada")
@@ -119,14 +119,14 @@ def test_keys_of_an_enums_members() -> None:
 @pytest.mark.parametrize(
     ("check", "field", "rule", "value"),
     [
-        *((owner_field, "owner_id", "1 to 256 characters", value) for value in [*BAD_IDS, *NO_STRINGS]),
-        *((slug_field, "new_slug", "1 to 63 of a-z, 0-9 and '-'", value) for value in [*BAD_SLUGS, *NO_STRINGS]),
-        *((check_username, "username", "3 to 30 of a-z, 0-9", value) for value in [*BAD_USERNAMES, *NO_STRINGS]),
-        *((prefix_field, "prefix", "1 to 63 of a-z, 0-9", value) for value in [*BAD_PREFIXES, *NO_STRINGS]),
+        *((owner_field, "owner_id", "1 to 256 characters", value) for value in BAD_IDS),
+        *((slug_field, "new_slug", "1 to 63 of a-z, 0-9 and '-'", value) for value in BAD_SLUGS),
+        *((check_username, "username", "3 to 30 of a-z, 0-9", value) for value in BAD_USERNAMES),
+        *((prefix_field, "prefix", "1 to 63 of a-z, 0-9", value) for value in BAD_PREFIXES),
     ],
 )
 def test_what_breaks_the_rule_is_refused(check: Callable[[object], str], field: str, rule: str, value: object) -> None:
-    """The error names field and rule in fields and text, and is a ValueError too."""
+    """The error is a ValueError and has the field and the rule, in attributes and in the message."""
     with pytest.raises(InvalidKeyError) as caught:
         check(value)
 
@@ -136,14 +136,27 @@ def test_what_breaks_the_rule_is_refused(check: Callable[[object], str], field: 
     assert isinstance(caught.value, ValueError)
 
 
+@pytest.mark.parametrize("value", NO_STRINGS, ids=repr)
+@pytest.mark.parametrize(
+    ("check", "field"),
+    [(owner_field, "owner_id"), (slug_field, "new_slug"), (check_username, "username"), (prefix_field, "prefix")],
+)
+def test_another_type_is_named(check: Callable[[object], str], field: str, value: object) -> None:
+    """A value that is not a string breaks the rule too, and the error names both types."""
+    with pytest.raises(InvalidKeyError) as caught:
+        check(value)
+
+    assert str(caught.value) == f"{field} must be str, not {type(value).__name__}"
+
+
 @given(st.from_regex(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True), st.integers(1, 63))
 def test_every_beginning_of_a_slug_is_a_prefix(slug: str, length: int) -> None:
-    """No slug is out of a prefix search's reach."""
+    """Every beginning of a slug is a valid prefix."""
     assert check_slug("wiki_slug", slug).startswith(check_prefix("prefix", slug[:length]))
 
 
 def test_claims() -> None:
-    """A claim's id says what is claimed."""
+    """The id of a claim holds the claimed value."""
     assert oauth_claim("github", "4711") == "claim#oauth#github#4711"
     assert username_claim("ada") == "claim#username#ada"
 
@@ -157,7 +170,7 @@ def test_claims() -> None:
     ],
 )
 def test_a_claim_on_what_breaks_its_rule_is_refused(claim: Callable[[], str], field: str) -> None:
-    """A claim checks its parts, so that its borders stay where they are."""
+    """A claim checks its parts, so that their boundaries are unambiguous."""
     with pytest.raises(InvalidKeyError) as caught:
         claim()
 
@@ -166,31 +179,31 @@ def test_a_claim_on_what_breaks_its_rule_is_refused(claim: Callable[[], str], fi
 
 @given(st.tuples(owner_ids, owner_ids), st.tuples(owner_ids, owner_ids))
 def test_two_identities_never_share_a_claim(one: tuple[str, str], other: tuple[str, str]) -> None:
-    """A claim's id and the identity that it stands for are one to one."""
+    """Different identities have different claim ids."""
     assert (oauth_claim(*one) == oauth_claim(*other)) == (one == other)
 
 
 @pytest.mark.parametrize("claim", [oauth_claim("github", "4711"), username_claim("ada")])
 def test_no_user_id_is_a_claim(claim: str) -> None:
-    """A user cannot take the key of a claim, which lives in the same table."""
+    """No user id is equal to the id of a claim, which is in the same table."""
     with pytest.raises(InvalidKeyError):
         check_id("id", claim)
 
 
 @given(wiki_keys)
 def test_a_wiki_id_parses_back(key: WikiKey) -> None:
-    """Parsing undoes joining, whatever colons the owner id holds."""
+    """Parsing a wiki_id returns its owner id and slug, even if the owner id holds colons."""
     assert WikiKey.parse(key.wiki_id) == key
 
 
 @given(wiki_keys, wiki_keys)
 def test_two_wikis_never_share_a_wiki_id(one: WikiKey, other: WikiKey) -> None:
-    """Joining is one to one."""
+    """Different wikis have different wiki ids."""
     assert (one.wiki_id == other.wiki_id) == (one == other)
 
 
 def test_an_owner_id_with_colons() -> None:
-    """The last colon is the border."""
+    """The last colon separates owner id and slug."""
     key = WikiKey("did:plc:abc", "notes")
 
     assert key.wiki_id == "did:plc:abc:notes"
@@ -198,7 +211,7 @@ def test_an_owner_id_with_colons() -> None:
 
 
 def test_a_colon_cannot_move_from_owner_to_slug() -> None:
-    """(`a:b`, `c`) has its wiki_id to itself: (`a`, `b:c`), which would share it, is no key."""
+    """(`a:b`, `c`) and (`a`, `b:c`) would share a wiki_id, but the second is not a valid key."""
     assert WikiKey.parse("a:b:c") == WikiKey("a:b", "c")
     with pytest.raises(InvalidKeyError, match=r"^wiki_slug "):
         WikiKey("a", "b:c")
@@ -221,7 +234,7 @@ def test_a_colon_cannot_move_from_owner_to_slug() -> None:
     ],
 )
 def test_what_is_no_wiki_id_is_refused(wiki_id: object, field: str) -> None:
-    """The error names the whole where the border is missing, else the part that breaks its rule."""
+    """The error names wiki_id if there is no colon, otherwise the part that breaks its rule."""
     with pytest.raises(InvalidKeyError) as caught:
         WikiKey.parse(wiki_id)  # type: ignore[arg-type]
 
@@ -243,7 +256,7 @@ def test_a_text_that_is_no_wiki_id(text: str) -> None:
 
 @pytest.mark.parametrize("wiki", [None, 5, b"ada:notes", ("ada", "notes")])
 def test_what_names_no_wiki(wiki: object) -> None:
-    """Another type is a TypeError that shows what is wanted."""
+    """A value of another type raises a TypeError that shows the accepted forms."""
     with pytest.raises(TypeError, match=r"^wiki must be a WikiKey or a wiki_id such as 'ada:notes', not "):
         wiki_key(wiki)  # type: ignore[arg-type]
 
@@ -295,7 +308,7 @@ def is_id(value: str) -> bool:
 
 
 def test_the_longest_claim() -> None:
-    """A claim fills a partition key to the last byte; one more is refused."""
+    """A claim id of 2,048 bytes is accepted, a longer one is rejected."""
     sub = FACE * 252 + "abc"
 
     assert len(oauth_claim(FACE * 256, sub).encode()) == 2048
@@ -304,7 +317,7 @@ def test_the_longest_claim() -> None:
 
 
 def test_the_longest_wiki_id() -> None:
-    """A wiki_id, which is the sort key of the index by-grantee, fills that to the last byte; one more is refused."""
+    """A wiki_id of 1,024 bytes, the limit of a sort key, is accepted; a longer one is rejected."""
     owner_id, wiki_slug = FACE * 240, "s" * 63
 
     assert len(WikiKey(owner_id, wiki_slug).wiki_id.encode()) == 1024

@@ -1,4 +1,4 @@
-"""What the models promise: immutable values with defaults, and reprs that give nothing away."""
+"""The models: immutable values with defaults, and reprs without private attributes."""
 
 import copy
 import json
@@ -146,12 +146,12 @@ def test_what_readers_may_see_of_a_wiki() -> None:
 
 
 def test_the_repr_of_a_user() -> None:
-    """It names the user; email, subject, names and pictures stay out of the logs."""
+    """It names the user, without email, subject, names and picture."""
     assert repr(USER) == "User(id='u-1', username='ada', status='suspended', version=7)"
 
 
 def test_the_repr_of_a_wiki() -> None:
-    """It names the wiki; token hash, path and title stay out of the logs."""
+    """It names the wiki, without token hash, path and title."""
     assert repr(WIKI) == "Wiki(owner_id='u-1', wiki_slug='notes', uid='0f', status='deleting', version=2)"
 
 
@@ -192,6 +192,6 @@ def test_enums_are_strings(enum: type[StrEnum], values: list[str]) -> None:
 
 @pytest.mark.parametrize("enum", [Role, UserStatus, WikiStatus])
 def test_unknown_enum_strings_are_refused(enum: type[StrEnum]) -> None:
-    """What is not a member's exact value is a ValueError."""
+    """A text that is not the exact value of a member raises ValueError."""
     with pytest.raises(ValueError, match="OWNER"):
         enum("OWNER")

@@ -1,4 +1,4 @@
-"""What is sent again, when, and how often; compared with what botocore does."""
+"""Which failures are retried, when and how often, compared with botocore."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -20,14 +20,18 @@ from wikibot_store._wire._retry import (
     THROTTLES,
     TRANSIENT,
     TRANSIENT_STATUSES,
+    RetryAfter,
     RetryQuota,
     Verdict,
     contention_delay,
     delay,
     is_skewed,
     judge,
+    prolonged,
     retry_after,
+    retry_cost,
     server_time,
+    throttle_delay,
 )
 
 # The shapes of botocore's DynamoDB model that end a call: asking again would get the same answer.
@@ -78,25 +82,25 @@ def botocores(checker: type, table: str) -> list[Any]:
 
 @pytest.mark.parametrize("code", botocores(standard.ThrottledRetryableChecker, "_THROTTLED_ERROR_CODES"))
 def test_botocores_throttling_codes(code: str) -> None:
-    """Every code that botocore knows as throttling is throttling here, but for the listed differences."""
+    """Every code that botocore treats as throttling is throttling here, except the listed differences."""
     assert judge(400, code) is OTHER_VERDICTS.get(code, Verdict.THROTTLED)
 
 
 @pytest.mark.parametrize("code", botocores(standard.TransientRetryableChecker, "_TRANSIENT_ERROR_CODES"))
 def test_botocores_transient_codes(code: str) -> None:
-    """Every code that botocore knows as transient may have been applied, but for the listed differences."""
+    """Every code that botocore treats as transient may have been applied, except the listed differences."""
     assert judge(400, code) is OTHER_VERDICTS.get(code, Verdict.AMBIGUOUS)
 
 
 @pytest.mark.parametrize("status", botocores(standard.TransientRetryableChecker, "_TRANSIENT_STATUS_CODES"))
 def test_botocores_transient_statuses(status: int) -> None:
-    """Every status that botocore sends again is sent again, whatever the code."""
+    """Every status that botocore retries is retried, whatever the code."""
     assert judge(status, "Unheard") is Verdict.AMBIGUOUS
     assert status in TRANSIENT_STATUSES
 
 
 def test_botocores_conditions() -> None:
-    """A kind of condition that botocore's standard mode learns has to be judged here before this passes again."""
+    """This test fails if botocore's standard mode gets a new kind of condition."""
     conditions: Any = standard.StandardRetryConditions()
     tables = conditions._additional_checkers._checkers
 
@@ -113,7 +117,7 @@ def test_botocores_conditions() -> None:
 
 
 def transient_exceptions() -> Iterator[type[Exception]]:
-    """Return every exception of botocore's that its standard mode meets by sending again."""
+    """Return every exception that botocore's standard mode retries."""
     transient = tuple(botocores(standard.TransientRetryableChecker, "_TRANSIENT_EXCEPTION_CLS"))
     for exception in vars(botocore.exceptions).values():
         if isinstance(exception, type) and issubclass(exception, transient):
@@ -122,14 +126,14 @@ def transient_exceptions() -> Iterator[type[Exception]]:
 
 @pytest.mark.parametrize("exception", list(transient_exceptions()))
 def test_botocores_transient_exceptions(exception: type[Exception]) -> None:
-    """Every trouble with the connection is met by sending again, but for a certificate that was refused."""
+    """Every connection error that botocore retries is retried, except a rejected certificate."""
     failure = exception.__new__(exception)
 
     assert (verdict_on(failure) is Verdict.FINAL) == isinstance(failure, botocore.exceptions.SSLError)
 
 
 def legacy_responses() -> Iterator[tuple[int, str]]:
-    """Return status and code of every answer that botocore's legacy mode meets by sending again to DynamoDB."""
+    """Return status and code of every DynamoDB answer that botocore's legacy mode retries."""
     tables: Any = botocore.session.get_session().get_component("data_loader").load_data("_retry")
     for policies in (tables["retry"]["__default__"], tables["retry"]["dynamodb"]["__default__"]):
         for name, policy in policies["policies"].items():
@@ -145,23 +149,25 @@ def legacy_responses() -> Iterator[tuple[int, str]]:
 
 @pytest.mark.parametrize(("status", "code"), list(legacy_responses()))
 def test_botocores_legacy_table(status: int, code: str) -> None:
-    """Whatever botocore's own table of DynamoDB and its table of all services send again is sent again."""
+    """Every answer that botocore's legacy tables retry is retried."""
     assert judge(status, code) is not Verdict.FINAL
 
 
 def test_botocores_numbers() -> None:
-    """Quota and longest wait are those of botocore's standard mode, the first wait that of its DynamoDB table."""
-    tables: Any = botocore.session.get_session().get_component("data_loader").load_data("_retry")
-
+    """The quota's size, what a success adds, and the longest wait are those of botocore's standard mode."""
     assert quota.RetryQuota.INITIAL_CAPACITY == RetryQuota.CAPACITY
-    assert standard.RetryQuotaChecker._RETRY_COST == RetryQuota.RETRY_COST  # type: ignore[attr-defined]
     assert standard.RetryQuotaChecker._NO_RETRY_INCREMENT == RetryQuota.REFUND  # type: ignore[attr-defined]
     assert standard.ExponentialBackoff._MAX_BACKOFF == _retry._MAX_DELAY  # type: ignore[attr-defined]
-    assert tables["retry"]["dynamodb"]["__default__"]["delay"]["base"] == _retry._BASE_DELAY
+
+
+def test_the_numbers_of_the_specification() -> None:
+    """The other numbers are those of version 2.1 of the specification, for DynamoDB: older botocore has others."""
+    assert (retry_cost(throttled=False), retry_cost(throttled=True)) == (14, 5)
+    assert (_retry._BASE_DELAY, _retry._THROTTLE_DELAY, _retry._MAX_PROLONGATION) == (0.025, 1.0, 5.0)
 
 
 def test_every_error_of_the_service_model_is_judged() -> None:
-    """A new exception of DynamoDB's has to be put in one table or another before this passes again."""
+    """This test fails if DynamoDB's service model gets an exception that no table lists."""
     model = botocore.session.get_session().get_service_model("dynamodb")
     shapes = {shape.name for shape in model.error_shapes}
     retried = THROTTLES | CONFLICTS | TRANSIENT
@@ -174,13 +180,13 @@ def test_every_error_of_the_service_model_is_judged() -> None:
     "code", [*sorted(FINAL), "ValidationException", "AccessDeniedException", "ExpiredTokenException", "Unheard", ""]
 )
 def test_refusals_are_final(code: str) -> None:
-    """What is wrong with the request itself is not sent again."""
+    """An error in the request itself is not retried."""
     assert judge(400, code) is Verdict.FINAL
 
 
 @pytest.mark.parametrize("code", sorted(CONFLICTS))
 def test_conflicts_are_harmless(code: str) -> None:
-    """Who loses to another transaction has written nothing, and tries again."""
+    """A write that lost to another transaction wrote nothing and is retried."""
     assert judge(400, code) is Verdict.HARMLESS
 
 
@@ -200,20 +206,20 @@ def test_conflicts_are_harmless(code: str) -> None:
     ],
 )
 def test_failures_of_the_server_are_ambiguous(status: int, code: str) -> None:
-    """A server that failed may have applied the request before."""
+    """A write may have been applied before a server error."""
     assert judge(status, code) is Verdict.AMBIGUOUS
 
 
 @pytest.mark.parametrize("status", [400, 500, 503])
 def test_throttling_is_throttling_with_any_status(status: int) -> None:
-    """The code says more than the status: nothing was applied."""
+    """A throttling code means that nothing was applied, whatever the status."""
     assert judge(status, "ThrottlingException") is Verdict.THROTTLED
 
 
 @pytest.mark.parametrize("status", sorted(THROTTLE_STATUSES))
 @pytest.mark.parametrize("code", ["", "Unheard", "ThrottlingException"])
 def test_a_gateway_that_limits_the_rate(status: int, code: str) -> None:
-    """Too many requests is a status too: the gateway has passed nothing on."""
+    """Status 429 is throttling, whatever the code: the gateway did not forward the request."""
     assert judge(status, code) is Verdict.THROTTLED
 
 
@@ -222,14 +228,14 @@ def test_a_gateway_that_limits_the_rate(status: int, code: str) -> None:
     ("skew", "skewed"), [(0.0, False), (240.0, False), (241.0, True), (-240.0, False), (-1e9, True)]
 )
 def test_a_wrong_clock(code: str, skew: float, *, skewed: bool) -> None:
-    """A refused signature is the clock's fault where the clocks are far apart, in either direction."""
+    """A refused signature is blamed on the clock if the clocks differ too much, in either direction."""
     assert judge(400, code) is Verdict.FINAL
     assert is_skewed(code, skew) is skewed
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ExpiredTokenException", "ValidationException", ""])
 def test_other_refusals_are_not_the_clocks_fault(code: str) -> None:
-    """A clock that is wrong explains nothing but a refused signature."""
+    """Other refusals are not blamed on the clock."""
     assert not is_skewed(code, 1e9)
 
 
@@ -250,7 +256,7 @@ NEW_YEAR = 1_767_225_600  # 2026-01-01T00:00:00Z
     ],
 )
 def test_the_time_of_the_server(date: str, seconds: float | None) -> None:
-    """The three forms of an HTTP date are read; anything else tells nothing."""
+    """The three forms of an HTTP date are parsed; anything else is ignored."""
     assert server_time({"date": date}) == seconds
     assert server_time({}) is None
 
@@ -272,17 +278,52 @@ def test_the_time_of_the_server(date: str, seconds: float | None) -> None:
 )
 def test_how_long_the_server_wants_to_be_left_alone(text: str, seconds: float) -> None:
     """A number of seconds and a moment are both understood; nonsense asks for nothing."""
-    assert retry_after({"retry-after": text}, NEW_YEAR) == seconds
-    assert retry_after({}, NEW_YEAR) == 0
+    assert retry_after({"retry-after": text}, NEW_YEAR) == RetryAfter(seconds)
+    assert retry_after({}, NEW_YEAR) == RetryAfter(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("0", RetryAfter(0.0, by_aws=True)),
+        ("1500", RetryAfter(1.5, by_aws=True)),
+        ("9" * 400, RetryAfter(float("inf"), by_aws=True)),
+        ("-1", RetryAfter(7)),
+        ("1.5", RetryAfter(7)),
+        ("²", RetryAfter(7)),
+        ("soon", RetryAfter(7)),
+        ("", RetryAfter(7)),
+    ],
+)
+def test_how_long_aws_wants_to_be_left_alone(text: str, asked: RetryAfter) -> None:
+    """AWS's own header, in milliseconds, counts before the general one; nonsense in it does not count."""
+    assert retry_after({"x-amz-retry-after": text, "retry-after": "7"}, NEW_YEAR) == asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "wait"),
+    [
+        (RetryAfter(0.0, by_aws=True), 2.0),
+        (RetryAfter(1.9, by_aws=True), 2.0),
+        (RetryAfter(6.9, by_aws=True), 6.9),
+        (RetryAfter(7.1, by_aws=True), 7.0),
+        (RetryAfter(float("inf"), by_aws=True), 7.0),
+        (RetryAfter(0.0), 2.0),
+        (RetryAfter(60.0), 62.0),
+    ],
+)
+def test_a_wait_is_prolonged(asked: RetryAfter, wait: float) -> None:
+    """AWS's header prolongs a wait of two seconds by five at most; the general one is added, without limit."""
+    assert prolonged(2.0, asked) == wait
 
 
 @given(st.text() | st.from_regex(r"\w{3}, \d+ (Jan|Feb)  ?\d{1,20} \d+:\d+:\d+( [+-]?\d+| GMT)?", fullmatch=True))
 def test_any_date(text: str) -> None:
-    """No header of a server's makes reading it fail."""
+    """No value of a header raises an error."""
     moment = server_time({"date": text})
 
     assert moment is None or isinstance(moment, float)
-    assert retry_after({"retry-after": text}, NEW_YEAR) >= 0
+    assert retry_after({"retry-after": text, "x-amz-retry-after": text}, NEW_YEAR).seconds >= 0
 
 
 @pytest.mark.parametrize(
@@ -301,67 +342,70 @@ def test_any_date(text: str) -> None:
     ],
 )
 def test_a_cancelled_transaction_is_judged_by_its_reasons(reasons: tuple[str, ...], verdict: Verdict) -> None:
-    """It is sent again only if load or a conflict is all that stood against it."""
+    """A cancelled transaction is retried only if all its reasons are throttling or conflicts."""
     assert judge(400, "TransactionCanceledException", reasons) is verdict
 
 
 @pytest.mark.parametrize(
     ("wait", "ceilings"),
     [
-        (delay, {1: 0.1, 2: 0.2, 3: 0.4, 4: 0.8, 8: 12.8, 9: 20.0, 10: 20.0, 100: 20.0, 10_000: 20.0}),
+        (delay, {1: 0.025, 2: 0.05, 3: 0.1, 4: 0.2, 10: 12.8, 11: 20.0, 12: 20.0, 100: 20.0, 10_000: 20.0}),
+        (throttle_delay, {1: 1.0, 2: 2.0, 3: 4.0, 4: 8.0, 5: 16.0, 6: 20.0, 100: 20.0, 10_000: 20.0}),
         (contention_delay, {1: 0.02, 2: 0.04, 3: 0.08, 4: 0.16, 5: 0.25, 6: 0.25, 100: 0.25, 10_000: 0.25}),
     ],
-    ids=["after a failure", "after losing"],
+    ids=["after a failure", "after a throttle", "after losing"],
 )
 def test_delays(wait: Callable[[int], float], ceilings: dict[int, float], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ceiling doubles with every attempt up to its limit; below it, everything down to zero is possible."""
+    """The longest delay doubles with every attempt up to a limit; the delay is random between zero and it."""
     for chance in (0.0, 0.5, 1.0):
         monkeypatch.setattr(random, "random", lambda chance=chance: chance)
         for attempt, ceiling in ceilings.items():
             assert wait(attempt) == pytest.approx(chance * ceiling)
 
 
-def drain(quota: RetryQuota) -> int:
+def drain(quota: RetryQuota, cost: int = 5) -> int:
     """Take as many retries as there are, and count them."""
     taken = 0
-    while quota.take():
+    while quota.take(cost):
         taken += 1
     return taken
 
 
-def test_the_quota_runs_out() -> None:
-    """In an outage a hundred retries are sent and no more."""
+@pytest.mark.parametrize(("cost", "retries"), [(5, 100), (14, 35)], ids=["throttled", "failed"])
+def test_the_quota_runs_out(cost: int, retries: int) -> None:
+    """In an outage so many retries are sent and no more; those of throttled requests are cheaper."""
     quota = RetryQuota()
 
-    assert drain(quota) == 100
-    assert not quota.take()
+    assert drain(quota, cost) == retries
+    assert not quota.take(cost)
 
 
-def test_a_retry_that_worked_is_paid_back() -> None:
-    """A success after a retry allows another retry."""
+@pytest.mark.parametrize("cost", [5, 14])
+def test_a_retry_that_worked_is_paid_back(cost: int) -> None:
+    """A success after a retry allows another such retry."""
     quota = RetryQuota()
-    drain(quota)
+    drain(quota, 1)
 
-    quota.succeeded(retried=True)
-    assert drain(quota) == 1
+    quota.succeeded(cost)
+    assert drain(quota, cost) == 1
 
 
 def test_calls_without_retries_fill_the_quota_slowly() -> None:
-    """It takes five of them for one retry."""
+    """It takes five of them for one retry of a throttled request."""
     quota = RetryQuota()
     drain(quota)
 
     for allowed in (0, 0, 0, 0, 1):
-        quota.succeeded(retried=False)
+        quota.succeeded(0)
         assert drain(quota) == allowed
 
 
-@pytest.mark.parametrize("retried", [False, True])
-def test_the_quota_does_not_overflow(*, retried: bool) -> None:
+@pytest.mark.parametrize("cost", [0, 5, 14])
+def test_the_quota_does_not_overflow(cost: int) -> None:
     """Good times save up nothing beyond the capacity."""
     quota = RetryQuota()
 
-    quota.take()
+    quota.take(5)
     for _ in range(100):
-        quota.succeeded(retried=retried)
+        quota.succeeded(cost)
     assert drain(quota) == 100

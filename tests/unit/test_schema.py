@@ -1,4 +1,4 @@
-"""What the schema makes of the tables: keys, attribute definitions, indexes and tags."""
+"""The schema of the tables: keys, attribute definitions, indexes and tags."""
 
 from typing import Any, get_args, get_type_hints
 
@@ -27,7 +27,7 @@ PROJECTION = {"ProjectionType": "ALL"}
 
 
 def key_schema(partition_key: str, sort_key: str | None = None) -> list[dict[str, str]]:
-    """Return a key in CreateTable's words."""
+    """Return a key in the form of CreateTable."""
     partition = [{"AttributeName": partition_key, "KeyType": "HASH"}]
     return partition if sort_key is None else [*partition, {"AttributeName": sort_key, "KeyType": "RANGE"}]
 
@@ -47,7 +47,7 @@ BY_GRANTEE = {"IndexName": "by-grantee", "KeySchema": key_schema("grantee_id", "
 
 @pytest.mark.parametrize("optional", [False, True])
 def test_users(*, optional: bool) -> None:
-    """Users are found by id, and by identity in an index that is always there."""
+    """The users table has the key `id` and always the index by-oauth."""
     assert create_table_request(USERS, "dev-users", optional={GRANTEE_INDEX} if optional else ()) == {
         "TableName": "dev-users",
         "AttributeDefinitions": strings("id", "oauth_provider", "oauth_provider_sub"),
@@ -59,7 +59,7 @@ def test_users(*, optional: bool) -> None:
 
 @pytest.mark.parametrize("optional", [False, True])
 def test_wikis(*, optional: bool) -> None:
-    """Wikis are found by owner and slug, and have no index."""
+    """The wikis table has owner and slug as key, and no index."""
     assert create_table_request(WIKIS, "dev-wikis", optional={GRANTEE_INDEX} if optional else ()) == {
         "TableName": "dev-wikis",
         "AttributeDefinitions": strings("owner_id", "wiki_slug"),
@@ -69,7 +69,7 @@ def test_wikis(*, optional: bool) -> None:
 
 
 def test_acls() -> None:
-    """Grants are found by wiki and grantee; unless asked for there is no index."""
+    """The acls table has wiki and grantee as key, and no index by default."""
     assert create_table_request(ACLS, "dev-acls") == {
         "TableName": "dev-acls",
         "AttributeDefinitions": strings("wiki_id", "grantee_id"),
@@ -79,7 +79,7 @@ def test_acls() -> None:
 
 
 def test_acls_with_the_opt_in_index() -> None:
-    """The opt-in index turns the key round; it needs no further attribute."""
+    """The opt-in index has the reversed key and needs no other attribute."""
     assert create_table_request(ACLS, "dev-acls", optional={GRANTEE_INDEX}) == {
         "TableName": "dev-acls",
         "AttributeDefinitions": strings("wiki_id", "grantee_id"),
@@ -92,7 +92,7 @@ def test_acls_with_the_opt_in_index() -> None:
 @pytest.mark.parametrize("optional", [False, True])
 @pytest.mark.parametrize("schema", TABLES, ids=lambda schema: schema.name)
 def test_exactly_the_key_attributes_are_defined(schema: TableSchema, *, optional: bool) -> None:
-    """DynamoDB refuses a definition too many as well as one that is missing or given twice."""
+    """Each key attribute is defined once and no other, because DynamoDB refuses anything else."""
     request = create_table_request(schema, schema.name, optional={GRANTEE_INDEX} if optional else ())
     keys = [request["KeySchema"], *(index["KeySchema"] for index in request.get("GlobalSecondaryIndexes", ()))]
 
@@ -137,7 +137,7 @@ def test_the_tables() -> None:
 
 
 def test_the_names_of_the_indexes() -> None:
-    """Queries name the indexes that the tables have."""
+    """The index names in queries are those of the schema."""
     assert [index.name for index in USERS.indexes] == [OAUTH_INDEX] == ["by-oauth"]
     assert [(index.name, index.setting) for index in ACLS.indexes] == [(GRANTEE_INDEX, "grantee_index")]
     assert GRANTEE_INDEX == "by-grantee"
@@ -161,5 +161,5 @@ def test_the_schema_fits_the_model(schema: TableSchema) -> None:
 
 
 def test_tags() -> None:
-    """Every resource says whose it is and in which environment it stands."""
+    """Every resource is tagged with the project and the environment."""
     assert tags("dev") == {"project": "wikibot-io", "environment": "dev"}

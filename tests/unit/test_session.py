@@ -1,4 +1,4 @@
-"""What the store asks of a session is what a client of that session would do."""
+"""The store takes the same settings from a session as an ordinary client."""
 
 from pathlib import Path
 
@@ -84,7 +84,7 @@ async def test_settings_are_a_clients(
 
 
 async def test_config_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the config names, the session is not asked for."""
+    """The session is not asked for settings that the config has."""
     for name, value in (KEYS | {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": "http://a:1"}).items():
         monkeypatch.setenv(name, value)
     config = StoreConfig(region="eu-west-1", endpoint_url="http://127.0.0.1:2")

@@ -1,4 +1,4 @@
-"""Signatures: ours are botocore's, whatever is signed."""
+"""Our signatures are equal to those of botocore."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Keys(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What there is to sign."""
+    """A request to sign."""
 
     operation: str = "GetItem"
     body: bytes = b'{"TableName":"users"}'
@@ -124,7 +124,7 @@ def test_signatures_are_botocores(endpoint: str, region: str, call: Request) -> 
     )
 )
 def test_one_signer_for_many_requests(calls: list[Request]) -> None:
-    """What a signer remembers of earlier requests never shows: not over midnight, not with renewed credentials."""
+    """Cached values do not affect later requests, after midnight or with new credentials."""
     endpoint, region = "http://127.0.0.1:8000", "eu-central-1"
     signer = Signer(endpoint, region)
 
@@ -133,7 +133,7 @@ def test_one_signer_for_many_requests(calls: list[Request]) -> None:
 
 
 def test_the_key_is_derived_once_a_second() -> None:
-    """What requests of one second have in common is computed once, until the credentials change."""
+    """The signing key is computed once per second, unless the credentials change."""
     signer = Signer("http://127.0.0.1:8000", "eu-central-1")
 
     def prepared_for(request: Request) -> object:
@@ -162,7 +162,7 @@ def test_the_key_is_derived_once_a_second() -> None:
     ],
 )
 def test_the_host_header(endpoint: str, host: str) -> None:
-    """The Host that is sent is the one that is signed: lower case, without the scheme's own port."""
+    """The signed Host is the one that is sent: in lower case and without the scheme's default port."""
     assert Signer(endpoint, "eu-central-1").headers("GetItem", b"{}", Keys(), now=NOON)["Host"] == host
 
 

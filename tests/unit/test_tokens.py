@@ -21,7 +21,7 @@ def test_a_hash_is_sha_256() -> None:
 
 @given(any_text)
 def test_a_token_matches_its_own_hash(token: str) -> None:
-    """Whatever the token holds, it is known again by its hash."""
+    """Every token matches its own hash."""
     assert token_matches(token, hash_token(token))
 
 
@@ -36,13 +36,13 @@ def test_a_token_matches_no_other_hash(token: str, other: str) -> None:
 
 @given(any_text)
 def test_what_was_stored_by_others(stored: str) -> None:
-    """What is no hash of this kind matches nothing and breaks nothing."""
+    """A stored value that is not a hash matches no token and raises no error."""
     assert not token_matches(TOKEN, stored)
 
 
 @pytest.mark.parametrize("token", ["", TOKEN])
 def test_a_wiki_without_a_hash(token: str) -> None:
-    """Where no token was stored, none matches, the empty one included."""
+    """If no hash is stored, no token matches, not even the empty one."""
     assert not token_matches(token, None)
     assert not token_matches(token, "")
 

@@ -1,4 +1,4 @@
-"""A throw-away certificate authority, for HTTPS on 127.0.0.1."""
+"""A temporary certificate authority, for HTTPS on 127.0.0.1."""
 
 import ssl
 from datetime import UTC, datetime, timedelta

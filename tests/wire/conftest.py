@@ -21,7 +21,7 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 @pytest.fixture(scope="session", autouse=True)
 async def _nothing_left_behind() -> AsyncIterator[None]:
-    """Fail in the end if a task or transport had an error that nobody took."""
+    """Fail if a task or transport ended with an error that was never retrieved."""
     loop = asyncio.get_running_loop()
     complaints: list[dict[str, object]] = []
     loop.set_exception_handler(lambda _, context: complaints.append(context))
@@ -33,14 +33,15 @@ async def _nothing_left_behind() -> AsyncIterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send again at once: how long to wait is tested where it is decided."""
+    """Retry without delay; other tests cover the delays."""
     monkeypatch.setattr(_retry, "_BASE_DELAY", 0.0)
+    monkeypatch.setattr(_retry, "_THROTTLE_DELAY", 0.0)
     monkeypatch.setattr(_retry, "_BASE_YIELD", 0.0)
 
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drop the machine's proxies, and what a test run on AWS has left of AWS's settings."""
+    """Remove the machine's proxies, and the AWS settings that a test run on AWS keeps."""
     for name in [name for name in os.environ if name.startswith("AWS_") or name.lower() in _PROXIES]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
@@ -56,7 +57,7 @@ def session() -> aioboto3.Session:
 
 @pytest.fixture
 async def server() -> AsyncIterator[ScriptedServer]:
-    """A scripted server; its whole script must be played."""
+    """A scripted server. The test fails unless its whole script was used."""
     async with scripted_server() as server:
         yield server
 
@@ -70,7 +71,7 @@ async def store(server: ScriptedServer, session: aioboto3.Session) -> AsyncItera
 
 @pytest.fixture(scope="session")
 async def direct(session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
-    """A store on a real engine, for what others write and for what is stored in the end."""
+    """A store on a real engine, for other writers and to read what is stored."""
     with local_engine() as url:
         async with WikibotStore.open(StoreConfig(endpoint_url=url), session=session) as direct:
             await create_tables(direct)
@@ -94,7 +95,7 @@ def owner() -> str:
 
 @pytest.fixture
 def stage(server: ScriptedServer, store: WikibotStore, direct: WikibotStore, engine: Engine) -> Stage:
-    """The stage that all actors are on."""
+    """A store behind a scripted server and a real engine, with a second store beside it."""
     return Stage(server, store, direct, engine)
 
 

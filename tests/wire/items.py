@@ -5,13 +5,13 @@ from typing import Any
 MOMENT = "2026-01-02T03:04:05.000006Z"
 
 
-def wiki_item(wiki_slug: str = "notes", *, version: int = 1) -> dict[str, Any]:
+def wiki_item(wiki_slug: str = "notes", *, version: int = 1, display_name: str = "Notes") -> dict[str, Any]:
     """Return a wiki of u-1."""
     return {
         "owner_id": {"S": "u-1"},
         "wiki_slug": {"S": wiki_slug},
         "uid": {"S": "0f"},
-        "display_name": {"S": "Notes"},
+        "display_name": {"S": display_name},
         "repo_path": {"S": "/srv/notes.git"},
         "is_public": {"BOOL": False},
         "status": {"S": "active"},

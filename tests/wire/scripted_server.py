@@ -1,4 +1,4 @@
-"""An HTTP server that plays a script: it answers as DynamoDB does, and as DynamoDB never should."""
+"""An HTTP server that plays a script, with answers that DynamoDB gives and answers that it never gives."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ class Request:
 
     @property
     def operation(self) -> str:
-        """The DynamoDB operation; the method of a request that is none of DynamoDB's."""
+        """The DynamoDB operation; the HTTP method if the request is not for DynamoDB."""
         return self.headers.get("x-amz-target", self.method).rpartition(".")[2]
 
     @property
@@ -103,24 +103,24 @@ def refuse(code: str, message: str = "as scripted", *, status: int = 400, **memb
 
 
 def html(status: int) -> Step:
-    """Answer with a page for people."""
+    """Answer with an HTML page."""
     return sent(http(status, b"<html>something else</html>", content_type="text/html", location="/elsewhere"))
 
 
 def damaged(members: object) -> Step:
-    """Answer with success, but with a checksum that is not the body's."""
+    """Answer with success, but with a wrong checksum."""
     return sent(http(200, json.dumps(members).encode(), x_amz_crc32="1"))
 
 
 def half(members: object) -> Step:
-    """Break off in the middle of the answer's body."""
+    """Close the connection in the middle of the answer's body."""
     data = dynamodb(200, members)
     body_size = len(json.dumps(members))
     return in_turn(sent(data[: len(data) - body_size // 2]), hang_up)
 
 
 async def hang_up(exchange: Exchange) -> None:
-    """Close the connection in good order."""
+    """Close the connection normally."""
     exchange.writer.close()
 
 
@@ -142,7 +142,7 @@ failed = refuse("InternalServerError", status=500)
 
 
 def in_turn(*steps: Step) -> Step:
-    """Take several steps for one request."""
+    """Take several steps for one request, one after the other."""
 
     async def take_all(exchange: Exchange) -> None:
         for step in steps:
@@ -168,7 +168,7 @@ def on_writes(fault: Step, *, otherwise: Step) -> Step:
 
 
 def tunnel_to(url: str) -> Step:
-    """Do as a proxy that is asked to CONNECT: carry bytes to and from `url` until both sides have ended."""
+    """Act as a proxy for CONNECT: copy bytes to and from `url` until both sides close."""
     port = urlsplit(url).port
 
     async def carry(exchange: Exchange) -> None:
@@ -199,7 +199,7 @@ class Engine:
         exchange.writer.close()
 
     async def apply(self, exchange: Exchange) -> None:
-        """Have the engine carry out the request, and keep its answer back."""
+        """Let the engine apply the request, but do not send its answer."""
         answer = await self._answer(exchange.request)
         assert b" 200 " in answer.partition(b"\r\n")[0], answer
 
@@ -248,7 +248,7 @@ class ScriptedServer:
             await self._arrival.wait_for(lambda: len(self.requests) >= count)
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Begin to serve a connection."""
+        """Start to serve a connection."""
         self.connections += 1
         task = asyncio.create_task(self._serve(reader, writer))
         self._open.add(task)
@@ -276,7 +276,7 @@ class ScriptedServer:
         await step(Exchange(request, reader, writer))
 
     async def aclose(self) -> None:
-        """End all connections; raise if a step failed or was never taken."""
+        """Close all connections; raise if a step failed or was never used."""
         connections = list(self._open)
         for connection in connections:
             connection.cancel()

@@ -1,4 +1,4 @@
-"""A store on its way to a real engine, with a scripted server in between and other writers beside it."""
+"""A store that reaches a real engine through a scripted server, and other writers that use the engine directly."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ def username_of(owner: str, prefix: str = "a") -> str:
 
 
 async def _nothing() -> None:
-    """Do nothing: the other writer that is not there."""
+    """Do nothing: there is no other writer."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """`store` sends by way of the scripted server to the engine, `direct` goes there directly."""
+    """`store` reaches the engine through the scripted server, `direct` without it."""
 
     server: ScriptedServer
     store: WikibotStore
@@ -32,11 +32,11 @@ class Stage:
     engine: Engine
 
     def lose_answer(self, meanwhile: Callable[[], Awaitable[object]] = _nothing, *, ending: Step = reset) -> None:
-        """Apply the first write, wait for what another writer does, and break off instead of answering."""
+        """Apply the first write, let another writer write, and close the connection instead of answering."""
         self._fault(in_turn(self.engine.apply, lambda _: meanwhile(), ending))
 
     def lose_request(self, meanwhile: Callable[[], Awaitable[object]] = _nothing) -> None:
-        """Wait for what another writer does, and break off without applying the first write."""
+        """Let another writer write, and close the connection without applying the first write."""
         self._fault(in_turn(lambda _: meanwhile(), reset))
 
     def overtake(self, meanwhile: Callable[[], Awaitable[object]]) -> None:

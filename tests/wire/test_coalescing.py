@@ -1,4 +1,4 @@
-"""Point reads of one turn of the event loop, sent together; and the batches that a caller asks for."""
+"""Point reads in one turn of the event loop share a request; and get_many sends batches."""
 
 import asyncio
 from typing import Any
@@ -44,7 +44,7 @@ async def serve_all(exchange: Exchange) -> None:
 
 
 async def test_the_reads_of_one_turn_are_one_request(server: ScriptedServer, store: WikibotStore) -> None:
-    """Reads that start together become one BatchGetItem, and each gets its own item."""
+    """Reads that start together share one BatchGetItem, and each gets its own item."""
     server.play(serve_all)
 
     wikis = await asyncio.gather(*(store.wikis.require("u-1", slug) for slug in SLUGS))
@@ -60,7 +60,7 @@ async def test_the_reads_of_one_turn_are_one_request(server: ScriptedServer, sto
 
 
 async def test_a_read_on_its_own_is_a_get_item(server: ScriptedServer, store: WikibotStore) -> None:
-    """Reads one after the other do not wait for company."""
+    """Reads one after the other are GetItem requests."""
     server.play(reply({"Item": wiki_item("a")}), reply({}))
 
     assert await store.wikis.get("u-1", "a") is not None
@@ -70,7 +70,7 @@ async def test_a_read_on_its_own_is_a_get_item(server: ScriptedServer, store: Wi
 
 
 async def test_one_key_is_asked_for_once(server: ScriptedServer, store: WikibotStore) -> None:
-    """Any number of reads of one key are one GetItem."""
+    """Several reads of one key share one GetItem."""
     server.play(reply({"Item": wiki_item("a")}))
 
     wikis = await asyncio.gather(*(store.wikis.require("u-1", "a") for _ in range(10)))
@@ -80,7 +80,7 @@ async def test_one_key_is_asked_for_once(server: ScriptedServer, store: WikibotS
 
 
 async def test_a_missing_item_is_none(server: ScriptedServer, store: WikibotStore) -> None:
-    """What a BatchGetItem does not bring does not exist."""
+    """A key that is missing in the BatchGetItem's answer reads as None."""
     server.play(reply({"Responses": {"wikis": [wiki_item("a")]}}))
 
     there, missing = await asyncio.gather(store.wikis.get("u-1", "a"), store.wikis.get("u-1", "b"))
@@ -90,7 +90,7 @@ async def test_a_missing_item_is_none(server: ScriptedServer, store: WikibotStor
 
 
 async def test_consistent_reads_keep_to_themselves(server: ScriptedServer, store: WikibotStore) -> None:
-    """A read is consistent exactly if it asked for that, whatever company it has."""
+    """Consistent and eventually consistent reads never share a request."""
     server.play(serve_all, serve_all)
 
     await asyncio.gather(
@@ -104,7 +104,7 @@ async def test_consistent_reads_keep_to_themselves(server: ScriptedServer, store
 
 
 async def test_coalescing_can_be_switched_off(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """With `coalesce_reads=False` each read is a GetItem of its own."""
+    """With `coalesce_reads=False` each read is a GetItem."""
     server.default = reply({"Item": wiki_item()})
 
     config = StoreConfig(endpoint_url=server.url, coalesce_reads=False)
@@ -115,7 +115,7 @@ async def test_coalescing_can_be_switched_off(server: ScriptedServer, session: a
 
 
 async def test_more_reads_than_a_batch_holds(server: ScriptedServer, store: WikibotStore) -> None:
-    """A BatchGetItem holds 100 keys: 150 reads of one turn are two requests."""
+    """150 reads of one turn are two BatchGetItem requests, because one holds 100 keys."""
     server.play(serve_all, serve_all)
 
     wikis = await asyncio.gather(*(store.wikis.get("u-1", f"w{number}") for number in range(150)))
@@ -125,7 +125,7 @@ async def test_more_reads_than_a_batch_holds(server: ScriptedServer, store: Wiki
 
 
 async def test_unprocessed_keys_are_asked_for_again(server: ScriptedServer, store: WikibotStore) -> None:
-    """What DynamoDB left out for lack of time is asked for in a further request, and only that."""
+    """Keys that DynamoDB left unprocessed are requested again, and only those."""
     unprocessed = {"wikis": {"Keys": [wiki_key("b")], "ConsistentRead": True}}
     server.play(reply({"Responses": {"wikis": [wiki_item("a")]}, "UnprocessedKeys": unprocessed}), serve_all)
 
@@ -136,7 +136,7 @@ async def test_unprocessed_keys_are_asked_for_again(server: ScriptedServer, stor
 
 
 async def test_keys_that_are_never_processed(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """Keys that are left out every time are reported as throttled."""
+    """Keys that are left unprocessed every time raise ThrottledError."""
     unprocessed = {"wikis": {"Keys": [wiki_key("b")], "ConsistentRead": False}}
     server.play(*[reply({"Responses": {"wikis": []}, "UnprocessedKeys": unprocessed})] * 3)
 
@@ -151,7 +151,7 @@ async def test_unprocessed_keys_end_with_the_deadline(
     server: ScriptedServer, store: WikibotStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A call does not wait for a further request that would come after its deadline."""
-    monkeypatch.setattr(_retry, "_BASE_DELAY", 1e10)
+    monkeypatch.setattr(_retry, "_THROTTLE_DELAY", 1e10)
     monkeypatch.setattr(_retry, "_MAX_DELAY", 1e10)
     unprocessed = {"wikis": {"Keys": [wiki_key("a")], "ConsistentRead": False}}
     server.play(reply({"Responses": {}, "UnprocessedKeys": unprocessed}))
@@ -161,7 +161,7 @@ async def test_unprocessed_keys_end_with_the_deadline(
 
 
 async def test_a_corrupt_item_harms_only_its_readers(server: ScriptedServer, store: WikibotStore) -> None:
-    """Reads that only happened to share a request do not fail for each other's items."""
+    """A corrupt item fails only the reads that asked for it, not others in the same request."""
     corrupt = wiki_item("b") | {"version": {"N": "many"}}
     server.play(reply({"Responses": {"wikis": [wiki_item("a"), corrupt]}}))
     server.default = _each(wiki_item("a"), corrupt)
@@ -188,7 +188,7 @@ def _each(*items: dict[str, Any]) -> Step:
 
 
 async def test_a_failed_batch_fails_all_its_readers(server: ScriptedServer, store: WikibotStore) -> None:
-    """What DynamoDB refuses as a whole every reader is told."""
+    """If DynamoDB refuses the request, every read in it fails."""
     server.play(refuse("AccessDeniedException"))
 
     results = await asyncio.gather(*(store.wikis.get("u-1", slug) for slug in ("a", "b")), return_exceptions=True)
@@ -197,7 +197,7 @@ async def test_a_failed_batch_fails_all_its_readers(server: ScriptedServer, stor
 
 
 async def test_every_reader_has_an_error_of_its_own(server: ScriptedServer, store: WikibotStore) -> None:
-    """What one reader's traceback shows, or its handler notes on the error, does not get into another's log."""
+    """Each reader gets its own copy of the error, with its own traceback and notes."""
     server.play(refuse("AccessDeniedException", "not yours"))
 
     reads = [store.wikis.get("u-1", slug) for slug in ("a", "b")]
@@ -212,7 +212,7 @@ async def test_every_reader_has_an_error_of_its_own(server: ScriptedServer, stor
 
 
 async def test_a_reader_that_is_cancelled_takes_nobody_with_it(server: ScriptedServer, store: WikibotStore) -> None:
-    """The others of a shared request still get their items."""
+    """Cancelling one reader does not affect the others in its request."""
     gate = asyncio.Event()
     server.play(in_turn(lambda _: gate.wait(), serve_all))
 
@@ -228,7 +228,7 @@ async def test_a_reader_that_is_cancelled_takes_nobody_with_it(server: ScriptedS
 
 
 async def test_get_many(server: ScriptedServer, store: WikibotStore) -> None:
-    """A batch that a caller asks for is one request per 100 keys, repeated keys left out."""
+    """get_many sends one BatchGetItem per 100 keys, without repeated keys."""
     server.default = serve_all
     keys = [WikiKey("u-1", f"w{number}") for number in range(250)]
 
@@ -241,12 +241,12 @@ async def test_get_many(server: ScriptedServer, store: WikibotStore) -> None:
 
 
 async def test_get_many_of_nothing(store: WikibotStore) -> None:
-    """No keys need no request."""
+    """get_many without keys sends no request."""
     assert await store.wikis.get_many([]) == {}
 
 
 async def test_get_many_with_an_error(server: ScriptedServer, store: WikibotStore) -> None:
-    """An error in one of the requests is raised, however the others end."""
+    """An error in one of several requests is raised."""
     server.play(serve_all, refuse("AccessDeniedException"), failed)
     server.default = failed
 
@@ -265,7 +265,7 @@ async def test_get_many_with_a_corrupt_item(server: ScriptedServer, store: Wikib
 
 
 async def test_a_batch_that_gets_on_is_not_throttled(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """Keys of which each answer holds a few, as where items are large, are read to the end."""
+    """Keys are read to the end if every answer holds a few items, as with large items."""
 
     async def two_at_a_time(exchange: Exchange) -> None:
         wanted = exchange.request.json["RequestItems"]["wikis"]

@@ -1,4 +1,4 @@
-"""Many calls at once: the pool's limit, cancellation, and the end of the store."""
+"""Many calls at once: the limit of the pool, cancellation, and closing the store."""
 
 import asyncio
 import time
@@ -28,14 +28,14 @@ POOL = 4
 
 @pytest.fixture
 async def single(server: ScriptedServer, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
-    """A store with a single connection, which a leak would use up."""
+    """A store with a single connection, so that one leaked connection is noticed."""
     config = StoreConfig(endpoint_url=server.url, max_pool_connections=1)
     async with WikibotStore.open(config, session=session) as store:
         yield store
 
 
 async def test_the_pool_keeps_its_limit(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """However many calls are in flight, there are never more connections than configured."""
+    """There are never more connections than configured."""
     gate = asyncio.Event()
     server.default = in_turn(lambda _: gate.wait(), reply({"Item": wiki_item()}))
     config = StoreConfig(endpoint_url=server.url, max_pool_connections=POOL, coalesce_reads=False)
@@ -52,7 +52,7 @@ async def test_the_pool_keeps_its_limit(server: ScriptedServer, session: aioboto
 
 
 async def test_requests_get_connections_in_the_order_of_the_calls(server: ScriptedServer, single: WikibotStore) -> None:
-    """A busy reader that asks again the moment it is answered does not overtake one that waits already."""
+    """A call that waits for a connection is not overtaken by a later call."""
     gate = asyncio.Event()
     server.default = in_turn(lambda _: gate.wait(), reply({"Items": []}))
 
@@ -71,7 +71,7 @@ async def test_requests_get_connections_in_the_order_of_the_calls(server: Script
 
 
 async def test_no_connection_before_the_deadline(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """A write that only waited for a connection was not sent, and its error says so."""
+    """A write that got no connection was not sent, and raises UnavailableError."""
     config = StoreConfig(endpoint_url=server.url, max_pool_connections=1, deadline=0.1)
     async with WikibotStore.open(config, session=session) as store:
         await store._wire._connections.acquire()  # a request under way
@@ -85,7 +85,7 @@ async def test_no_connection_before_the_deadline(server: ScriptedServer, session
 async def test_a_loop_that_stood_still_past_the_deadline(
     server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A write whose time was up before it could be signed is not sent."""
+    """A write whose deadline passed before it was signed is not sent."""
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=0.05), session=session) as store:
 
         async def stand_still(_: float) -> Credentials:
@@ -107,7 +107,7 @@ async def _first_half(exchange: Exchange) -> None:
     "moment", [keep_silent, in_turn(_first_half, keep_silent)], ids=["before the answer", "in the answer"]
 )
 async def test_a_call_that_is_cancelled(moment: Step, server: ScriptedServer, single: WikibotStore) -> None:
-    """Cancelling a call passes through, and the next call finds the pool as it was."""
+    """A cancelled call raises CancelledError and leaves the pool usable."""
     server.play(moment, reply({"Item": wiki_item()}))
 
     call = asyncio.create_task(single.wikis.get("u-1", "notes"))
@@ -120,7 +120,7 @@ async def test_a_call_that_is_cancelled(moment: Step, server: ScriptedServer, si
 
 
 async def test_a_call_that_is_cancelled_in_the_queue(server: ScriptedServer, single: WikibotStore) -> None:
-    """A call that waits for a connection can be cancelled; those before and behind it go on."""
+    """A call that waits for a connection can be cancelled without effect on others."""
     gate = asyncio.Event()
     server.default = in_turn(lambda _: gate.wait(), reply({"Items": [wiki_item()]}))
 
@@ -138,7 +138,7 @@ async def test_a_call_that_is_cancelled_in_the_queue(server: ScriptedServer, sin
 async def test_a_call_that_is_cancelled_between_two_attempts(
     server: ScriptedServer, single: WikibotStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call that waits for its next attempt can be cancelled, and does not make it."""
+    """A call that is cancelled while it waits for its next attempt sends nothing more."""
     waiting = asyncio.Event()
 
     def wait_for_long(_: int) -> float:
@@ -158,7 +158,7 @@ async def test_a_call_that_is_cancelled_between_two_attempts(
 
 
 async def test_a_closed_store_refuses_calls(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """Outside its block the store sends nothing, and says why."""
+    """A closed store sends nothing and raises RuntimeError."""
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
         pass
 
@@ -172,7 +172,7 @@ async def test_a_closed_store_refuses_calls(server: ScriptedServer, session: aio
 
 
 async def test_closing_ends_the_loads_under_way(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """Readers whose common load ends with the store are told so; they do not wait for ever."""
+    """Readers of a shared request get an error when the store is closed."""
     server.default = keep_silent
 
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
@@ -185,7 +185,7 @@ async def test_closing_ends_the_loads_under_way(server: ScriptedServer, session:
 
 
 async def test_closing_ends_a_call_under_way(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """A call that is still under way when the store closes ends, with an error."""
+    """A call that is under way when the store is closed raises an error."""
     server.default = keep_silent
 
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
@@ -197,7 +197,7 @@ async def test_closing_ends_a_call_under_way(server: ScriptedServer, session: ai
 
 
 async def test_idle_connections_are_used_again(server: ScriptedServer, store: WikibotStore) -> None:
-    """One call after the other needs one connection."""
+    """Calls one after the other use one connection."""
     server.play(*[sent(dynamodb(200, {}))] * 10)
 
     for _ in range(10):

@@ -1,4 +1,4 @@
-"""Writers that are overtaken between their read and their write."""
+"""Another writer changes the item between the read and the write of an operation."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, Role
 
 
 async def test_a_versioned_update_that_is_overtaken(stage: Stage, home: Wiki) -> None:
-    """An update of another version is refused, with the item as it is now."""
+    """An update of an old version is refused, and the error holds the current item."""
     stage.overtake(lambda: stage.direct.wikis.update(home.owner_id, home.wiki_slug, display_name="Theirs"))
 
     with pytest.raises(ConflictError) as caught:
@@ -20,7 +20,7 @@ async def test_a_versioned_update_that_is_overtaken(stage: Stage, home: Wiki) ->
 
 
 async def test_an_update_that_is_overtaken(stage: Stage, home: Wiki) -> None:
-    """An update of whatever version goes on from what is there now."""
+    """An update without a version is applied to the current item."""
     stage.overtake(lambda: stage.direct.wikis.update(home.owner_id, home.wiki_slug, display_name="Theirs"))
 
     wiki = await stage.store.wikis.update(home.owner_id, home.wiki_slug, is_public=True)
@@ -30,7 +30,7 @@ async def test_an_update_that_is_overtaken(stage: Stage, home: Wiki) -> None:
 
 
 async def test_an_update_that_a_delete_overtakes(stage: Stage, home: Wiki) -> None:
-    """An update never brings back what has been deleted."""
+    """An update does not create an item that was deleted."""
     stage.overtake(lambda: stage.direct.wikis.delete(home.owner_id, home.wiki_slug))
 
     with pytest.raises(NotFoundError):
@@ -41,7 +41,7 @@ async def test_an_update_that_a_delete_overtakes(stage: Stage, home: Wiki) -> No
 
 @pytest.mark.parametrize("grantee", [GRANTEE, NEWCOMER], ids=["replaced", "new"])
 async def test_a_grant_that_is_overtaken(grantee: str, stage: Stage, home: Wiki) -> None:
-    """The later of two grants counts."""
+    """The later of two grants is stored."""
     wiki_id = home.key.wiki_id
     stage.overtake(lambda: stage.direct.acls.create(wiki_id, grantee, "owner", granted_by=home.owner_id))
 
@@ -52,7 +52,7 @@ async def test_a_grant_that_is_overtaken(grantee: str, stage: Stage, home: Wiki)
 
 
 async def test_a_revocation_that_a_grant_overtakes(stage: Stage, home: Wiki) -> None:
-    """A revocation revokes the grant of its moment, not only the one that it has read."""
+    """A revoke deletes the current grant, even if it read an earlier one."""
     wiki_id = home.key.wiki_id
     stage.overtake(lambda: stage.direct.acls.create(wiki_id, GRANTEE, "owner", granted_by=home.owner_id))
 
@@ -62,14 +62,14 @@ async def test_a_revocation_that_a_grant_overtakes(stage: Stage, home: Wiki) -> 
 
 
 async def test_a_revocation_that_another_one_overtakes(stage: Stage, home: Wiki) -> None:
-    """Of two revocations one revokes."""
+    """Of two revokes at the same time exactly one returns True."""
     stage.overtake(lambda: stage.direct.acls.delete(home.key.wiki_id, GRANTEE))
 
     assert await stage.store.acls.delete(home.key.wiki_id, GRANTEE) is False
 
 
 async def test_a_change_of_username_that_is_overtaken(stage: Stage, home: Wiki) -> None:
-    """A change of username goes on from the user as it is now."""
+    """A change of username is applied to the current user."""
     name = username_of(home.owner_id, "new")
     stage.overtake(lambda: stage.direct.users.update(home.owner_id, email="ada@example.org"))
 
@@ -80,7 +80,7 @@ async def test_a_change_of_username_that_is_overtaken(stage: Stage, home: Wiki) 
 
 
 async def test_a_username_that_is_taken_first(stage: Stage, home: Wiki) -> None:
-    """Of two users who want one name the second is refused."""
+    """Of two users who set the same username, the second is refused."""
     name = username_of(home.owner_id, "new")
     stage.overtake(
         lambda: stage.direct.users.create(oauth_provider="gitlab", oauth_provider_sub=home.owner_id, username=name)
@@ -93,7 +93,7 @@ async def test_a_username_that_is_taken_first(stage: Stage, home: Wiki) -> None:
 
 
 async def test_a_login_that_is_overtaken(stage: Stage, owner: str) -> None:
-    """Two first logins of one identity make one user."""
+    """Two first logins with one identity create one user."""
     stage.overtake(lambda: stage.direct.users.get_or_create_by_oauth("github", owner))
 
     user, created = await stage.store.users.get_or_create_by_oauth("github", owner)
@@ -103,7 +103,7 @@ async def test_a_login_that_is_overtaken(stage: Stage, owner: str) -> None:
 
 
 async def test_a_recorded_login_that_a_later_one_overtakes(stage: Stage, home: Wiki) -> None:
-    """The later login stays."""
+    """An earlier login does not replace a later one."""
     stage.overtake(lambda: stage.direct.users.record_login(home.owner_id))
 
     user = await stage.store.users.record_login(home.owner_id)
@@ -112,7 +112,7 @@ async def test_a_recorded_login_that_a_later_one_overtakes(stage: Stage, home: W
 
 
 async def test_a_count_of_several_pages_that_a_rename_overtakes(stage: Stage, home: Wiki) -> None:
-    """A wiki that is renamed from a later page of the owner's wikis to an earlier one, while they are read, counts."""
+    """A wiki that is renamed to an earlier page while the pages are counted counts once."""
     direct, forward = stage.direct, stage.engine.forward
     client = await direct.client()
     for slug in ("a", "b", "c", "z"):

@@ -1,4 +1,4 @@
-"""What the surroundings do to a store: credentials, endpoints, proxies and certificates, missing and broken."""
+"""Credentials, endpoints, proxies and certificates that are missing, wrong or broken."""
 
 import asyncio
 import socket
@@ -59,7 +59,7 @@ _plain_http = pytest.mark.filterwarnings("ignore::wikibot_store.InsecureEndpoint
 
 
 async def test_no_credentials() -> None:
-    """A session without credentials cannot be used."""
+    """Opening a store without credentials raises ConfigurationError."""
     with pytest.raises(ConfigurationError, match=r"Unable to locate credentials; set AWS_PROFILE, or") as caught:
         await _open(StoreConfig(region="us-east-1"), aioboto3.Session())
 
@@ -67,7 +67,7 @@ async def test_no_credentials() -> None:
 
 
 async def test_no_region() -> None:
-    """A session without a region cannot be used if the config names none either."""
+    """Opening a store without a region raises ConfigurationError."""
     session = aioboto3.Session(aws_access_key_id="a", aws_secret_access_key="b")
 
     with pytest.raises(ConfigurationError, match=r"You must specify a region\.; set AWS_REGION, or") as caught:
@@ -77,7 +77,7 @@ async def test_no_region() -> None:
 
 
 async def test_a_region_that_is_none(session: aioboto3.Session) -> None:
-    """What cannot be the name of a region is refused."""
+    """An invalid name of a region is rejected."""
     with pytest.raises(ConfigurationError, match="'not a region!'") as caught:
         await _open(StoreConfig(region="not a region!"), session)
 
@@ -102,13 +102,13 @@ async def test_a_malformed_endpoint_of_the_environment(
 
 @pytest.mark.parametrize("endpoint", ["http://a b/", "http://127.0.0.1:abc", "http://127.0.0.1:99999", "http://u:p@a/"])
 async def test_a_malformed_endpoint_of_the_config(endpoint: str, session: aioboto3.Session) -> None:
-    """An endpoint that the config let pass is refused when the store is opened, and not by the first call."""
+    """An invalid endpoint is rejected when the store is opened, not at the first call."""
     with pytest.raises((ConfigurationError, ValueError), match="endpoint"):
         await _open(StoreConfig(endpoint_url=endpoint), session)
 
 
 async def test_a_session_with_a_config_of_its_own(server: ScriptedServer) -> None:
-    """A session's default client config is for its clients: the store goes by its own settings."""
+    """The store ignores the session's default client config and uses its own settings."""
     botocore_session = get_session()
     botocore_session.set_default_client_config(AioConfig(read_timeout=1))
     session = aioboto3.Session("a", "b", region_name="us-east-1", botocore_session=botocore_session)
@@ -130,7 +130,7 @@ async def _open(config: StoreConfig, session: aioboto3.Session) -> None:
 async def test_the_environment_names_endpoint_region_and_credentials(
     variable: str, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a session and with an empty config, the standard variables of AWS decide."""
+    """By default AWS's standard variables name endpoint, region and credentials."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", server.url)
     monkeypatch.setenv(variable, "eu-central-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
@@ -147,7 +147,7 @@ async def test_the_environment_names_endpoint_region_and_credentials(
 async def test_the_config_overrides_the_environment(
     server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the config names counts more than the environment and the session."""
+    """The config overrides the environment and the session."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
     server.play(reply({}))
 
@@ -164,7 +164,7 @@ def _scope(server: ScriptedServer) -> list[str]:
 
 
 class _Rotation:
-    """A source of temporary credentials: first it fails, then it gives new ones each time that it is asked."""
+    """A source of temporary credentials that fails once and then returns new ones at each call."""
 
     def __init__(self, *failures: Exception) -> None:
         self.issued = 0
@@ -194,7 +194,7 @@ async def _rotating_session(refresh: Any) -> aioboto3.Session:  # noqa: ANN401 -
 
 
 async def test_rotating_credentials(server: ScriptedServer) -> None:
-    """Each request is signed with the credentials of its moment."""
+    """Each request is signed with the current credentials."""
     server.play(reply({}), reply({}))
 
     session = await _rotating_session(_Rotation())
@@ -208,7 +208,7 @@ async def test_rotating_credentials(server: ScriptedServer) -> None:
 
 
 async def test_credentials_that_come_at_the_second_attempt(server: ScriptedServer) -> None:
-    """A source of credentials that fails once is asked again; the write that waits for it was never sent."""
+    """Loading credentials is retried; a write that waited for them was not sent."""
     server.play(reply({}))
 
     session = await _rotating_session(_Rotation(CredentialRetrievalError(provider="test", error_msg="not yet")))
@@ -228,7 +228,7 @@ async def test_credentials_that_come_at_the_second_attempt(server: ScriptedServe
     ids=["no answer", "refused", "expired"],
 )
 async def test_credentials_that_cannot_be_renewed(failure: Exception, server: ScriptedServer) -> None:
-    """Without valid credentials nothing is sent, and the error leads to why there are none."""
+    """Without valid credentials nothing is sent, and the error has the reason as its cause."""
     config = StoreConfig(endpoint_url=server.url, max_attempts=1)
 
     async with WikibotStore.open(config, session=await _rotating_session(_Rotation(failure))) as store:
@@ -240,7 +240,7 @@ async def test_credentials_that_cannot_be_renewed(failure: Exception, server: Sc
 
 
 async def test_credentials_that_do_not_come_in_time(server: ScriptedServer) -> None:
-    """The deadline covers the renewal of credentials."""
+    """The deadline includes the time to renew credentials."""
 
     async def never() -> None:
         await asyncio.Event().wait()
@@ -257,7 +257,7 @@ async def test_credentials_that_do_not_come_in_time(server: ScriptedServer) -> N
 
 
 async def test_a_dead_endpoint(session: aioboto3.Session) -> None:
-    """Where nobody listens, every attempt is refused, and the error names the endpoint."""
+    """If nothing listens at the endpoint, the error names it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and never listens
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -271,7 +271,7 @@ async def test_a_dead_endpoint(session: aioboto3.Session) -> None:
 async def test_an_endpoint_that_never_completes_the_connection(
     server: ScriptedServer, session: aioboto3.Session
 ) -> None:
-    """A connection that is not made within `connect_timeout` counts as not made: the write did not leave."""
+    """If no connection is made within `connect_timeout`, the write was not sent."""
     # The server waits for a request, the client for a TLS handshake.
     url = server.url.replace("http:", "https:")
     config = StoreConfig(endpoint_url=url, connect_timeout=0.05, read_timeout=60, deadline=60, max_attempts=1)
@@ -286,18 +286,18 @@ async def test_an_endpoint_that_never_completes_the_connection(
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (html(200), "HTTP 200 with text/html is no answer of DynamoDB's"),
-        (html(404), "HTTP 404 with text/html is no answer of DynamoDB's"),
-        (html(302), "HTTP 302 with text/html is no answer of DynamoDB's"),
-        (sent(http(200, b"pong")), "HTTP 200 with no content type is no answer of DynamoDB's"),
-        (sent(http(403, b'{"error": "forbidden"}')), "HTTP 403 with no content type is no answer of DynamoDB's"),
+        (html(200), "HTTP 200 with text/html is not an answer of DynamoDB"),
+        (html(404), "HTTP 404 with text/html is not an answer of DynamoDB"),
+        (html(302), "HTTP 302 with text/html is not an answer of DynamoDB"),
+        (sent(http(200, b"pong")), "HTTP 200 with no content type is not an answer of DynamoDB"),
+        (sent(http(403, b'{"error": "forbidden"}')), "HTTP 403 with no content type is not an answer of DynamoDB"),
     ],
     ids=["page", "page not found", "redirect", "text", "other JSON"],
 )
 async def test_an_endpoint_that_is_not_dynamodb(
     answer: Step, reason: str, server: ScriptedServer, store: WikibotStore
 ) -> None:
-    """What answers in another language is not taken for DynamoDB, and is not followed elsewhere."""
+    """An answer that is not DynamoDB's is rejected, and redirects are not followed."""
     server.default = answer
 
     with pytest.raises(UnavailableError) as caught:
@@ -312,7 +312,7 @@ async def test_an_endpoint_that_is_not_dynamodb(
 async def test_an_endpoint_that_answers_a_query_with_other_json(
     body: bytes, server: ScriptedServer, store: WikibotStore
 ) -> None:
-    """JSON that is no reply to a Query is no usable answer."""
+    """JSON that is not a reply to a Query is rejected."""
     server.default = sent(http(200, body))
 
     with pytest.raises(UnavailableError):
@@ -352,7 +352,7 @@ async def test_an_endpoint_that_answers_nearly_as_dynamodb(
     server: ScriptedServer,
     store: WikibotStore,
 ) -> None:
-    """An answer that DynamoDB never gives to such a request ends the call in an error of the library's."""
+    """An answer that DynamoDB never gives raises an error of the library."""
     server.default = answer
 
     with pytest.raises(error):
@@ -360,14 +360,14 @@ async def test_an_endpoint_that_answers_nearly_as_dynamodb(
 
 
 async def test_an_endpoint_that_answers_with_other_tables(server: ScriptedServer, store: WikibotStore) -> None:
-    """Items of tables that nobody asked for are left aside."""
+    """Items of tables that were not requested are ignored."""
     server.play(reply({"Responses": {"others": [{}], "users": []}}))
 
     assert await store.users.get_many(["u-1"]) == {}
 
 
 async def test_an_endpoint_that_breaks_off(server: ScriptedServer, store: WikibotStore) -> None:
-    """Half an answer is none."""
+    """An incomplete answer is rejected."""
     server.default = half({"Item": wiki_item()})
 
     with pytest.raises(UnavailableError) as caught:
@@ -390,7 +390,7 @@ async def test_an_endpoint_that_breaks_off(server: ScriptedServer, store: Wikibo
 async def test_a_refusal_comes_with_advice(
     code: str, advice: str, server: ScriptedServer, session: aioboto3.Session
 ) -> None:
-    """A refusal that can be mended says how, and leads to what DynamoDB said."""
+    """If the library knows the remedy for a refusal, the message names it and keeps DynamoDB's message."""
     server.play(refuse(code, "The key is not what it says"))
 
     config = StoreConfig(endpoint_url=server.url, wikis_table="my-wikis")
@@ -404,7 +404,7 @@ async def test_a_refusal_comes_with_advice(
 
 @pytest.mark.parametrize("code", ["ValidationException", "SomethingNewException"])
 async def test_a_refusal_comes_without_advice(code: str, server: ScriptedServer, store: WikibotStore) -> None:
-    """Where the library has nothing to add, DynamoDB's own words stand alone."""
+    """Without advice, the message is DynamoDB's own."""
     server.play(refuse(code, "Limit is too low"))
 
     with pytest.raises(RequestFailedError) as caught:
@@ -418,7 +418,7 @@ async def test_a_refusal_comes_without_advice(code: str, server: ScriptedServer,
     ["http://api:8000", "http://192.0.2.7", "http://[2001:db8::7]:8000", "http://localhost.example.org", "HTTP://api"],
 )
 async def test_plain_http_over_a_network(endpoint: str, session: aioboto3.Session) -> None:
-    """Who opens a store that sends unencrypted over a network is warned, once, at the line that opens it."""
+    """Opening a store that sends unencrypted over a network warns once, at the line that opens it."""
     with pytest.warns(InsecureEndpointWarning) as caught:
         async with WikibotStore.open(StoreConfig(endpoint_url=endpoint), session=session):
             pass
@@ -443,7 +443,7 @@ async def test_plain_http_over_a_network(endpoint: str, session: aioboto3.Sessio
     ],
 )
 async def test_what_nobody_can_listen_to(endpoint: str, session: aioboto3.Session) -> None:
-    """Neither HTTPS nor what stays on this machine is warned of."""
+    """HTTPS and loopback endpoints do not warn."""
     await _open(StoreConfig(endpoint_url=endpoint), session)
 
 
@@ -452,13 +452,13 @@ async def test_what_nobody_can_listen_to(endpoint: str, session: aioboto3.Sessio
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """A certificate authority that nobody knows."""
+    """An unknown certificate authority."""
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
 def _trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the environment trust it."""
+    """Set the environment to trust it."""
     monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
 
 
@@ -479,7 +479,7 @@ async def test_https(secure: ScriptedServer, session: aioboto3.Session) -> None:
 
 
 async def test_https_that_is_broken_off(session: aioboto3.Session) -> None:
-    """A server that is in trouble during the handshake is asked again, like one that cannot be reached."""
+    """A failed TLS handshake is retried, like a connection that cannot be opened."""
     connections: list[asyncio.StreamReader] = []
 
     async def give_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -499,7 +499,7 @@ async def test_https_that_is_broken_off(session: aioboto3.Session) -> None:
 
 
 async def test_https_from_an_unknown_authority(secure: ScriptedServer, session: aioboto3.Session) -> None:
-    """A certificate that nobody known has signed is refused at once: it does not get better."""
+    """A certificate of an unknown authority is rejected without a retry."""
     await _expect_a_certificate_to_be_refused(secure.url, session)
 
     assert secure.requests == []
@@ -507,7 +507,7 @@ async def test_https_from_an_unknown_authority(secure: ScriptedServer, session: 
 
 @pytest.mark.usefixtures("_trusted")
 async def test_https_for_another_host(authority: Authority, session: aioboto3.Session) -> None:
-    """A certificate that was made out to somebody else is refused at once."""
+    """A certificate for another host is rejected without a retry."""
     async with scripted_server(authority.server_context("127.0.0.2")) as server:
         await _expect_a_certificate_to_be_refused(server.url, session)
 
@@ -525,7 +525,7 @@ async def test_https_for_another_host(authority: Authority, session: aioboto3.Se
 async def test_verification_cannot_be_switched_off(
     environment: dict[str, str], secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing in the environment or process makes the store trust a certificate that it would not trust otherwise."""
+    """No setting of the environment or process switches the verification of certificates off."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(ssl, "_create_default_https_context", ssl._create_unverified_context)
@@ -539,7 +539,7 @@ async def test_verification_cannot_be_switched_off(
 async def test_a_bundle_that_is_none(
     bundle: str, secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is meant to switch verification off is taken for a file, and a store is not opened without one."""
+    """A value that should switch verification off is read as a file name; without that file, opening fails."""
     monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
 
     with pytest.raises(ConfigurationError):
@@ -547,7 +547,7 @@ async def test_a_bundle_that_is_none(
 
 
 async def test_the_tls_settings(secure: ScriptedServer, session: aioboto3.Session) -> None:
-    """Certificate and host name are required, and a version of TLS that is not broken."""
+    """Certificate and host name are verified, and only secure versions of TLS are allowed."""
     async with WikibotStore.open(StoreConfig(endpoint_url=secure.url), session=session) as store:
         tls = store._wire._transport._tls
 
@@ -561,7 +561,7 @@ async def test_the_tls_settings(secure: ScriptedServer, session: aioboto3.Sessio
 async def test_the_ordinary_client_verifies_too(
     address: str, authority: Authority, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The aiobotocore client of a store is as strict as the store."""
+    """The store's aiobotocore client verifies certificates in the same way."""
     if address == "127.0.0.2":
         monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
     async with scripted_server(authority.server_context(address)) as server:
@@ -590,7 +590,7 @@ async def _expect_a_certificate_to_be_refused(url: str, session: aioboto3.Sessio
 async def test_a_proxy_carries_the_requests(
     server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The proxy of the environment gets the requests, whole, and the user name that it wants."""
+    """The proxy of the environment gets the whole requests, with its credentials."""
     monkeypatch.setenv("HTTP_PROXY", server.url.replace("http://", "http://user:secret@"))
     server.play(reply({"Item": wiki_item()}), reply({"Item": wiki_item()}))
 
@@ -604,7 +604,7 @@ async def test_a_proxy_carries_the_requests(
 
 
 async def test_no_proxy(server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host that NO_PROXY names is asked directly."""
+    """Requests to a host in NO_PROXY do not use the proxy."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     server.play(reply({}))
@@ -617,7 +617,7 @@ async def test_no_proxy(server: ScriptedServer, session: aioboto3.Session, monke
 
 @_plain_http
 async def test_a_dead_proxy(session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no proxy listens nothing leaves, and the error names the proxy without its password."""
+    """If the proxy is not reachable, nothing is sent, and the error names the proxy without its password."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and never listens
         monkeypatch.setenv("HTTP_PROXY", f"http://user:secret@127.0.0.1:{taken.getsockname()[1]}")
@@ -633,7 +633,7 @@ async def test_a_dead_proxy(session: aioboto3.Session, monkeypatch: pytest.Monke
 async def test_https_through_a_proxy(
     server: ScriptedServer, secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An HTTPS endpoint is reached through the proxy's tunnel, for all requests of a connection."""
+    """Requests to an HTTPS endpoint use a tunnel through the proxy, one for each connection."""
     monkeypatch.setenv("HTTPS_PROXY", server.url)
     server.play(tunnel_to(secure.url))
     secure.play(reply({"Item": wiki_item()}), reply({"Item": wiki_item()}))
@@ -649,7 +649,7 @@ async def test_https_through_a_proxy(
 async def test_https_through_a_proxy_from_an_unknown_authority(
     server: ScriptedServer, secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A tunnel changes nothing about whose certificates are trusted: a proxy cannot pass itself off as DynamoDB."""
+    """Certificates are also verified in a tunnel, so a proxy cannot pretend to be DynamoDB."""
     monkeypatch.setenv("HTTPS_PROXY", server.url)
     server.default = tunnel_to(secure.url)
 
@@ -662,7 +662,7 @@ async def test_https_through_a_proxy_from_an_unknown_authority(
 async def test_a_proxy_that_opens_no_tunnel(
     answer: Step, server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a tunnel nothing is read, whatever the proxy does instead."""
+    """If the proxy opens no tunnel, no answer is accepted."""
     monkeypatch.setenv("HTTPS_PROXY", server.url)
     server.default = answer
     config = StoreConfig(endpoint_url="https://192.0.2.7", max_attempts=2, read_timeout=0.1)

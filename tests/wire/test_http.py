@@ -1,4 +1,4 @@
-"""What the store expects of aiohttp below its session: whole answers, connections in step, nothing smuggled in."""
+"""What the store needs from aiohttp: whole answers, connections in step, and no injected headers."""
 
 import asyncio
 import socket
@@ -40,7 +40,7 @@ _CHUNKS = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (10, _BODY[:10], len(_BODY) - 1
     ids=["whole", "in pieces", "chunked", "after a hint", "after two notices"],
 )
 async def test_an_answer_is_read_to_its_end(answer: Step, server: ScriptedServer, store: WikibotStore) -> None:
-    """However an answer arrives, its request gets all of it, and the connection's next request gets the next one."""
+    """However an answer is split, its request gets all of it, and the next request gets the next answer."""
     server.play(answer, reply({"Item": wiki_item(wiki_slug="second")}))
 
     first = await store.wikis.require("u-1", "first")
@@ -60,7 +60,7 @@ async def test_an_answer_is_read_to_its_end(answer: Step, server: ScriptedServer
     ids=["said so", "no length", "one answer too many"],
 )
 async def test_a_connection_that_has_served_its_time(answer: Step, server: ScriptedServer, store: WikibotStore) -> None:
-    """A connection that cannot take another request, or is out of step, is not used again."""
+    """A connection that is closing or out of step is not used again."""
     server.play(answer, reply({"Item": wiki_item(wiki_slug="second")}))
 
     await store.wikis.require("u-1", "first")
@@ -74,7 +74,7 @@ async def test_a_connection_that_has_served_its_time(answer: Step, server: Scrip
     "unasked", [dynamodb(200, {"Item": wiki_item(wiki_slug="stale")}), http(408, b"too slow")], ids=["late", "408"]
 )
 async def test_what_nobody_asked_for(unasked: bytes, server: ScriptedServer, store: WikibotStore) -> None:
-    """What arrives on a connection that waits for its next request is not taken for that request's answer."""
+    """Bytes that arrive on an idle connection are not taken for the next answer."""
     first_is_read, unasked_is_sent = asyncio.Event(), asyncio.Event()
 
     async def say_more(exchange: Exchange) -> None:
@@ -95,7 +95,7 @@ async def test_what_nobody_asked_for(unasked: bytes, server: ScriptedServer, sto
 
 
 async def _all_is_read() -> None:
-    """Let this event loop read what was sent to its sockets before."""
+    """Let the event loop read all bytes that were sent before."""
     ours, theirs = socket.socketpair()
     reader, writer = await asyncio.open_connection(sock=ours)
     with theirs:
@@ -106,7 +106,7 @@ async def _all_is_read() -> None:
 
 
 async def test_an_answer_without_a_body(server: ScriptedServer, store: WikibotStore) -> None:
-    """An empty answer is none of DynamoDB's, and the request is sent again on the same connection."""
+    """An empty answer is rejected, and the request is retried on the same connection."""
     server.play(sent(http(200, b"")), sent(http(204, b"")), sent(_ANSWER))
 
     await store.wikis.require("u-1", "first")
@@ -116,7 +116,7 @@ async def test_an_answer_without_a_body(server: ScriptedServer, store: WikibotSt
 
 
 async def test_what_is_not_http(server: ScriptedServer, store: WikibotStore) -> None:
-    """What cannot be parsed is no answer, and its connection is given up."""
+    """An answer that is not HTTP is rejected, and the connection is closed."""
     server.default = sent(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
 
     with pytest.raises(UnavailableError) as caught:
@@ -127,7 +127,7 @@ async def test_what_is_not_http(server: ScriptedServer, store: WikibotStore) -> 
 
 
 async def test_a_request_larger_than_the_buffers(server: ScriptedServer, store: WikibotStore) -> None:
-    """A request that does not fit into the buffers on its way is sent whole."""
+    """A request that is larger than the socket buffers is sent whole."""
     server.play(reply({}))
     profile = {name: name[0] * 65_536 for name in ("email", "display_name", "avatar_url")}
 
@@ -140,7 +140,7 @@ async def test_a_request_larger_than_the_buffers(server: ScriptedServer, store: 
 
 @pytest.mark.parametrize("token", ["a\r\nX-Amz-Target: b", "a\nb", "a\rb"])
 async def test_credentials_of_several_lines(token: str, server: ScriptedServer) -> None:
-    """No header can be smuggled in with a session token: nothing is sent."""
+    """A session token with a line break cannot inject a header: nothing is sent."""
     session = aioboto3.Session("AKID", "secret", token, region_name="us-east-1")
 
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:

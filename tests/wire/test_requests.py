@@ -29,7 +29,7 @@ async def test_get_item(server: ScriptedServer, store: WikibotStore) -> None:
 
 
 async def test_query(server: ScriptedServer, store: WikibotStore) -> None:
-    """A page is a Query for one item more than it holds, and the next one starts behind its last item."""
+    """A page is a Query for one item more than the page holds; the next one starts after the last item of the page."""
     server.play(reply({"Items": [wiki_item("na"), wiki_item("nb")]}), reply({"Items": []}))
 
     page = await store.wikis.list_by_owner("u-1", limit=1, prefix="n", descending=True, consistent=True)
@@ -91,7 +91,7 @@ async def test_a_wiki_and_its_count(server: ScriptedServer, store: WikibotStore)
 
 
 async def test_update_item(server: ScriptedServer, store: WikibotStore) -> None:
-    """A versioned update is an UpdateItem on condition of existence and version that returns the new item."""
+    """A versioned update is an UpdateItem on the condition of existence and version; it returns the new item."""
     server.play(reply({"Attributes": wiki_item(version=4)}))
 
     wiki = await store.wikis.update("u-1", "notes", expected_version=3, display_name="N", mcp_token_hash=None)
@@ -133,7 +133,7 @@ async def test_update_item(server: ScriptedServer, store: WikibotStore) -> None:
 
 
 async def test_transact_write_items(server: ScriptedServer, store: WikibotStore) -> None:
-    """A user is created with its claims in one TransactWriteItems, whose token is the write's id."""
+    """A user and its claims are created in one TransactWriteItems, whose idempotency token is the write_id."""
     server.play(reply({}))
 
     user = await store.users.create(id="u-1", oauth_provider="github", oauth_provider_sub="4711", username="ada")
@@ -169,7 +169,7 @@ async def test_transact_write_items(server: ScriptedServer, store: WikibotStore)
 
 
 async def test_headers(server: ScriptedServer, store: WikibotStore) -> None:
-    """A request says what DynamoDB needs to know, and asks for no compression."""
+    """A request has the headers that DynamoDB needs, and asks for no compression."""
     server.play(reply({}))
 
     await store.wikis.get("u-1", "notes")
@@ -184,7 +184,7 @@ async def test_headers(server: ScriptedServer, store: WikibotStore) -> None:
 
 
 async def test_cookies(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """No cookie is sent back."""
+    """The store ignores cookies."""
     server.play(sent(http(200, b"{}", content_type=AMZ_JSON, set_cookie="flavour=oatmeal")), reply({}))
 
     # A cookie of a bare IP address would be refused in any case.
@@ -198,7 +198,7 @@ async def test_cookies(server: ScriptedServer, session: aioboto3.Session) -> Non
 
 @pytest.mark.parametrize("token", [None, "session-token"])
 async def test_signature(server: ScriptedServer, token: str | None) -> None:
-    """What arrives carries the signature that botocore computes for it, with and without a session token."""
+    """A request has the signature that botocore computes for it, with and without a session token."""
     session = aioboto3.Session("AKID", "secret", token, region_name="eu-central-1")
     server.play(reply({}))
 
@@ -244,7 +244,7 @@ async def test_two_calls_have_tokens_of_their_own(server: ScriptedServer, store:
 
 
 async def test_a_path_in_the_endpoint_is_kept(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """An endpoint may lie below a path."""
+    """The path of an endpoint is kept."""
     server.play(reply({}))
 
     async with WikibotStore.open(StoreConfig(endpoint_url=f"{server.url}/below/"), session=session) as store:
@@ -254,7 +254,7 @@ async def test_a_path_in_the_endpoint_is_kept(server: ScriptedServer, session: a
 
 
 async def test_the_ordinary_client_shares_the_connections(server: ScriptedServer, store: WikibotStore) -> None:
-    """What the aiobotocore client sends goes over the connection that the store has opened."""
+    """The aiobotocore client uses the connections of the store."""
     server.play(reply({}), reply({"TableNames": ["users"]}))
 
     await store.wikis.get("u-1", "notes")
@@ -267,7 +267,7 @@ async def test_the_ordinary_client_shares_the_connections(server: ScriptedServer
 
 
 async def test_the_ordinary_client_leaves_the_connections_open(server: ScriptedServer, store: WikibotStore) -> None:
-    """Closing the aiobotocore client, which nobody has to, takes nothing from the store."""
+    """Closing the aiobotocore client does not close the connections of the store."""
     server.play(reply({}), reply({}))
 
     await store.wikis.get("u-1", "notes")

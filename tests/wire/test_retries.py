@@ -1,4 +1,4 @@
-"""What is sent again, how often, and what a call that finds no answer raises."""
+"""Which failures are retried, how often, and what a call without a usable answer raises."""
 
 import asyncio
 import json
@@ -97,7 +97,7 @@ def _by_name(*groups: dict[str, Step]) -> pytest.MarkDecorator:
 
 @_by_name(TRANSIENT)
 async def test_a_passing_trouble_is_overcome(fault: Step, server: ScriptedServer, store: WikibotStore) -> None:
-    """What may go away is met by sending again, until the answer is there."""
+    """A temporary failure is retried until the answer arrives."""
     server.play(fault, fault, reply({"Item": wiki_item()}))
 
     wiki = await store.wikis.require("u-1", "notes")
@@ -108,7 +108,7 @@ async def test_a_passing_trouble_is_overcome(fault: Step, server: ScriptedServer
 
 @_by_name(FINAL)
 async def test_a_refusal_for_good_is_not_sent_again(fault: Step, server: ScriptedServer, store: WikibotStore) -> None:
-    """What will not go away is reported after one attempt."""
+    """A permanent failure is reported after one attempt."""
     server.play(fault)
 
     with pytest.raises(RequestFailedError) as caught:
@@ -122,7 +122,7 @@ async def test_a_refusal_for_good_is_not_sent_again(fault: Step, server: Scripte
 async def test_a_write_refused_for_good_was_not_applied(
     fault: Step, server: ScriptedServer, store: WikibotStore
 ) -> None:
-    """A write that is refused at its first attempt is reported as refused: there is nothing unknown about it."""
+    """A write that is refused at its first attempt was not applied."""
     server.play(fault)
 
     with pytest.raises(RequestFailedError):
@@ -131,7 +131,9 @@ async def test_a_write_refused_for_good_was_not_applied(
 
 async def test_a_failed_condition_is_not_sent_again(server: ScriptedServer, store: WikibotStore) -> None:
     """A condition that failed at the first attempt is reported as what it means."""
-    server.play(refuse("ConditionalCheckFailedException", Item=wiki_item()), refuse("ConditionalCheckFailedException"))
+    reasons = [{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": wiki_item()}]
+    server.play(refuse("TransactionCanceledException", CancellationReasons=reasons))
+    server.play(refuse("ConditionalCheckFailedException"))
 
     with pytest.raises(AlreadyExistsError):
         await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
@@ -142,7 +144,7 @@ async def test_a_failed_condition_is_not_sent_again(server: ScriptedServer, stor
 async def test_a_transaction_cancelled_by_a_condition_is_not_sent_again(
     server: ScriptedServer, store: WikibotStore
 ) -> None:
-    """One failed condition makes a cancelled transaction final, whatever its other actions met."""
+    """A transaction with a failed condition is not retried, whatever its other reasons."""
     reasons = [{"Code": "TransactionConflict"}, {"Code": "ConditionalCheckFailed"}]
     server.play(refuse("TransactionCanceledException", CancellationReasons=reasons))
 
@@ -155,7 +157,7 @@ async def test_a_transaction_cancelled_by_a_condition_is_not_sent_again(
 async def test_a_transaction_cancelled_for_another_reason_is_refused(
     server: ScriptedServer, store: WikibotStore
 ) -> None:
-    """A transaction that DynamoDB finds invalid is no duplicate."""
+    """A transaction that is invalid raises RequestFailedError, not AlreadyExistsError."""
     reasons = [{"Code": "ValidationError"}, {"Code": "None"}]
     server.play(refuse("TransactionCanceledException", CancellationReasons=reasons))
 
@@ -170,7 +172,7 @@ async def test_a_transaction_cancelled_for_another_reason_is_refused(
 async def test_throttled_every_time(
     fault: Step, attempts: int, server: ScriptedServer, session: aioboto3.Session
 ) -> None:
-    """A call that is throttled at every attempt says so, and what it was told last; nothing was written."""
+    """A call that is throttled at every attempt raises ThrottledError with the last reason."""
     config = StoreConfig(endpoint_url=server.url, max_attempts=attempts)
     server.play(*[fault] * attempts)
 
@@ -178,13 +180,13 @@ async def test_throttled_every_time(
         with pytest.raises(ThrottledError) as caught:
             await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
 
-    assert (caught.value.operation, caught.value.attempts) == ("PutItem", attempts)
+    assert (caught.value.operation, caught.value.attempts) == ("TransactWriteItems", attempts)
     assert caught.value.reason == str(caught.value.__cause__)
 
 
 @_by_name(COLLISIONS)
 async def test_colliding_every_time(fault: Step, server: ScriptedServer, session: aioboto3.Session) -> None:
-    """A write that collides with other transactions every time was not applied, and is not called throttled."""
+    """A write that conflicts at every attempt was not applied, and is not reported as throttled."""
     server.play(fault, fault)
 
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url, max_attempts=2), session=session) as store:
@@ -198,7 +200,7 @@ async def test_colliding_every_time(fault: Step, server: ScriptedServer, session
 
 @_by_name(AMBIGUOUS)
 async def test_no_answer_every_time(fault: Step, server: ScriptedServer, session: aioboto3.Session) -> None:
-    """A read without an answer in so many attempts tells their number and the last trouble."""
+    """A read without an answer reports the number of attempts and the last failure."""
     server.play(fault, fault)
 
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url, max_attempts=2), session=session) as store:
@@ -224,7 +226,7 @@ async def test_no_answer_every_time(fault: Step, server: ScriptedServer, session
 async def test_the_cause_is_kept(
     fault: Step, cause: type[Exception], server: ScriptedServer, session: aioboto3.Session
 ) -> None:
-    """The library's error leads to the original one."""
+    """The library's error has the original one as its cause."""
     server.play(fault)
 
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url, max_attempts=1), session=session) as store:
@@ -235,7 +237,7 @@ async def test_the_cause_is_kept(
 
 
 async def test_silence_is_broken_off_and_sent_again(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """An attempt that gets no answer within `read_timeout` makes room for the next one."""
+    """An attempt without an answer within `read_timeout` is retried."""
     server.play(keep_silent)
     server.default = reply({"Item": wiki_item()})
 
@@ -244,7 +246,7 @@ async def test_silence_is_broken_off_and_sent_again(server: ScriptedServer, sess
 
 
 async def test_the_deadline_ends_an_attempt(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """A deadline shorter than `read_timeout` ends the only attempt that there was time for."""
+    """A deadline that is shorter than `read_timeout` ends the first attempt."""
     server.default = keep_silent
 
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=0.05), session=session) as store:
@@ -263,13 +265,13 @@ async def test_the_deadline_ends_a_write(server: ScriptedServer, session: aiobot
         with pytest.raises(WriteOutcomeUnknownError) as caught:
             await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
 
-    assert (caught.value.table, caught.value.operation) == ("wikis", "PutItem")
+    assert (caught.value.table, caught.value.operation) == ("wikis", "TransactWriteItems")
     assert caught.value.key == {"owner_id": "u-1", "wiki_slug": "notes"}
     assert isinstance(caught.value.__cause__, ReadTimeoutError)
 
 
 async def test_the_deadline_covers_all_attempts(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """Attempts that each stay within their limit end together at the deadline."""
+    """All attempts together end at the deadline."""
     config = StoreConfig(endpoint_url=server.url, max_attempts=1_000, read_timeout=0.01, deadline=0.2)
     server.default = keep_silent
 
@@ -281,7 +283,7 @@ async def test_the_deadline_covers_all_attempts(server: ScriptedServer, session:
 
 
 async def test_the_deadline_covers_all_requests_of_a_call(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """A page that DynamoDB never fills is given up at the deadline."""
+    """A page that never fills ends at the deadline."""
     server.default = reply({"Items": [], "LastEvaluatedKey": wiki_key()})
 
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=0.3), session=session) as store:
@@ -292,17 +294,17 @@ async def test_the_deadline_covers_all_requests_of_a_call(server: ScriptedServer
 
 
 async def test_no_attempt_is_made_after_the_deadline(store: WikibotStore) -> None:
-    """A request of a call whose time is up is not sent."""
+    """No request is sent after the deadline."""
     too_late = asyncio.get_running_loop().time()
 
     with pytest.raises(ExhaustedError, match="no answer before the deadline"):
-        await store._wire.call("GetItem", {}, bytes, deadline=too_late)
+        await store._wire.call("GetItem", {"TableName": "wikis"}, bytes, deadline=too_late)
 
 
 async def test_the_deadline_covers_the_waits(
     server: ScriptedServer, store: WikibotStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call does not wait for a retry that would come too late."""
+    """A call does not wait for a retry after the deadline."""
     # Full jitter: a wait of next to nothing stays possible, once in a billion runs.
     monkeypatch.setattr(_retry, "_BASE_DELAY", 1e10)
     monkeypatch.setattr(_retry, "_MAX_DELAY", 1e10)
@@ -315,9 +317,9 @@ async def test_the_deadline_covers_the_waits(
 
 
 async def test_an_outage_uses_up_the_quota_of_retries(server: ScriptedServer, store: WikibotStore) -> None:
-    """In an outage the retries of all calls run out, so that each call is one request; success brings them back."""
+    """An outage uses up the quota of retries, so that each call sends one request; successes refill it."""
     server.default = failed
-    for _ in range(26):
+    for _ in range(9):
         with pytest.raises(UnavailableError):
             await store.wikis.get("u-1", "notes")
     with pytest.raises(UnavailableError) as caught:
@@ -325,7 +327,7 @@ async def test_an_outage_uses_up_the_quota_of_retries(server: ScriptedServer, st
     assert caught.value.attempts == 1
 
     server.default = reply({})
-    for _ in range(5):
+    for _ in range(14):
         await store.wikis.get("u-1", "notes")
     server.play(failed)
 
@@ -336,12 +338,12 @@ async def test_an_outage_uses_up_the_quota_of_retries(server: ScriptedServer, st
 
 
 def _refuse(code: str, **headers: str) -> Step:
-    """Refuse with headers beside."""
+    """Refuse with additional headers."""
     return sent(http(400, json.dumps({"__type": code}).encode(), **headers))
 
 
 def _http_date(seconds: float) -> str:
-    """Return the HTTP date of a moment so many seconds from now."""
+    """Return the HTTP date this many seconds from now."""
     return format_datetime(datetime.fromtimestamp(time.time() + seconds, UTC), usegmt=True)
 
 
@@ -350,7 +352,7 @@ def _http_date(seconds: float) -> str:
 async def test_a_wait_that_would_be_too_long(
     retry_after: str, status: int, server: ScriptedServer, store: WikibotStore
 ) -> None:
-    """A server that wants to be left alone until after the deadline is not asked again."""
+    """If Retry-After ends after the deadline, there is no retry."""
     server.play(sent(http(status, b"", retry_after=retry_after)))
 
     with pytest.raises(UnavailableError) as caught:
@@ -363,20 +365,20 @@ async def test_a_wait_that_would_be_too_long(
 async def test_a_wait_that_dynamodb_asks_for(
     server: ScriptedServer, session: aioboto3.Session, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The next attempt comes no sooner than the server wants, if the deadline allows; who waits can be cancelled."""
+    """The next attempt waits for Retry-After, and the wait can be cancelled."""
     server.play(_refuse("ThrottlingException", retry_after="600"))
     waiting = asyncio.Event()
     log = logging.getLogger("wikibot_store")
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            assert record.getMessage() == "GetItem: attempt 1 failed, next in 600.000 s"
+            assert "attempt 1 failed, next in 600.000 s: ThrottlingException" in record.getMessage()
             waiting.set()
 
     listener = Listener()
     log.addHandler(listener)
     try:
-        with caplog.at_level(logging.DEBUG, "wikibot_store"):
+        with caplog.at_level(logging.INFO, "wikibot_store"):
             async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=3600), session=session) as store:
                 call = asyncio.create_task(store.wikis.get("u-1", "notes"))
                 await waiting.wait()
@@ -387,16 +389,29 @@ async def test_a_wait_that_dynamodb_asks_for(
         log.removeHandler(listener)
 
 
+async def test_a_wait_that_aws_asks_for(server: ScriptedServer, session: aioboto3.Session) -> None:
+    """`x-amz-retry-after` prolongs the wait to less than the deadline here, and beyond it there."""
+    server.play(_refuse("ThrottlingException", x_amz_retry_after="50"), reply({"Item": wiki_item()}))
+    server.play(_refuse("ThrottlingException", x_amz_retry_after="4000"))
+
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=2), session=session) as store:
+        assert await store.wikis.get("u-1", "notes") is not None
+        with pytest.raises(ThrottledError) as caught:
+            await store.wikis.get("u-1", "notes")
+
+    assert caught.value.attempts == 1
+
+
 @pytest.mark.parametrize("retry_after", ["0", "Thu, 01 Jan 1970 00:00:00 GMT", "soon", "-1"])
 async def test_no_wait_that_anybody_asks_for(retry_after: str, server: ScriptedServer, store: WikibotStore) -> None:
-    """A moment that is over, or nonsense, is no reason to wait."""
+    """A Retry-After in the past, or an invalid one, is ignored."""
     server.play(_refuse("ThrottlingException", retry_after=retry_after), reply({"Item": wiki_item()}))
 
     assert await store.wikis.get("u-1", "notes") is not None
 
 
 async def test_a_date_is_held_against_the_servers_clock(server: ScriptedServer, store: WikibotStore) -> None:
-    """A moment to come back at is a moment of the server's clock, however wrong this one is."""
+    """A date in Retry-After is compared with the server's clock, not with the local one."""
     over = {"date": _http_date(-7200), "retry_after": _http_date(-7200)}
     to_come = {"date": _http_date(-7200), "retry_after": _http_date(-3600)}
     server.play(_refuse("ThrottlingException", **over), _refuse("ThrottlingException", **to_come))
@@ -411,7 +426,7 @@ async def test_a_date_is_held_against_the_servers_clock(server: ScriptedServer, 
 
 
 def _signed_at(server: ScriptedServer, request: int) -> float:
-    """Return how many seconds from now a request says that it was signed."""
+    """Return how many seconds from now is the signing time of a request."""
     moment = datetime.strptime(server.requests[request].headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     return moment.timestamp() - time.time()
 
@@ -419,7 +434,7 @@ def _signed_at(server: ScriptedServer, request: int) -> float:
 @pytest.mark.parametrize("code", sorted(_retry.SIGNATURE_CODES))
 @pytest.mark.parametrize("skew", [7200, -7200], ids=["slow", "fast"])
 async def test_a_wrong_clock_is_corrected(code: str, skew: float, server: ScriptedServer, store: WikibotStore) -> None:
-    """A request that was signed by a wrong clock is signed anew by the server's, and so are all later ones."""
+    """After a wrong clock, the request and all later ones are signed with the server's time."""
     server.play(_refuse(code, date=_http_date(skew)), reply({"Item": wiki_item()}), reply({"Item": wiki_item()}))
 
     assert await store.wikis.get("u-1", "notes") is not None
@@ -432,7 +447,7 @@ async def test_a_wrong_clock_is_corrected(code: str, skew: float, server: Script
 
 
 async def test_a_wrong_clock_takes_no_retry(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """The correction is no retry: it is made even where only one attempt is allowed, and the write was not applied."""
+    """The correction of the clock works even if only one attempt is allowed."""
     server.play(_refuse("InvalidSignatureException", date=_http_date(7200)), reply({}))
 
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url, max_attempts=1), session=session) as store:
@@ -440,7 +455,7 @@ async def test_a_wrong_clock_takes_no_retry(server: ScriptedServer, session: aio
 
 
 async def test_a_wrong_clock_under_load(server: ScriptedServer, store: WikibotStore) -> None:
-    """All requests that were under way when the wrong clock came out are sent again."""
+    """All requests that were refused for the wrong clock are sent again."""
     refusal = _refuse("InvalidSignatureException", date=_http_date(7200))
     server.play(*[in_turn(lambda _: server.received(4), refusal)] * 4)
     server.default = reply({})
@@ -454,7 +469,7 @@ async def test_a_wrong_clock_under_load(server: ScriptedServer, store: WikibotSt
 async def test_a_refused_signature_that_the_clock_does_not_explain(
     date: dict[str, str], server: ScriptedServer, store: WikibotStore
 ) -> None:
-    """A wrong key stays wrong, whether the server tells no time or the same as this machine."""
+    """A wrong key is not blamed on the clock."""
     now = _http_date(0)
     server.play(_refuse("InvalidSignatureException", **date), _refuse("InvalidSignatureException", date=now))
 
@@ -464,7 +479,7 @@ async def test_a_refused_signature_that_the_clock_does_not_explain(
 
 
 async def test_a_clock_is_corrected_once(server: ScriptedServer, store: WikibotStore) -> None:
-    """A call whose request is refused by the server's own clock too gives up, however the server's time jumps."""
+    """A call corrects its clock only once, even if the server's time changes again."""
     server.play(
         _refuse("InvalidSignatureException", date=_http_date(7200)),
         _refuse("InvalidSignatureException", date=_http_date(-7200)),

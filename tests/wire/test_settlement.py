@@ -1,4 +1,4 @@
-"""What became of a write whose answer was lost: found out where it can be, and said where it cannot."""
+"""Writes whose answer is lost: the store finds out whether they took effect, or raises WriteOutcomeUnknownError."""
 
 import socket
 from collections.abc import Awaitable, Callable
@@ -55,7 +55,7 @@ async def delete_wiki(store: WikibotStore, direct: WikibotStore, home: Wiki) -> 
 
 
 async def update_wiki_of_version(store: WikibotStore, direct: WikibotStore, home: Wiki) -> None:
-    """Update the wiki on condition of its version."""
+    """Update the wiki on the condition of its version."""
     wiki = await store.wikis.update(home.owner_id, home.wiki_slug, expected_version=1, display_name="New")
 
     assert (wiki.version, wiki.display_name) == (2, "New")
@@ -63,7 +63,7 @@ async def update_wiki_of_version(store: WikibotStore, direct: WikibotStore, home
 
 
 async def update_wiki(store: WikibotStore, direct: WikibotStore, home: Wiki) -> None:
-    """Update the wiki, whatever its version."""
+    """Update the wiki without a version."""
     wiki = await store.wikis.update(home.owner_id, home.wiki_slug, is_public=True)
 
     assert (wiki.version, wiki.is_public) == (2, True)
@@ -71,7 +71,7 @@ async def update_wiki(store: WikibotStore, direct: WikibotStore, home: Wiki) -> 
 
 
 async def touch_wiki(store: WikibotStore, direct: WikibotStore, home: Wiki) -> None:
-    """Note an access to the wiki."""
+    """Touch the wiki."""
     assert await store.wikis.touch(home.owner_id, home.wiki_slug) is True
 
     wiki = await direct.wikis.require(home.owner_id, home.wiki_slug, consistent=True)
@@ -91,7 +91,7 @@ async def record_usage(store: WikibotStore, direct: WikibotStore, home: Wiki) ->
 
 
 async def create_acl(store: WikibotStore, direct: WikibotStore, home: Wiki) -> None:
-    """Grant a role to somebody who has none."""
+    """Grant a role to a user without one."""
     acl = await store.acls.create(home.key.wiki_id, NEWCOMER, "editor", granted_by=home.owner_id)
 
     assert await direct.acls.get(home.key.wiki_id, NEWCOMER, consistent=True) == acl
@@ -138,7 +138,7 @@ async def update_user(store: WikibotStore, direct: WikibotStore, home: Wiki) -> 
 
 
 async def set_username(store: WikibotStore, direct: WikibotStore, home: Wiki) -> None:
-    """Give the user another username."""
+    """Change the user's username."""
     user = await store.users.set_username(home.owner_id, username_of(home.owner_id, "new"))
 
     assert user.version == 2
@@ -147,7 +147,7 @@ async def set_username(store: WikibotStore, direct: WikibotStore, home: Wiki) ->
 
 
 async def remove_username(store: WikibotStore, direct: WikibotStore, home: Wiki) -> None:
-    """Take the user's username away."""
+    """Remove the user's username."""
     user = await store.users.set_username(home.owner_id, None)
 
     assert (user.version, user.username) == (2, None)
@@ -192,7 +192,7 @@ every_write = pytest.mark.parametrize(
 @pytest.mark.parametrize("ending", [reset, failed], ids=["reset", "failed"])
 @every_write
 async def test_a_lost_answer_changes_nothing(write: Write, ending: Step, stage: Stage, home: Wiki) -> None:
-    """A write that was applied though its answer was lost returns and stores what it would have in any case."""
+    """A write whose answer was lost returns and stores the same as any other."""
     stage.lose_answer(ending=ending)
 
     await write(stage.store, stage.direct, home)
@@ -203,7 +203,7 @@ async def test_a_lost_answer_changes_nothing(write: Write, ending: Step, stage: 
 
 @every_write
 async def test_a_lost_request_is_made_good(write: Write, stage: Stage, home: Wiki) -> None:
-    """A write that was not applied the first time is applied the second time, once."""
+    """A write that was not applied at the first attempt is applied once at the second."""
     stage.lose_request()
 
     await write(stage.store, stage.direct, home)
@@ -214,7 +214,7 @@ async def test_a_lost_request_is_made_good(write: Write, stage: Stage, home: Wik
 
 @every_write
 async def test_no_answer_leaves_a_write_unknown(write: Write, stage: Stage, home: Wiki) -> None:
-    """A write that may have been applied and never gets an answer is of unknown outcome, and says which it was."""
+    """A write that never gets an answer raises WriteOutcomeUnknownError with its operation."""
     stage.server.default = on_writes(reset, otherwise=stage.engine.forward)
 
     with pytest.raises(WriteOutcomeUnknownError) as caught:
@@ -226,7 +226,7 @@ async def test_no_answer_leaves_a_write_unknown(write: Write, stage: Stage, home
 
 @every_write
 async def test_a_refusal_leaves_an_unanswered_write_unknown(write: Write, stage: Stage, home: Wiki) -> None:
-    """A write that may have been applied is of unknown outcome even if its retry is refused for good."""
+    """A lost answer leaves the outcome unknown even if the retry is refused."""
     denied = on_writes(refuse("AccessDeniedException"), otherwise=stage.engine.forward)
     stage.server.default = on_first_write(reset, otherwise=denied)
 
@@ -248,7 +248,7 @@ async def test_a_refusal_leaves_an_unanswered_write_unknown(write: Write, stage:
 async def test_no_usable_answer_leaves_a_write_unknown(
     fault: Step, server: ScriptedServer, session: aioboto3.Session
 ) -> None:
-    """Whatever kept the answers away, the write may have been applied."""
+    """Every kind of lost or damaged answer leaves the outcome unknown."""
     server.play(fault, fault)
 
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url, max_attempts=2), session=session) as store:
@@ -259,7 +259,7 @@ async def test_no_usable_answer_leaves_a_write_unknown(
 async def test_one_lost_answer_among_throttles_leaves_a_write_unknown(
     server: ScriptedServer, session: aioboto3.Session
 ) -> None:
-    """What is certain about the last attempt does not make up for an earlier one."""
+    """One lost answer leaves the outcome unknown even if all other attempts are throttled."""
     throttled = refuse("ThrottlingException")
     server.play(throttled, reset, throttled)
 
@@ -269,7 +269,7 @@ async def test_one_lost_answer_among_throttles_leaves_a_write_unknown(
 
 
 async def test_silence_leaves_a_write_unknown(server: ScriptedServer, session: aioboto3.Session) -> None:
-    """A write that nobody answered in time may have been applied."""
+    """A write that times out may have been applied."""
     config = StoreConfig(endpoint_url=server.url, max_attempts=2, read_timeout=0.05)
     server.default = keep_silent
 
@@ -279,7 +279,7 @@ async def test_silence_leaves_a_write_unknown(server: ScriptedServer, session: a
 
 
 async def test_a_write_that_did_not_leave_was_not_applied(session: aioboto3.Session) -> None:
-    """A write whose every connection is refused is unavailable: there is nothing unknown about it."""
+    """A write that never got a connection was not applied, and raises UnavailableError."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and never listens
         config = StoreConfig(endpoint_url=f"http://127.0.0.1:{taken.getsockname()[1]}", max_attempts=2)
@@ -291,7 +291,7 @@ async def test_a_write_that_did_not_leave_was_not_applied(session: aioboto3.Sess
 
 
 async def test_a_read_is_never_of_unknown_outcome(server: ScriptedServer, store: WikibotStore) -> None:
-    """For a read the last answer counts, whatever was lost before it."""
+    """A read never raises WriteOutcomeUnknownError."""
     server.play(reset, reply({}))
 
     with pytest.raises(NotFoundError):
@@ -302,7 +302,7 @@ async def test_a_read_is_never_of_unknown_outcome(server: ScriptedServer, store:
 
 
 async def test_a_create_that_is_touched_since(stage: Stage, home: Wiki) -> None:
-    """A create is recognised by the new wiki's uid, though other writes have stamped the items since."""
+    """A create recognises the new wiki by its uid, even after other writes."""
     owner = home.owner_id
 
     async def write_again() -> None:
@@ -320,7 +320,7 @@ async def test_a_create_that_is_touched_since(stage: Stage, home: Wiki) -> None:
 
 
 async def test_a_create_that_somebody_else_was_faster_with(stage: Stage, home: Wiki) -> None:
-    """A create that was not applied before somebody else's is refused for certain."""
+    """A create that was not applied is refused if another writer created the wiki."""
     owner = home.owner_id
     stage.lose_request(
         lambda: stage.direct.wikis.create(owner, "new", display_name="Theirs", repo_path="/srv/theirs.git")
@@ -334,7 +334,7 @@ async def test_a_create_that_somebody_else_was_faster_with(stage: Stage, home: W
 
 
 async def test_a_create_whose_wiki_was_replaced_since(stage: Stage, home: Wiki) -> None:
-    """A wiki of another uid is somebody else's, even if this create was applied before it."""
+    """A wiki with another uid counts as another writer's, even if this create was applied before."""
     owner = home.owner_id
 
     async def replace() -> None:
@@ -348,7 +348,7 @@ async def test_a_create_whose_wiki_was_replaced_since(stage: Stage, home: Wiki) 
 
 
 async def test_a_versioned_update_that_is_touched_since(stage: Stage, home: Wiki) -> None:
-    """An update is recognised by version and time, though a background writer has stamped the item since."""
+    """An update recognises its effect by version and time, even after a touch."""
     stage.lose_answer(lambda: stage.direct.wikis.touch(home.owner_id, home.wiki_slug))
 
     wiki = await stage.store.wikis.update(home.owner_id, home.wiki_slug, expected_version=1, display_name="New")
@@ -359,7 +359,7 @@ async def test_a_versioned_update_that_is_touched_since(stage: Stage, home: Wiki
 
 
 async def test_a_versioned_update_that_somebody_else_was_faster_with(stage: Stage, home: Wiki) -> None:
-    """One version further and of another time: that update is somebody else's, and this one was not applied."""
+    """If the next version has another time, another writer made it, and this update was not applied."""
     stage.lose_request(lambda: stage.direct.wikis.update(home.owner_id, home.wiki_slug, display_name="Theirs"))
 
     with pytest.raises(ConflictError) as caught:
@@ -370,7 +370,7 @@ async def test_a_versioned_update_that_somebody_else_was_faster_with(stage: Stag
 
 @pytest.mark.parametrize("expected_version", [1, None])
 async def test_an_update_that_is_updated_since(expected_version: int | None, stage: Stage, home: Wiki) -> None:
-    """Two versions further, the later one may hide this update or somebody else's: nobody can tell."""
+    """If the item is two versions further, the outcome is unknown."""
     stage.lose_answer(lambda: stage.direct.wikis.update(home.owner_id, home.wiki_slug, display_name="Theirs"))
 
     with pytest.raises(WriteOutcomeUnknownError) as caught:
@@ -383,7 +383,7 @@ async def test_an_update_that_is_updated_since(expected_version: int | None, sta
 
 
 async def test_an_update_whose_wiki_was_deleted_since(stage: Stage, home: Wiki) -> None:
-    """A wiki that is gone does not tell whether it was updated before."""
+    """If the wiki was deleted, the outcome of the update is unknown."""
     stage.lose_answer(lambda: stage.direct.wikis.delete(home.owner_id, home.wiki_slug))
 
     with pytest.raises(WriteOutcomeUnknownError):
@@ -391,7 +391,7 @@ async def test_an_update_whose_wiki_was_deleted_since(stage: Stage, home: Wiki) 
 
 
 async def test_an_update_whose_wiki_was_created_anew_since(stage: Stage, home: Wiki) -> None:
-    """An incarnation that is gone does not tell of the update, though the one after it is as many versions further."""
+    """If the wiki was created again, the outcome is unknown, even if the version fits."""
     key = home.owner_id, home.wiki_slug
 
     async def replace() -> None:
@@ -406,7 +406,7 @@ async def test_an_update_whose_wiki_was_created_anew_since(stage: Stage, home: W
 
 
 async def test_an_unversioned_update_that_somebody_else_was_faster_with(stage: Stage, home: Wiki) -> None:
-    """An update without a version that was not applied goes on from what is there now."""
+    """An update without a version that was not applied is applied to the current item."""
     stage.lose_request(lambda: stage.direct.wikis.update(home.owner_id, home.wiki_slug, display_name="Theirs"))
 
     wiki = await stage.store.wikis.update(home.owner_id, home.wiki_slug, is_public=True)
@@ -416,7 +416,7 @@ async def test_an_unversioned_update_that_somebody_else_was_faster_with(stage: S
 
 
 async def test_a_touch_that_is_updated_since(stage: Stage, home: Wiki) -> None:
-    """A background write is recognised by its value, though another writer has stamped the item since."""
+    """A touch recognises its effect by its value, even after another write."""
     stage.lose_answer(lambda: stage.direct.wikis.update(home.owner_id, home.wiki_slug, display_name="Theirs"))
 
     assert await stage.store.wikis.touch(home.owner_id, home.wiki_slug) is True
@@ -427,7 +427,7 @@ async def test_a_touch_that_is_updated_since(stage: Stage, home: Wiki) -> None:
 
 
 async def test_a_touch_whose_wiki_was_deleted_since(stage: Stage, home: Wiki) -> None:
-    """A late background write never makes an item."""
+    """A touch never creates an item."""
     stage.lose_request(lambda: stage.direct.wikis.delete(home.owner_id, home.wiki_slug))
 
     assert await stage.store.wikis.touch(home.owner_id, home.wiki_slug) is False
@@ -436,7 +436,7 @@ async def test_a_touch_whose_wiki_was_deleted_since(stage: Stage, home: Wiki) ->
 
 
 async def test_usage_that_newer_figures_were_faster_than(stage: Stage, home: Wiki) -> None:
-    """Figures that were not recorded before newer ones are left out."""
+    """Usage figures that were not stored before newer ones are dropped."""
     now = datetime.now(UTC)
 
     def record(store: WikibotStore, pages: int, measured_at: datetime) -> Awaitable[bool]:
@@ -456,7 +456,7 @@ async def test_usage_that_newer_figures_were_faster_than(stage: Stage, home: Wik
 
 
 async def test_a_delete_that_somebody_else_was_faster_with(stage: Stage, home: Wiki) -> None:
-    """A delete that was not applied before another call has deleted the wiki is no error."""
+    """A delete raises no error if another call deleted the wiki first."""
     stage.lose_request(lambda: stage.direct.wikis.delete(home.owner_id, home.wiki_slug))
 
     await stage.store.wikis.delete(home.owner_id, home.wiki_slug)
@@ -466,7 +466,7 @@ async def test_a_delete_that_somebody_else_was_faster_with(stage: Stage, home: W
 
 
 async def test_a_grant_that_was_replaced_since(stage: Stage, home: Wiki) -> None:
-    """A grant whose answer was lost, and that another call has replaced meanwhile, is given again."""
+    """A grant whose answer was lost and that was replaced meanwhile is given again."""
     stage.lose_answer(lambda: stage.direct.acls.create(home.key, NEWCOMER, "owner", granted_by=home.owner_id))
 
     acl = await stage.store.acls.create(home.key, NEWCOMER, "editor", granted_by=home.owner_id)
@@ -476,7 +476,7 @@ async def test_a_grant_that_was_replaced_since(stage: Stage, home: Wiki) -> None
 
 
 async def test_a_user_who_logs_in_since(stage: Stage, owner: str) -> None:
-    """A new user is recognised by its claims, though the user itself was written to since."""
+    """A create recognises the new user by its claims, even after a write to the user."""
     stage.lose_answer(lambda: stage.direct.users.record_login(owner))
 
     user = await stage.store.users.create(id=owner, oauth_provider="github", oauth_provider_sub=owner)
@@ -485,7 +485,7 @@ async def test_a_user_who_logs_in_since(stage: Stage, owner: str) -> None:
 
 
 async def test_an_identity_that_somebody_else_was_faster_with(stage: Stage, owner: str) -> None:
-    """A create of a user that was not applied before somebody else's is refused for certain."""
+    """A create that was not applied is refused if another user took the identity."""
     stage.lose_request(lambda: stage.direct.users.create(oauth_provider="github", oauth_provider_sub=owner))
 
     with pytest.raises(AlreadyExistsError) as caught:
@@ -495,7 +495,7 @@ async def test_an_identity_that_somebody_else_was_faster_with(stage: Stage, owne
 
 
 async def test_a_first_login_that_another_one_was_faster_with(stage: Stage, owner: str) -> None:
-    """A login that did not create the user returns the one that another login did create."""
+    """A login that did not create the user returns the user that another login created."""
     theirs: list[User] = []
 
     async def log_in() -> None:
@@ -507,7 +507,7 @@ async def test_a_first_login_that_another_one_was_faster_with(stage: Stage, owne
 
 
 async def test_a_username_whose_user_is_updated_since(stage: Stage, home: Wiki) -> None:
-    """A change of username is recognised by the name, and what others changed since is kept."""
+    """A change of username recognises its effect by the name, and keeps later changes."""
     name = username_of(home.owner_id, "new")
     stage.lose_answer(lambda: stage.direct.users.update(home.owner_id, email="ada@example.org"))
 
@@ -518,7 +518,7 @@ async def test_a_username_whose_user_is_updated_since(stage: Stage, home: Wiki) 
 
 
 async def test_a_username_that_somebody_else_was_faster_with(stage: Stage, home: Wiki) -> None:
-    """A name that somebody else took before this change was applied is refused for certain."""
+    """A change that was not applied is refused if another user took the username."""
     name = username_of(home.owner_id, "new")
     stage.lose_request(
         lambda: stage.direct.users.create(oauth_provider="gitlab", oauth_provider_sub=home.owner_id, username=name)
@@ -532,7 +532,7 @@ async def test_a_username_that_somebody_else_was_faster_with(stage: Stage, home:
 
 
 async def test_a_login_before_a_later_one(stage: Stage, home: Wiki) -> None:
-    """A login that was recorded before a later one, or was not, leaves the later one in place."""
+    """A later login stays, whether or not the earlier one was stored."""
     stage.lose_answer(lambda: stage.direct.users.record_login(home.owner_id))
 
     user = await stage.store.users.record_login(home.owner_id)
@@ -551,7 +551,7 @@ def home_key(home: Wiki) -> tuple[str, str]:
 
 
 async def test_an_update_never_reaches_a_later_wiki(stage: Stage, home: Wiki) -> None:
-    """An update whose answer was lost is not applied again to the wiki that has taken the place of its own."""
+    """An update whose answer was lost is not applied to a later wiki under the same key."""
     stage.lose_answer(lambda: _replace(stage, home))
 
     with pytest.raises(WriteOutcomeUnknownError):
@@ -562,7 +562,7 @@ async def test_an_update_never_reaches_a_later_wiki(stage: Stage, home: Wiki) ->
 
 
 async def test_an_update_that_finds_another_wiki_begins_anew(stage: Stage, home: Wiki) -> None:
-    """An update that is certainly not applied yet is of the wiki that is there now, if it is not for a certain one."""
+    """An update that was certainly not applied goes to the current wiki, unless it has a `uid`."""
     stage.overtake(lambda: _replace(stage, home))
 
     updated = await stage.store.wikis.update(*home_key(home), display_name="Mine")
@@ -571,7 +571,7 @@ async def test_an_update_that_finds_another_wiki_begins_anew(stage: Stage, home:
 
 
 async def test_an_update_for_a_certain_wiki_does_not_begin_anew(stage: Stage, home: Wiki) -> None:
-    """An update of the incarnation that was deleted meanwhile finds no such wiki."""
+    """An update with the `uid` of a deleted wiki raises NotFoundError."""
     stage.overtake(lambda: _replace(stage, home))
 
     with pytest.raises(NotFoundError):

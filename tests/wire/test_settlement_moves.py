@@ -13,7 +13,7 @@ DELETE_WRITES = ("mark", "delete grants", "end")
 
 
 def on_write(number: int, fault: Step, *, otherwise: Step) -> Step:
-    """Take another step for the request of this number, counted from 1, of those that write."""
+    """Take another step for the write with this number, counted from 1."""
     writes = 0
 
     def choose(exchange: Exchange) -> Awaitable[object]:
@@ -25,17 +25,17 @@ def on_write(number: int, fault: Step, *, otherwise: Step) -> Step:
 
 
 def lose_answer(stage: Stage, number: int, meanwhile: Callable[[], Awaitable[object]]) -> None:
-    """Apply the write of this number, wait for what another writer does, and break off instead of answering."""
+    """Apply the write with this number, let another writer write, and close the connection without an answer."""
     fault = in_turn(stage.engine.apply, lambda _: meanwhile(), reset)
     stage.server.default = on_write(number, fault, otherwise=stage.engine.forward)
 
 
 async def nothing() -> None:
-    """Do nothing: the other writer that is not there."""
+    """Do nothing: there is no other writer."""
 
 
 async def a_counted_wiki(stage: Stage, owner: str) -> Wiki:
-    """Create a wiki that its owner counts, with a grant to somebody who is there."""
+    """Create a wiki with a grant to a user."""
     for user_id in (owner, f"{owner}-{GRANTEE}", f"{owner}-heir"):
         await stage.direct.users.create(id=user_id, oauth_provider="github", oauth_provider_sub=user_id)
     wiki = await stage.direct.wikis.create(owner, "notes", display_name="Notes", repo_path="/srv/notes.git")
@@ -49,7 +49,7 @@ async def rename(store: WikibotStore, owner: str) -> Wiki:
 
 
 async def transfer(store: WikibotStore, owner: str) -> Wiki:
-    """Give the wiki away."""
+    """Transfer the wiki."""
     return await store.wikis.transfer(owner, "notes", f"{owner}-heir", limit=1)
 
 
@@ -74,7 +74,7 @@ def _key(wiki: Wiki) -> tuple[str, str]:
 @pytest.mark.parametrize("number", range(1, len(MOVE_WRITES) + 1), ids=MOVE_WRITES)
 @pytest.mark.parametrize("move", [rename, transfer])
 async def test_a_lost_answer_of_a_move(stage: Stage, owner: str, move: Move, number: int) -> None:
-    """A move goes on behind a write that was applied though its answer was lost."""
+    """A move continues after a write whose answer was lost."""
     await a_counted_wiki(stage, owner)
     lose_answer(stage, number, nothing)
 
@@ -88,7 +88,7 @@ async def test_a_lost_answer_of_a_move(stage: Stage, owner: str, move: Move, num
 @pytest.mark.parametrize("number", range(1, len(MOVE_WRITES) + 1), ids=MOVE_WRITES)
 @pytest.mark.parametrize("move", [rename, transfer])
 async def test_a_move_that_another_call_finishes_meanwhile(stage: Stage, owner: str, move: Move, number: int) -> None:
-    """Where another call has finished the move before the retry, this one finds that it is done."""
+    """If another call finished the move before the retry, this call returns the wiki."""
     await a_counted_wiki(stage, owner)
     lose_answer(stage, number, lambda: move(stage.direct, owner))
 
@@ -97,7 +97,7 @@ async def test_a_move_that_another_call_finishes_meanwhile(stage: Stage, owner: 
 
 @pytest.mark.parametrize("number", range(1, len(DELETE_WRITES) + 1), ids=DELETE_WRITES)
 async def test_a_lost_answer_of_a_delete(stage: Stage, owner: str, number: int) -> None:
-    """A delete goes on behind a write that was applied though its answer was lost, and counts once."""
+    """A delete continues after a write whose answer was lost, and counts once."""
     await a_counted_wiki(stage, owner)
     await stage.direct.wikis.create(owner, "other", display_name="Other", repo_path="/srv/other.git")
     lose_answer(stage, number, nothing)
@@ -110,7 +110,7 @@ async def test_a_lost_answer_of_a_delete(stage: Stage, owner: str, number: int) 
 
 
 async def test_a_lost_answer_of_a_revoke(stage: Stage, home: Wiki) -> None:
-    """A revoke that was applied though its answer was lost says that there was a grant."""
+    """A revoke whose answer was lost returns that there was a grant."""
     lose_answer(stage, 1, nothing)
 
     assert await stage.store.acls.delete(home.key, GRANTEE)
@@ -119,7 +119,7 @@ async def test_a_lost_answer_of_a_revoke(stage: Stage, home: Wiki) -> None:
 
 
 async def test_a_revoke_of_what_was_granted_anew_since(stage: Stage, home: Wiki) -> None:
-    """A revoke whose answer was lost takes away too what was granted before the retry."""
+    """A revoke whose answer was lost also deletes a grant that was given before the retry."""
     lose_answer(
         stage,
         1,

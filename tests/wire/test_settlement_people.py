@@ -71,7 +71,7 @@ async def delete_user(stage: Stage, home: Wiki) -> None:
 
 
 async def finish_deleting_user(stage: Stage, home: Wiki) -> None:
-    """Go on with the delete of a user who has been marked."""
+    """Continue the delete of a user who is marked."""
     guest = await guest_of(stage, home)
     await change(stage.direct, "users", {"id": guest.id}, status="deleting", deletion="refuse")
 
@@ -82,7 +82,7 @@ async def finish_deleting_user(stage: Stage, home: Wiki) -> None:
 
 
 async def invite(stage: Stage, home: Wiki) -> None:
-    """Invite somebody."""
+    """Invite a person."""
     invitation, _ = await stage.store.acls.invite(
         home.key, "bob@example.org", "viewer", invited_by=home.owner_id, expires_at=TOMORROW
     )
@@ -143,7 +143,7 @@ every_write = pytest.mark.parametrize(
 @pytest.mark.parametrize("ending", [reset, failed], ids=["reset", "failed"])
 @every_write
 async def test_a_lost_answer_changes_nothing(write: Write, ending: Step, stage: Stage, home: Wiki) -> None:
-    """What was applied though its answer was lost returns and stores what it would have in any case."""
+    """An operation whose answer was lost returns and stores the same as any other."""
     stage.lose_answer(ending=ending)
 
     await write(stage, home)
@@ -154,7 +154,7 @@ async def test_a_lost_answer_changes_nothing(write: Write, ending: Step, stage: 
 
 @every_write
 async def test_a_lost_request_is_made_good(write: Write, stage: Stage, home: Wiki) -> None:
-    """What was not applied the first time is applied the second time, once."""
+    """An operation that was not applied at the first attempt is applied once at the second."""
     stage.lose_request()
 
     await write(stage, home)
@@ -165,7 +165,7 @@ async def test_a_lost_request_is_made_good(write: Write, stage: Stage, home: Wik
 
 @every_write
 async def test_no_answer_leaves_it_unknown(write: Write, stage: Stage, home: Wiki) -> None:
-    """What may have been applied and never gets an answer is of unknown outcome."""
+    """An operation that never gets an answer raises WriteOutcomeUnknownError."""
     stage.server.default = on_writes(reset, otherwise=stage.engine.forward)
 
     with pytest.raises(WriteOutcomeUnknownError) as caught:
@@ -178,7 +178,7 @@ async def test_no_answer_leaves_it_unknown(write: Write, stage: Stage, home: Wik
 
 
 async def test_a_link_that_is_written_over_since(stage: Stage, home: Wiki) -> None:
-    """An identity that was linked is recognised, though the user has been updated since."""
+    """A link recognises its effect, even after an update of the user."""
     stage.lose_answer(lambda: stage.direct.users.update(home.owner_id, tier="pro"))
 
     user = await stage.store.users.link_identity(home.owner_id, SECOND, home.owner_id)
@@ -188,7 +188,7 @@ async def test_a_link_that_is_written_over_since(stage: Stage, home: Wiki) -> No
 
 
 async def test_an_unlink_whose_identity_is_somebody_elses_since(stage: Stage, home: Wiki) -> None:
-    """An identity that was unlinked and is another user's now stays the other's."""
+    """An unlinked identity that another user has taken stays with that user."""
     await stage.direct.users.link_identity(home.owner_id, SECOND, home.owner_id)
     others: list[User] = []
 
@@ -205,7 +205,7 @@ async def test_an_unlink_whose_identity_is_somebody_elses_since(stage: Stage, ho
 
 
 async def test_a_mark_that_is_written_over_since(stage: Stage, home: Wiki) -> None:
-    """A user who logs in between the mark and the retry is deleted all the same."""
+    """A user who logs in between the mark and the retry is deleted too."""
     guest = await guest_of(stage, home)
     stage.lose_answer(lambda: stage.direct.users.record_login(guest.id))
 
@@ -215,7 +215,7 @@ async def test_a_mark_that_is_written_over_since(stage: Stage, home: Wiki) -> No
 
 
 async def test_a_delete_that_somebody_else_was_faster_with(stage: Stage, home: Wiki) -> None:
-    """A user whom another call deletes first is gone: that is no error."""
+    """A delete raises no error if another call deleted the user first."""
     guest = await guest_of(stage, home)
     stage.overtake(lambda: stage.direct.users.delete(guest.id))
 
@@ -225,7 +225,7 @@ async def test_a_delete_that_somebody_else_was_faster_with(stage: Stage, home: W
 
 
 async def test_an_invitation_whose_wiki_was_deleted_first(stage: Stage, home: Wiki) -> None:
-    """An invitation that comes too late for its wiki is refused by what has become of that."""
+    """An invitation to a wiki that was deleted meanwhile is refused with the state of the wiki."""
     stage.overtake(lambda: stage.direct.wikis.delete(home.owner_id, home.wiki_slug))
 
     with pytest.raises(NotFoundError, match="wikis"):
@@ -233,7 +233,7 @@ async def test_an_invitation_whose_wiki_was_deleted_first(stage: Stage, home: Wi
 
 
 async def test_an_accepted_invitation_whose_grant_is_replaced_since(stage: Stage, home: Wiki) -> None:
-    """Whether an invitation was accepted by this call cannot be told once its grant has been replaced."""
+    """If the grant was replaced meanwhile, the outcome of accepting is unknown."""
     guest, token = await guest_of(stage, home), await token_for(stage, home)
     stage.lose_answer(lambda: stage.direct.acls.create(home.key, guest.id, "viewer", granted_by=home.owner_id))
 
@@ -244,7 +244,7 @@ async def test_an_accepted_invitation_whose_grant_is_replaced_since(stage: Stage
 
 
 async def test_an_invitation_that_somebody_else_was_faster_with(stage: Stage, home: Wiki) -> None:
-    """An invitation that another user accepts before the retry, the first attempt being lost, is used."""
+    """An invitation that another user accepted before the retry is refused as used."""
     guest, token = await guest_of(stage, home), await token_for(stage, home)
     other = await stage.direct.users.create(oauth_provider="apple", oauth_provider_sub=home.owner_id)
     stage.lose_request(lambda: stage.direct.acls.accept_invite(token, other.id))
@@ -257,7 +257,7 @@ async def test_an_invitation_that_somebody_else_was_faster_with(stage: Stage, ho
 
 @pytest.mark.parametrize("role", ["viewer", "owner"])
 async def test_an_invitation_beside_another_grant(stage: Stage, home: Wiki, role: RoleName) -> None:
-    """A grant that comes just before is raised by the invitation, or is kept where it allows more."""
+    """Accepting raises the role of a grant that was given just before, or keeps it if it allows more."""
     guest, token = await guest_of(stage, home), await token_for(stage, home)
     granted: list[Acl] = []
 
@@ -274,7 +274,7 @@ async def test_an_invitation_beside_another_grant(stage: Stage, home: Wiki, role
 
 
 async def test_a_kept_grant_whose_user_is_suspended_before_the_retry(stage: Stage, home: Wiki) -> None:
-    """A retry that is refused for another reason does not take the invitation for used."""
+    """A retry that is refused for another reason does not use the invitation up."""
     guest, token = await guest_of(stage, home), await token_for(stage, home)
     await stage.direct.acls.create(home.key, guest.id, "owner", granted_by=home.owner_id)
 

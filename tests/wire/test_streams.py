@@ -1,4 +1,4 @@
-"""Listings, page by page: what is asked for, when, and where a listing ends."""
+"""Listings and streams: which Queries are sent, when, and where a listing ends."""
 
 import pytest
 
@@ -8,13 +8,13 @@ from wikibot_store import CorruptItemError, RequestFailedError, WikibotStore
 
 
 def _page(*slugs: str, more: bool) -> Step:
-    """Answer with these wikis; `more`: DynamoDB does not know whether they were the last."""
+    """Answer with these wikis; with `more`, the answer has a last key."""
     behind = {"LastEvaluatedKey": wiki_key(slugs[-1] if slugs else "filtered")} if more else {}
     return reply({"Items": [wiki_item(slug) for slug in slugs], **behind})
 
 
 async def test_a_stream_asks_when_the_consumer_gets_there(server: ScriptedServer, store: WikibotStore) -> None:
-    """The next Query is sent when the items of the one before are used up, and not earlier."""
+    """The next Query is sent only when the items of the last page are used up."""
     used = reply({"Item": wiki_item()})
     server.play(_page("a", "b", more=True), used, used, _page("c", more=False), used)
 
@@ -29,7 +29,7 @@ async def test_a_stream_asks_when_the_consumer_gets_there(server: ScriptedServer
 
 
 async def test_a_stream_asks_for_nothing_unless_it_is_consumed(server: ScriptedServer, store: WikibotStore) -> None:
-    """Making a stream sends nothing."""
+    """Creating a stream sends no request."""
     store.wikis.iter_by_owner("u-1")
 
     assert server.requests == []
@@ -37,7 +37,7 @@ async def test_a_stream_asks_for_nothing_unless_it_is_consumed(server: ScriptedS
 
 @pytest.mark.parametrize("count", [1, 2])
 async def test_a_stream_stops_with_its_consumer(count: int, server: ScriptedServer, store: WikibotStore) -> None:
-    """A consumer that has enough pays for no further Query, not even at the end of a page."""
+    """After the consumer stops, no further Query is sent, not even at the end of a page."""
     server.play(_page("a", "b", more=True), reply({}))
     wikis = store.wikis.iter_by_owner("u-1", page_size=2)
 
@@ -49,7 +49,7 @@ async def test_a_stream_stops_with_its_consumer(count: int, server: ScriptedServ
 
 
 async def test_a_stream_passes_over_empty_pages(server: ScriptedServer, store: WikibotStore) -> None:
-    """A page of which the filter left nothing is not the end."""
+    """A stream continues after a page without items."""
     server.play(_page(more=True), _page("a", more=True), _page(more=False))
 
     wikis = [wiki.wiki_slug async for wiki in store.wikis.iter_by_owner("u-1")]
@@ -59,7 +59,7 @@ async def test_a_stream_passes_over_empty_pages(server: ScriptedServer, store: W
 
 
 async def test_a_stream_survives_a_failed_page(server: ScriptedServer, store: WikibotStore) -> None:
-    """Trouble in the middle of a stream is met by asking for the same page again."""
+    """A Query that fails in the middle of a stream is retried."""
     server.play(_page("a", more=True), failed, _page("b", more=False))
 
     wikis = [wiki.wiki_slug async for wiki in store.wikis.iter_by_owner("u-1")]
@@ -69,7 +69,7 @@ async def test_a_stream_survives_a_failed_page(server: ScriptedServer, store: Wi
 
 
 async def test_a_stream_ends_with_an_error(server: ScriptedServer, store: WikibotStore) -> None:
-    """A page that is refused ends the stream after what came before it."""
+    """A refused Query raises after the items before it."""
     server.play(_page("a", more=True), refuse("AccessDeniedException"))
     wikis = store.wikis.iter_by_owner("u-1")
 
@@ -81,7 +81,7 @@ async def test_a_stream_ends_with_an_error(server: ScriptedServer, store: Wikibo
 
 
 async def test_a_short_page_is_filled(server: ScriptedServer, store: WikibotStore) -> None:
-    """Where DynamoDB cuts a page short, further Queries fill it to its limit."""
+    """If DynamoDB returns a short page, further Queries fill it."""
     server.play(_page("a", more=True), _page(more=True), _page("b", "c", "d", more=True))
 
     page = await store.wikis.list_by_owner("u-1", limit=3)
@@ -96,7 +96,7 @@ async def test_a_short_page_is_filled(server: ScriptedServer, store: WikibotStor
 
 
 async def test_the_next_page_starts_behind_the_last_item(server: ScriptedServer, store: WikibotStore) -> None:
-    """A cursor leads on from the last item of its page, though DynamoDB had read further."""
+    """A cursor continues after the last item of its page, even if DynamoDB read further."""
     server.play(_page("a", "b", "c", more=True), _page("c", more=False))
 
     page = await store.wikis.list_by_owner("u-1", limit=2)
@@ -109,7 +109,7 @@ async def test_the_next_page_starts_behind_the_last_item(server: ScriptedServer,
 
 
 async def test_a_full_last_page_has_no_cursor(server: ScriptedServer, store: WikibotStore) -> None:
-    """A page that holds its limit and the end of the listing leads nowhere, even if DynamoDB cannot know that."""
+    """A full page at the end of a listing has no cursor, even if DynamoDB returned a last key."""
     server.play(_page("a", "b", more=True), _page(more=False))
 
     page = await store.wikis.list_by_owner("u-1", limit=2)
@@ -119,7 +119,7 @@ async def test_a_full_last_page_has_no_cursor(server: ScriptedServer, store: Wik
 
 
 async def test_an_empty_listing(server: ScriptedServer, store: WikibotStore) -> None:
-    """A listing of nothing is an empty page without a cursor."""
+    """An empty listing is an empty page without a cursor."""
     server.play(_page(more=False))
 
     page = await store.wikis.list_by_owner("u-1")
@@ -129,7 +129,7 @@ async def test_an_empty_listing(server: ScriptedServer, store: WikibotStore) -> 
 
 
 async def test_a_corrupt_item_is_named(server: ScriptedServer, store: WikibotStore) -> None:
-    """A listing that meets an item which does not decode says which it is."""
+    """A listing with a corrupt item raises an error that names it."""
     server.play(reply({"Items": [wiki_item("a"), wiki_item("b") | {"created_at": {"S": "yesterday"}}]}))
 
     with pytest.raises(CorruptItemError) as caught:
@@ -140,7 +140,7 @@ async def test_a_corrupt_item_is_named(server: ScriptedServer, store: WikibotSto
 
 
 async def test_all_grants_of_a_wiki_are_deleted_page_by_page(server: ScriptedServer, store: WikibotStore) -> None:
-    """Deleting a wiki asks for the keys of its grants until there are no more, and for nothing but the keys."""
+    """Deleting a wiki queries only the keys of its grants, page by page."""
     doomed = wiki_item() | {"status": {"S": "deleting"}}
     first, second = ({"wiki_id": {"S": "u-1:notes"}, "grantee_id": {"S": grantee}} for grantee in ("ada", "bob"))
     server.play(

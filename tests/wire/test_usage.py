@@ -1,4 +1,4 @@
-"""What is counted where an engine throttles, fails or reports capacity in its several ways."""
+"""Counting requests and capacity when an engine throttles, fails or reports no capacity."""
 
 import pytest
 
@@ -11,7 +11,7 @@ READ = ("u-1", "notes")
 
 
 async def test_retries_and_throttles_are_counted(server: ScriptedServer, store: WikibotStore) -> None:
-    """A request that is sent again counts again, for the handler and for the store."""
+    """A retry counts as a request, for the handler and for the store."""
     capacity = {"TableName": "wikis", "CapacityUnits": 0.5}
     server.play(failed, THROTTLE, reply({"Item": wiki_item(), "ConsumedCapacity": capacity}))
 
@@ -26,7 +26,7 @@ async def test_retries_and_throttles_are_counted(server: ScriptedServer, store: 
 
 
 async def test_calls_without_an_answer_are_counted(server: ScriptedServer, store: WikibotStore) -> None:
-    """A call that is given up counts with its requests, and as unanswered."""
+    """A call without a usable answer counts as unanswered, and its requests count."""
     server.play(*[THROTTLE] * store.config.max_attempts)
 
     with collect() as usage, pytest.raises(ThrottledError):
@@ -37,7 +37,7 @@ async def test_calls_without_an_answer_are_counted(server: ScriptedServer, store
 
 
 async def test_nobody_who_does_not_collect_asks_for_the_capacity(server: ScriptedServer, store: WikibotStore) -> None:
-    """Outside of a block a request is as small as it can be."""
+    """Outside a `collect()` block, requests do not ask for the capacity."""
     server.play(reply({"Item": wiki_item()}))
 
     await store.wikis.get(*READ)
@@ -46,7 +46,7 @@ async def test_nobody_who_does_not_collect_asks_for_the_capacity(server: Scripte
 
 
 async def test_an_engine_that_reports_no_capacity(server: ScriptedServer, store: WikibotStore) -> None:
-    """Without figures the units stay 0; the requests count."""
+    """If an engine reports no capacity, the units stay 0 and the requests count."""
     server.play(reply({"Item": wiki_item()}))
 
     with collect() as usage:

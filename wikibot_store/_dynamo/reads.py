@@ -12,7 +12,7 @@ from wikibot_store._dynamo.expressions import Condition, equals, query
 from wikibot_store._dynamo.items import Item, ItemCodec, string
 from wikibot_store._dynamo.listing import Listing, Page
 from wikibot_store._dynamo.replies import BatchReply, GetReply, QueryReply, StoredPage, StoredReply, stored_page_reader
-from wikibot_store._wire import ExhaustedError, Refusal, Wire, library_error
+from wikibot_store._wire import ExhaustedError, Refusal, Wire, access_pattern, library_error, working_for
 from wikibot_store.errors import CorruptItemError, ThrottledError
 
 M = TypeVar("M", bound=msgspec.Struct)
@@ -25,6 +25,7 @@ _MAX_BATCH_GET = 100
 _decode_batch = msgspec.json.Decoder(BatchReply).decode
 _decode_stored = msgspec.json.Decoder(StoredReply).decode
 _NO_ITEMS = msgspec.Raw(b"[]")
+_NULL = msgspec.Raw(b"null")
 
 
 class ReadableTable(Generic[M]):
@@ -98,8 +99,11 @@ class ReadableTable(Generic[M]):
     async def get_many(self, keys: Iterable[Key]) -> dict[Key, M]:
         """Send one BatchGetItem per 100 keys, all at the same time. Keys without an item are left out."""
         wanted = list(dict.fromkeys(keys))
+        if len(wanted) <= _MAX_BATCH_GET:
+            return await self._get_batch(wanted, consistent=False) if wanted else {}
         batches = [wanted[start : start + _MAX_BATCH_GET] for start in range(0, len(wanted), _MAX_BATCH_GET)]
-        reads = [asyncio.create_task(self._get_batch(batch, consistent=False)) for batch in batches]
+        with working_for(access_pattern()):
+            reads = [asyncio.create_task(self._get_batch(batch, consistent=False)) for batch in batches]
         try:
             return {key: item for found in await asyncio.gather(*reads) for key, item in found.items()}
         finally:
@@ -136,7 +140,7 @@ class ReadableTable(Generic[M]):
 
     def decode_items(self, items: msgspec.Raw) -> dict[Key, M]:
         """Return the models by key of a list of items that is still JSON."""
-        found = map(self.codec.from_wire, self._decode_list(items))
+        found = map(self.codec.from_wire, () if items == _NULL else self._decode_list(items))
         return {self.key_of(item): item for item in found}
 
     async def get_item(self, key: Key, deadline: float | None = None) -> Item | None:
@@ -165,7 +169,7 @@ class ReadableTable(Generic[M]):
         size = limit + 1
         while True:
             reply = await self._query(listing, start, size, consistent=consistent, deadline=deadline)
-            items += map(self.codec.from_wire, reply.items)
+            items += map(self.codec.from_wire, reply.items or ())
             start = reply.last_key
             if len(items) > limit:
                 return Page(items[:limit], listing.cursor(items[limit - 1], secrets))
@@ -174,12 +178,16 @@ class ReadableTable(Generic[M]):
             if listing.where is not None:  # the filter dropped items: read more of them each time
                 size = min(2 * size, MAX_LIMIT)
 
-    async def stream(self, listing: Listing, *, page_size: int) -> AsyncGenerator[M, None]:
+    def stream(self, listing: Listing, *, page_size: int) -> AsyncGenerator[M, None]:
         """Query page after page. The next Query is sent only when the consumer has used all items of the page."""
+        return self._stream(listing, page_size, access_pattern())
+
+    async def _stream(self, listing: Listing, page_size: int, pattern: str) -> AsyncGenerator[M, None]:
         start: Item | None = None
         while True:
-            reply = await self._query(listing, start, page_size, consistent=False, deadline=self.wire.deadline())
-            for wire_item in reply.items:
+            with working_for(pattern):  # by now the method that has made the generator is not on the stack
+                reply = await self._query(listing, start, page_size, consistent=False, deadline=self.wire.deadline())
+            for wire_item in reply.items or ():
                 yield self.codec.from_wire(wire_item)
             start = reply.last_key
             if start is None:
@@ -238,8 +246,9 @@ async def batch_get(
 
     def decode(body: bytes) -> tuple[dict[ReadableTable[Any], dict[Key, Any]], dict[str, Any]]:
         reply = _decode_batch(body)
-        items = {table: table.decode_items(reply.responses.get(table.name, _NO_ITEMS)) for table in wanted}
-        return items, reply.unprocessed
+        responses = reply.responses or {}
+        items = {table: table.decode_items(responses.get(table.name, _NO_ITEMS)) for table in wanted}
+        return items, reply.unprocessed or {}
 
     pending: Any = {
         table.name: {"Keys": [table.key_item(key) for key in keys], "ConsistentRead": consistent}
@@ -261,5 +270,5 @@ async def batch_get(
             return found
         if any(responses.values()):
             attempt = 0
-        if not await wire.pause(attempt, deadline):
+        if not await wire.pause({"RequestItems": pending}, attempt, deadline):
             raise ThrottledError("BatchGetItem", attempt, "keys were left unprocessed")

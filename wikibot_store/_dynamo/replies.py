@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -34,16 +34,23 @@ class UpdateReply(msgspec.Struct, Generic[M], gc=False):
 
 
 class QueryReply(msgspec.Struct, Generic[M], gc=False):
-    """The answer of Query."""
+    """The answer of Query; `items` is None if it is null in JSON, which means the same as an empty list."""
 
-    items: list[M] = msgspec.field(name="Items")
+    items: list[M] | None = msgspec.field(name="Items")
     last_key: Item | None = msgspec.field(default=None, name="LastEvaluatedKey")
 
 
-class StoredPage(msgspec.Struct, gc=False):
+class StoredPage(NamedTuple):
     """The answer of Query and Scan, with the items as they are stored."""
 
-    items: list[Item] = msgspec.field(name="Items")
+    items: list[Item]
+    last_key: Item | None
+
+
+class _StoredPage(msgspec.Struct, gc=False):
+    """The same as JSON, where null means an empty list."""
+
+    items: list[Item] | None = msgspec.field(name="Items")
     last_key: Item | None = msgspec.field(default=None, name="LastEvaluatedKey")
 
 
@@ -56,19 +63,20 @@ class _Text(msgspec.Struct, gc=False):
 class BatchReply(msgspec.Struct, gc=False):
     """The answer of BatchGetItem; each table's codec decodes its own items."""
 
-    responses: dict[str, msgspec.Raw] = msgspec.field(name="Responses")
-    unprocessed: dict[str, Any] = msgspec.field(default_factory=dict, name="UnprocessedKeys")
+    responses: dict[str, msgspec.Raw] | None = msgspec.field(name="Responses")
+    unprocessed: dict[str, Any] | None = msgspec.field(default_factory=dict, name="UnprocessedKeys")
 
 
 @cache  # making the structs takes a while, and every store needs the same ones
 def stored_page_reader(key: tuple[str, ...]) -> Callable[[bytes], StoredPage]:
     """Return the function that decodes a page of items without models and checks that each has its primary key."""
-    decode = msgspec.json.Decoder(StoredPage).decode
+    decode = msgspec.json.Decoder(_StoredPage).decode
     keys: Any = list[msgspec.defstruct("Key", [(name, _Text) for name in key])]  # type: ignore[misc]  # made at runtime
 
     def read(body: bytes) -> StoredPage:
         reply = decode(body)
-        msgspec.convert(reply.items if reply.last_key is None else [*reply.items, reply.last_key], keys)
-        return reply
+        items = reply.items or []
+        msgspec.convert(items if reply.last_key is None else [*items, reply.last_key], keys)
+        return StoredPage(items, reply.last_key)
 
     return read

@@ -1,43 +1,61 @@
-"""What became of a request: how far its call has come, what DynamoDB refused and why, what is no answer at all."""
+"""The outcome of a request: the progress of its call, DynamoDB's refusals, and what is not an answer of DynamoDB."""
 
 import time
-from dataclasses import dataclass
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, SSLError
+from multidict import istr
 
 from wikibot_store._wire._http import Answer
-from wikibot_store._wire._retry import SIGNATURE_CODES, THROTTLE_STATUSES, Verdict, judge, retry_after, server_time
+from wikibot_store._wire._retry import (
+    NOTHING_ASKED,
+    SIGNATURE_CODES,
+    THROTTLE_STATUSES,
+    RetryAfter,
+    Verdict,
+    judge,
+    retry_after,
+    server_time,
+)
 from wikibot_store.usage import Call
 
 # msgspec raises UnicodeDecodeError for text that is not UTF-8, and RecursionError for what is nested too deeply.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_CHECKSUM = istr("x-amz-crc32")
+_REQUEST_ID = istr("x-amzn-requestid")
+# gzip, or zlib as "deflate" means it, by what the data begins with.
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+# DynamoDB answers with 16 MB at most, which base64 makes a third longer.
+_LONGEST_ANSWER = 64 * 2**20
 
 
 class CancellationReason(msgspec.Struct, gc=False):
-    """Why one action of a transaction failed; `item` is what it collided with."""
+    """Why one action of a transaction failed; `item` is the item that it collided with."""
 
-    code: str = msgspec.field(default="None", name="Code")
+    code: str | None = msgspec.field(default="None", name="Code")
     item: dict[str, Any] | None = msgspec.field(default=None, name="Item")
 
 
 class ErrorBody(msgspec.Struct, gc=False):
-    """The members of DynamoDB's error answers."""
+    """The members of DynamoDB's error answers. A member that is null counts as absent, as in all JSON of AWS."""
 
-    type: str = msgspec.field(default="", name="__type")
+    type: str | None = msgspec.field(default=None, name="__type")
     message: str | None = None
     message_capital: str | None = msgspec.field(default=None, name="Message")
     item: dict[str, Any] | None = msgspec.field(default=None, name="Item")
-    reasons: list[CancellationReason] = msgspec.field(default_factory=list, name="CancellationReasons")
+    reasons: Sequence[CancellationReason | None] | None = msgspec.field(default=None, name="CancellationReasons")
 
 
 _decode_error = msgspec.json.Decoder(ErrorBody).decode
 
 
 class Clock(NamedTuple):
-    """What the clock that a request was signed by, and the server's, have more than this machine's, in seconds."""
+    """How far the clock that a request was signed by, and the server's, are ahead of this machine's, in seconds."""
 
     signed_by: float
     server: float
@@ -49,8 +67,8 @@ _RIGHT = Clock(0.0, 0.0)
 class Refusal(ClientError):  # noqa: N818 - internal, and a word for what it is
     """DynamoDB answered with an error.
 
-    A botocore ClientError, with `item` and `reasons` where the error carries them. `maybe_applied` tells that an
-    earlier attempt of this same write may have been applied; `retry_after` is how many seconds to wait at least.
+    A botocore ClientError, with `item` and `reasons` where the error carries them. `maybe_applied`: an earlier attempt
+    of this same write may have been applied.
     """
 
     def __init__(
@@ -61,19 +79,19 @@ class Refusal(ClientError):  # noqa: N818 - internal, and a word for what it is
         body: ErrorBody,
         *,
         clock: Clock = _RIGHT,
-        retry_after: float = 0.0,
+        retry_after: RetryAfter = NOTHING_ASKED,
     ) -> None:
-        self.code = body.type.rpartition("#")[2] or f"HTTP {status}"
+        self.code = error_code(body) or f"HTTP {status}"
         self.message = body.message or body.message_capital or "no message"
         if self.code in SIGNATURE_CODES:
-            # What follows quotes the request's headers, and so its session token.
+            # The rest quotes the headers of the request, and so its session token.
             self.message = self.message.partition("The Canonical String")[0].rstrip()
         self.clock = clock
         self.retry_after = retry_after
         self.status = status
         self.request_id = request_id
         self.item = body.item
-        self.reasons = body.reasons
+        self.reasons = [reason or CancellationReason() for reason in body.reasons or ()]
         self.maybe_applied = False
         metadata: Any = {"RequestId": request_id or "", "HTTPStatusCode": status}
         super().__init__(
@@ -83,11 +101,16 @@ class Refusal(ClientError):  # noqa: N818 - internal, and a word for what it is
 
 @dataclass(kw_only=True)
 class Progress(Call):
-    """How far a call has come; `maybe_applied`: an attempt of this write may have been applied without an answer."""
+    """The progress of a call; `maybe_applied`: an attempt of this write may have been applied without an answer.
 
+    `cost` is what the last retry has taken from the quota.
+    """
+
+    request: Mapping[str, Any] = field(default_factory=dict)
     writes: bool
     maybe_applied: bool = False
     clock_corrected: bool = False
+    cost: int = 0
 
 
 class ExhaustedError(Exception):
@@ -102,28 +125,72 @@ class ExhaustedError(Exception):
 
 
 class NoAnswerError(Exception):
-    """What came back is not an answer of DynamoDB's: broken on the way, or from something else."""
+    """The response is not an answer of DynamoDB: it was damaged on the way, or something else has sent it."""
 
-    def __init__(self, reason: str, *, status: int = HTTPStatus.OK, retry_after: float = 0.0) -> None:
+    def __init__(self, reason: str, answer: Answer | None = None, *, retry_after: RetryAfter = NOTHING_ASKED) -> None:
         super().__init__(reason)
-        self.status = status
+        self.status = HTTPStatus.OK if answer is None else answer.status
+        self.request_id = None if answer is None else answer.headers.get(_REQUEST_ID)
         self.retry_after = retry_after
 
 
 class NotSentError(BotoCoreError):
-    """The request did not leave: its connections were busy with others, or the event loop stood still."""
+    """The request was not sent: all connections were busy, or the event loop stood still."""
 
     fmt = "no connection was free before the deadline"
 
 
-def is_of_dynamodb(answer: Answer) -> bool:
-    """Tell by its headers whether an answer can be DynamoDB's: gateways answer JSON with 200 too."""
-    content_type: str = answer.headers.get("content-type", "")
-    return "x-amzn-requestid" in answer.headers or content_type.startswith("application/x-amz-json")
+def error_code(body: ErrorBody) -> str:
+    """Return the code of an error, without the namespace before it and the address that may follow it."""
+    return (body.type or "").partition(":")[0].rpartition("#")[2]
+
+
+def checked(answer: Answer) -> Answer:
+    """Return an answer whose checksum is right, uncompressed.
+
+    DynamoDB's checksum is of what it sends. A gateway that compresses the answer leaves it as it was.
+
+    Raises:
+        NoAnswerError: The answer was damaged on the way.
+
+    """
+    checksum = answer.headers.get(_CHECKSUM)
+    intact = checksum is None or checksum == str(zlib.crc32(answer.body))
+    if answer.encoding is not None:
+        answer = answer._replace(body=_uncompressed(answer))
+        intact = intact or checksum == str(zlib.crc32(answer.body))
+    if not intact:
+        raise NoAnswerError("the answer's checksum is wrong: it was damaged on the way", answer)
+    return answer
+
+
+def _uncompressed(answer: Answer) -> bytes:
+    """Return the body of a compressed answer."""
+    decompressor = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        body = decompressor.decompress(answer.body, _LONGEST_ANSWER)
+    except zlib.error as error:
+        raise NoAnswerError(f"the answer is compressed ({answer.encoding}) and cannot be read", answer) from error
+    if not decompressor.eof:
+        raise NoAnswerError("the compressed answer is cut off, or too long", answer)
+    return body
+
+
+def reply_in(answer: Answer) -> bytes | None:
+    """Return the body of a reply; None if the answer is an error, or its headers show that DynamoDB did not send it.
+
+    Gateways answer JSON with status 200 too.
+    """
+    headers = answer.headers
+    if answer.status != HTTPStatus.OK or answer.body[:1] != b"{":
+        return None
+    if _CHECKSUM in headers or _REQUEST_ID in headers:
+        return answer.body
+    return answer.body if headers.get("content-type", "").startswith("application/x-amz-json") else None
 
 
 def refusal_in(operation: str, answer: Answer, offset: float) -> Exception:
-    """Return what an answer that is no reply means; `offset` is that of the clock which the request was signed by."""
+    """Return the error in an answer that is no reply; `offset` is that of the clock that the request was signed by."""
     now = time.time()
     date = server_time(answer.headers)
     clock = Clock(offset, offset if date is None else date - now)
@@ -132,22 +199,22 @@ def refusal_in(operation: str, answer: Answer, offset: float) -> Exception:
         error = _decode_error(answer.body)
     except UNREADABLE:
         error = ErrorBody()
-    if error.type:
-        request_id = answer.headers.get("x-amzn-requestid")
+    if error_code(error):
+        request_id = answer.headers.get(_REQUEST_ID)
         return Refusal(operation, answer.status, request_id, error, clock=clock, retry_after=wait)
     content_type = answer.headers.get("content-type", "no content type")
-    reason = f"HTTP {answer.status} with {content_type} is no answer of DynamoDB's"
-    return NoAnswerError(reason, status=answer.status, retry_after=wait)
+    reason = f"HTTP {answer.status} with {content_type} is not an answer of DynamoDB"
+    return NoAnswerError(reason, answer, retry_after=wait)
 
 
 def verdict_on(failure: Exception) -> Verdict:
     """Judge whatever an attempt may raise."""
     if isinstance(failure, Refusal):
-        return judge(failure.status, failure.code, tuple([reason.code for reason in failure.reasons]))
+        return judge(failure.status, failure.code, tuple([reason.code or "None" for reason in failure.reasons]))
     if isinstance(failure, NoAnswerError) and failure.status in THROTTLE_STATUSES:
         return Verdict.THROTTLED
     if isinstance(failure, SSLError):
-        return Verdict.FINAL  # a certificate does not get better
+        return Verdict.FINAL  # the certificate is the same at the next attempt
     if isinstance(failure, (HTTPClientError, NoAnswerError, *UNREADABLE)):
         return Verdict.AMBIGUOUS
-    return Verdict.HARMLESS  # the request did not leave: no connection, or no credentials
+    return Verdict.HARMLESS  # the request was not sent: no connection, or no credentials

@@ -1,19 +1,15 @@
-"""One DynamoDB request from a dict to a decoded reply: encode, sign, send, judge, send again."""
+"""One DynamoDB request from a dict to a decoded reply: encode, sign, send, judge, retry."""
 
 import asyncio
-import logging
 import time
-import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 from aiobotocore.credentials import AioCredentials
 from botocore.exceptions import BotoCoreError, CredentialRetrievalError
-from multidict import istr
 
 from wikibot_store._wire._answers import (
     UNREADABLE,
@@ -22,13 +18,24 @@ from wikibot_store._wire._answers import (
     NotSentError,
     Progress,
     Refusal,
-    is_of_dynamodb,
+    checked,
     refusal_in,
+    reply_in,
     verdict_on,
 )
 from wikibot_store._wire._http import Transport
+from wikibot_store._wire._logs import SHARED, log, log_failure, log_retry, log_unprocessed, working_for
 from wikibot_store._wire._metering import consumed_by, tables_of
-from wikibot_store._wire._retry import RetryQuota, Verdict, delay, is_skewed
+from wikibot_store._wire._retry import (
+    NOTHING_ASKED,
+    RetryQuota,
+    Verdict,
+    delay,
+    is_skewed,
+    prolonged,
+    retry_cost,
+    throttle_delay,
+)
 from wikibot_store._wire._signer import Credentials, Signer
 from wikibot_store.config import StoreConfig
 from wikibot_store.usage import Call, Stats, collecting
@@ -38,8 +45,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_log = logging.getLogger("wikibot_store")
-_CHECKSUM = istr("x-amz-crc32")
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 
 
@@ -84,11 +89,16 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def pause(self, attempt: int, deadline: float) -> bool:
-        """Wait before another attempt at what was left undone; False if there is none within attempts and deadline."""
-        seconds = delay(attempt)
+    async def pause(self, request: Mapping[str, Any], attempt: int, deadline: float) -> bool:
+        """Wait before `request` asks for the keys that were left unprocessed `attempt` times in a row.
+
+        Return False if no attempt is left, or no time.
+        """
+        seconds = throttle_delay(attempt) if attempt else delay(1)
         if attempt >= self.config.max_attempts or self._now() + seconds >= deadline:
+            log_unprocessed(request, attempt, None)
             return False
+        log_unprocessed(request, attempt, seconds)
         await asyncio.sleep(seconds)
         return True
 
@@ -103,14 +113,15 @@ class Wire:
             return self._client
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run work that outlives its caller, but not the wire."""
-        task = asyncio.create_task(work)
+        """Run work for several readers, which outlives each of them, but not the wire."""
+        with working_for(SHARED):
+            task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def aclose(self) -> None:
-        """Refuse further calls and end what was spawned."""
+        """Reject further calls and cancel the spawned work."""
         self._closed = True
         tasks = list(self._tasks)
         for task in tasks:
@@ -150,7 +161,7 @@ class Wire:
         """
         if self._closed:
             raise RuntimeError("the store is closed: use it inside its `async with` block")
-        progress = Progress(operation=operation, writes=operation in _WRITES)
+        progress = Progress(operation=operation, request=request, writes=operation in _WRITES)
         usages = collecting()
         if self.observer is None and not usages:
             return await self._send(progress, msgspec.json.encode(request), decode, deadline)
@@ -170,58 +181,62 @@ class Wire:
 
     async def _send(self, progress: Progress, body: bytes, decode: Callable[[bytes], T], deadline: float) -> T:
         """Send the same bytes until they are answered."""
-        operation = progress.operation
-        while True:
-            if self._now() >= deadline:
-                raise ExhaustedError(progress, "no answer before the deadline")
+        while self._now() < deadline:
             progress.attempts += 1
             try:
-                reply = decode(await self._attempt(operation, body, deadline))
+                reply = decode(await self._attempt(progress.operation, body, deadline))
             except (Refusal, BotoCoreError, NoAnswerError, *UNREADABLE) as failure:
                 pause = self._pause_after(failure, progress, deadline)
-                fields = {"operation": operation, "attempt": progress.attempts, "pause": pause}
-                _log.debug("%s: attempt %d failed, next in %.3f s", *fields.values(), extra=fields)
+                log_retry(failure, progress, pause)
                 self._counts["retries"] += 1
             else:
-                self._quota.succeeded(retried=progress.attempts > 1)
+                self._quota.succeeded(progress.cost)
                 return reply
             await asyncio.sleep(pause)
+        late = ExhaustedError(progress, "no answer before the deadline")
+        log_failure(late, progress)
+        raise late
 
     def _pause_after(self, failure: Exception, progress: Progress, deadline: float) -> float:
-        """Return how long to wait before the next attempt, or raise what ends the call."""
+        """Return how long to wait before the next attempt, or raise the error that ends the call."""
         verdict = verdict_on(failure)
         if isinstance(failure, Refusal):
             failure.maybe_applied = progress.maybe_applied
             if verdict is Verdict.FINAL and self._correct_clock(failure, progress):
                 return 0.0
             if verdict is Verdict.FINAL:
+                log_failure(failure, progress)
                 raise failure
-        if verdict is Verdict.THROTTLED:
+        throttled = verdict is Verdict.THROTTLED
+        if throttled:
             progress.throttles += 1
             self._counts["throttles"] += 1
         if verdict is Verdict.AMBIGUOUS:
             progress.maybe_applied = progress.writes
-        pause = delay(progress.attempts)
-        if isinstance(failure, (Refusal, NoAnswerError)):
-            pause += failure.retry_after
+        asked = failure.retry_after if isinstance(failure, (Refusal, NoAnswerError)) else NOTHING_ASKED
+        own = throttle_delay(progress.attempts) if throttled else delay(progress.attempts)
+        pause = prolonged(own, asked)
+        cost = retry_cost(throttled=throttled)
         if (
             verdict is Verdict.FINAL
             or progress.attempts >= self.config.max_attempts
             or self._now() + pause >= deadline
-            or not self._quota.take()
+            or not self._quota.take(cost)
         ):
             self._counts["unanswered"] += 1
-            raise ExhaustedError(progress, str(failure), throttled=verdict is Verdict.THROTTLED) from failure
+            log_failure(failure, progress)
+            raise ExhaustedError(progress, str(failure), throttled=throttled) from failure
+        progress.cost = cost
         return pause
 
     def _correct_clock(self, refusal: Refusal, progress: Progress) -> bool:
-        """Go by the server's clock from now on if this machine's was the trouble; at most once a call."""
+        """Use the server's clock from now on if this machine's explains the refusal; at most once per call."""
         signed_by, server = refusal.clock
         if progress.clock_corrected or not is_skewed(refusal.code, server - signed_by):
             return False
         progress.clock_corrected = True
         self._clock_offset = server
-        _log.warning("this machine's clock is wrong by %.0f s: requests are signed by the server's clock", server)
+        log.warning("this machine's clock is wrong by %.0f s: requests are signed by the server's clock", server)
         return True
 
     async def _attempt(self, operation: str, body: bytes, deadline: float) -> bytes:
@@ -240,13 +255,11 @@ class Wire:
         finally:
             self._in_flight -= 1
             self._connections.release()
-        checksum = answer.headers.get(_CHECKSUM)
-        if checksum is not None and checksum != str(zlib.crc32(answer.body)):
-            raise NoAnswerError("the answer's checksum is wrong: it was damaged on the way")
-        told = checksum is not None or is_of_dynamodb(answer)
-        if told and answer.status == HTTPStatus.OK and answer.body[:1] == b"{":
-            return answer.body
-        raise refusal_in(operation, answer, offset)
+        answer = checked(answer)
+        reply = reply_in(answer)
+        if reply is None:
+            raise refusal_in(operation, answer, offset)
+        return reply
 
     async def _take_connection(self, deadline: float) -> None:
         """Wait until one more request may be under way."""

@@ -1,17 +1,23 @@
-"""The seam to HTTP: signed bytes out; status, headers and bytes back, over aiobotocore's own session.
+"""HTTP for signed requests: bytes out; status, headers and bytes back, over aiobotocore's own session.
 
-aiohttp's connector makes and keeps the connections, its writer and its parser speak HTTP. Left out is what its session
-does for any request to anywhere, half of the cost, and a signed POST to one endpoint has no use for: URLs, cookies,
-redirects, authentication, middlewares, payload types, a task that writes the body.
+aiohttp's connector makes the connections, its writer and its parser speak HTTP. aiohttp's session is left out: half of
+its cost is for URLs, cookies, redirects, authentication, middlewares, payload types and a task that writes the body. A
+signed POST to one endpoint needs none of them. aiohttp's pool is left out too: it takes the connection that has been
+idle for longest and cannot drop those that may be dead.
 """
 
 import asyncio
+import platform
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple, Self
+from weakref import WeakSet
 
+import aiobotocore
 import aiohttp
+from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.httpsession import AIOHTTPSession
 from aiohttp.http import HttpProcessingError, StreamWriter
 from botocore.exceptions import (
@@ -26,23 +32,44 @@ from botocore.exceptions import (
 from botocore.httpsession import ProxyConfiguration, get_cert_path, mask_proxy_url
 from yarl import URL
 
+import wikibot_store
+from wikibot_store._wire._connections import NEW, IdleConnections, TimeLimit, abort
+
 _INFORMATIONAL = range(100, 200)
+# botocore's own, where nobody says otherwise.
+_READ_TIMEOUT = 60.0
+_FAILURES = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError)
+# What a User-Agent cannot hold (RFC 9110, section 5.6.2).
+_NO_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
+
+
+def user_agent(app_id: str | None) -> str:
+    """Return the User-Agent header: the library, aiobotocore, Python and the application, as AWS's SDKs write them."""
+    products = [
+        f"wikibot_store/{wikibot_store.__version__}",
+        f"aiobotocore/{aiobotocore.__version__}",
+        f"lang/python#{platform.python_version()}",
+    ]
+    if app_id:
+        products.append(f"app/{_NO_TOKEN.sub('-', app_id)}")
+    return " ".join(products)
 
 
 class Answer(NamedTuple):
-    """An HTTP response, read to its end."""
+    """An HTTP response, read to its end; `encoding` is how `body` is compressed."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    encoding: str | None = None
 
 
 class Transport(AIOHTTPSession):
-    """aiobotocore's HTTP session with a door for requests that are already signed.
+    """aiobotocore's HTTP session, with a method for requests that are already signed.
 
-    The ordinary client gets it as `AioConfig(http_session_cls=…)`, so that both share one pool, one TLS context, the
-    proxies and the timeouts. It is stricter than the base class: it checks that a certificate is the host's own, and it
-    checks certificates behind a proxy too.
+    The ordinary client gets it as `AioConfig(http_session_cls=…)`, so that both share the connections, the TLS context,
+    the proxies and the timeouts. It is stricter than the base class: it verifies that a certificate belongs to the
+    host, and it verifies certificates behind a proxy too.
     """
 
     # What the base class has and its stubs lack.
@@ -55,21 +82,27 @@ class Transport(AIOHTTPSession):
     _connector_args: dict[str, Any]
     _get_ssl_context: Callable[[], ssl.SSLContext]
 
-    async def connect(self, endpoint_url: str) -> Self:
-        """Fix the endpoint; no connection is made yet."""
+    async def connect(self, endpoint_url: str, *, idle_timeout: float = 60.0, app_id: str | None = None) -> Self:
+        """Fix the endpoint and how long idle connections are kept; no connection is made yet."""
         url = URL(endpoint_url, encoded=True)
         self._endpoint_url = endpoint_url
         self._proxy_url = self._proxy_config.proxy_url_for(endpoint_url)
+        self._connector_args["keepalive_timeout"] = idle_timeout
         # Reading a CA bundle takes tens of milliseconds.
         self._tls = await asyncio.to_thread(self._make_tls) if url.scheme == "https" else True
         session = await self._get_session(self._proxy_url)
         self._connector: Any = session.connector
-        # What the connector wants to know: where to connect to, and by which proxy.
+        self._idle = IdleConnections(idle_timeout)
+        # The tasks whose last request failed on its connection: their next one gets a new connection.
+        self._failed: WeakSet[Any] = WeakSet()
+        self._ordinary = asyncio.Semaphore(self._max_pool_connections)
+        self._exit_stack.callback(self._idle.give_back)
+        # What the connector needs to know: where to connect to, and by which proxy.
         proxy = None if self._proxy_url is None else URL(self._proxy_url)
-        loop = asyncio.get_running_loop()
-        self._destination = aiohttp.ClientRequest("POST", url, proxy=proxy, loop=loop, session=session)
-        # DynamoDB compresses for those who accept it; at these sizes that costs more than it saves.
-        self._headers = {"Accept-Encoding": "identity"}
+        self._loop = asyncio.get_running_loop()
+        self._destination = aiohttp.ClientRequest("POST", url, proxy=proxy, loop=self._loop, session=session)
+        # DynamoDB compresses for clients that accept it; at these sizes that costs more than it saves.
+        self._headers = {"Accept-Encoding": "identity", "User-Agent": user_agent(app_id)}
         target = url.raw_path_qs
         if self._proxy_url is not None and url.scheme == "http":  # through HTTPS's tunnel a request goes as it is
             self._headers |= self._proxy_config.proxy_headers_for(self._proxy_url)
@@ -78,18 +111,32 @@ class Transport(AIOHTTPSession):
         return self
 
     def _make_tls(self) -> ssl.SSLContext:
-        """Return how to verify the endpoint: always, by the session's CA bundle or the usual one."""
+        """Return how to verify the endpoint: always, by the session's CA bundle or the usual one; TLS 1.2 at least.
+
+        The lowest version that Python offers depends on how it was built.
+        """
         context = self._get_ssl_context()
+        context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
         context.check_hostname = True
         context.load_verify_locations(get_cert_path(self._verify))  # type: ignore[arg-type]  # or a path
         return context
 
     async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:
-        """Return the session for a proxy: as the base class makes it, but without a cookie jar."""
+        """Return the session for a proxy: as the base class makes it, but without a cookie jar.
+
+        Its connector sets no limit to the connections: their users do. It resolves the endpoint's name for each new
+        connection. aiohttp would use an address for 10 seconds, also after a connection to it has failed. Connections
+        that are made at once share one lookup.
+        """
         session = self._sessions.get(proxy_url)
         if session is None:
             session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._max_pool_connections, ssl=self._tls, **self._connector_args),
+                connector=aiohttp.TCPConnector(
+                    limit=0,
+                    ssl=self._tls,
+                    ttl_dns_cache=0,
+                    **self._connector_args,
+                ),
                 timeout=self._timeout,
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -97,47 +144,91 @@ class Transport(AIOHTTPSession):
             self._sessions[proxy_url] = await self._exit_stack.enter_async_context(session)
         return session
 
+    async def send(self, request: Any) -> Any:  # noqa: ANN401 - aiobotocore's stubs know another class
+        """Send a request of the ordinary client, which signs and retries it by itself."""
+        headers = {name: value if isinstance(value, str) else value.decode() for name, value in request.headers.items()}
+        headers["Host"] = self._destination.headers["Host"]
+        async with self._ordinary:
+            answer = await self.post(headers, request.body, seconds=self._timeout.sock_read or _READ_TIMEOUT)
+        lower: Any = {name.lower(): value for name, value in answer.headers.items()}
+        response: Any = AioAWSResponse(request.url, answer.status, lower, None)
+        response._content = answer.body  # noqa: SLF001 - it is read already; aiobotocore would read it from a stream
+        return response
+
     async def post(self, headers: dict[str, str], body: bytes, *, seconds: float) -> Answer:
         """Send one request and read the whole answer, in at most so many seconds.
 
+        If its connection fails, those that have been idle for as long may be dead too. They are dropped, and the next
+        request of this task, which is the retry, gets a new connection.
+
         Raises:
             HTTPClientError: No whole answer came, but DynamoDB may have seen the request.
-            BotoCoreError: Any other: the request did not leave.
+            BotoCoreError: Any other: the request was not sent.
 
         """
         if self._connector.closed:
-            raise RuntimeError("the store is closed: it was during this call")
-        connection = None
+            raise RuntimeError("the store was closed during this call")
+        until = self._loop.time() + seconds
+        if self._failed and self._has_failed():
+            self._idle.close_oldest()  # so that there are never more connections than the pool may have
+            connection, last_used = None, NEW
+        else:
+            connection, last_used = self._idle.take()
+        if connection is None:
+            connection = await self._new_connection(until)
         try:
-            async with asyncio.timeout(seconds):
-                connection = await self._connection()
-                try:
-                    answer = await self._exchange(connection.protocol, headers, body)
-                except BaseException:
-                    connection.close()
-                    raise
-                connection.release()
-                return answer
-        except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError) as error:
-            raise self._translate(error, connected=connection is not None) from error
-
-    async def _connection(self) -> Any:  # noqa: ANN401 - aiohttp has no type hints for it
-        """Return a connection on which nothing has been said since its last request was answered.
-
-        A server may say something unasked, such as 408 before it hangs up. It would pass for the next request's answer,
-        and every later one for that of a request before it.
-        """
-        while True:
-            connection = await self._connector.connect(self._destination, [], self._timeout)
-            if not connection.protocol.should_close:
-                return connection
+            answer = await self._exchange(connection, headers, body, until)
+        except _FAILURES as error:
+            abort(connection)
+            self._idle.abort(last_used)
+            self._failed.add(asyncio.current_task())
+            raise self._translate(error, connected=True) from error
+        except BaseException:
             connection.close()
+            raise
+        if connection.protocol.should_close or self._connector.closed:
+            connection.close()
+        else:
+            self._idle.keep(connection)
+        return answer
 
-    async def _exchange(self, protocol: Any, headers: dict[str, str], body: bytes) -> Answer:  # noqa: ANN401 - aiohttp exports no type for it
-        """Send one request and read the whole answer on a connection that nobody else uses."""
+    def _has_failed(self) -> bool:
+        task = asyncio.current_task()
+        failed = task in self._failed
+        self._failed.discard(task)
+        return failed
+
+    async def _new_connection(self, until: float) -> Any:  # noqa: ANN401 - aiohttp has no type hints for it
+        """Return a new connection on which the server has not sent anything yet."""
+        try:
+            async with asyncio.timeout_at(until):
+                while True:
+                    connection = await self._connector.connect(self._destination, [], self._timeout)
+                    if not connection.protocol.should_close:
+                        return connection
+                    connection.close()
+        except _FAILURES as error:
+            raise self._translate(error, connected=False) from error
+
+    async def _exchange(self, connection: Any, headers: dict[str, str], body: bytes, until: float) -> Answer:  # noqa: ANN401 - see above
+        """Send one request and read the whole answer on a connection that nobody else uses, until its time is up."""
+        limit = TimeLimit(self._loop, connection, until)
+        try:
+            answer = await self._send_and_read(connection.protocol, headers, body)
+        except _FAILURES as error:
+            if limit.expired:
+                raise TimeoutError from error
+            raise
+        finally:
+            limit.cancel()
+        if limit.expired:  # an answer without a length seems to end where its connection is aborted
+            raise TimeoutError
+        return answer
+
+    async def _send_and_read(self, protocol: Any, headers: dict[str, str], body: bytes) -> Answer:  # noqa: ANN401 - see above
         protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-        writer = StreamWriter(protocol, asyncio.get_running_loop())
-        head: Any = {**headers, **self._headers, "Content-Length": str(len(body))}  # read like a multidict, made faster
+        writer = StreamWriter(protocol, self._loop)
+        head: Any = {**self._headers, **headers, "Content-Length": str(len(body))}  # read like a multidict, made faster
         await writer.write_headers(self._request_line, head)
         await writer.write_eof(body)
         message, content = await protocol.read()
@@ -145,7 +236,7 @@ class Transport(AIOHTTPSession):
             message, content = await protocol.read()
         # Most answers are there as a whole by now.
         whole = content.read_nowait() if content.is_eof() else await content.read()
-        return Answer(message.code, message.headers, whole)
+        return Answer(message.code, message.headers, whole, message.compression)
 
     def _translate(self, error: Exception, *, connected: bool) -> BotoCoreError:
         """Return aiohttp's error as botocore's, kept apart by whether the request can have been sent."""

@@ -41,7 +41,7 @@ async def open_wire(config: StoreConfig, session: aioboto3.Session | None) -> As
                 max_pool_connections=config.max_pool_connections,
             )
             stack.push_async_callback(transport.close)
-            await transport.connect(settings.endpoint_url)
+            await transport.connect(settings.endpoint_url, idle_timeout=config.idle_timeout, app_id=settings.app_id)
             signer = Signer(settings.endpoint_url, settings.region)
         except (BotoCoreError, OSError, ValueError) as error:
             advice = _ADVICE.get(type(error), "")

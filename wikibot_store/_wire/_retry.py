@@ -1,6 +1,6 @@
-"""What may be sent again, when, and how often: AWS's standard retry mode, as plain decisions; and giving way to others.
+"""Which requests are retried, when, and how often: AWS's standard retry mode, version 2.1; and pauses after lost races.
 
-https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html. docs/reliability.md lists the deviations.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
+from typing import NamedTuple
 
 # Refused because of load: nothing was applied.
 THROTTLES = frozenset(
@@ -30,14 +31,14 @@ THROTTLES = frozenset(
 )
 # Collided with another transaction: nothing was applied.
 CONFLICTS = frozenset({"TransactionConflictException", "ReplicatedWriteConflictException"})
-# The same transaction, by its token, is still under way, or the server failed: perhaps applied.
+# The transaction of the same token is still in progress, or the server failed: perhaps applied.
 TRANSIENT = frozenset(
     {"InternalServerError", "RequestTimeout", "RequestTimeoutException", "TransactionInProgressException"}
 )
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
-# What a gateway answers for DynamoDB where there is too much load: nothing was passed on.
+# What a gateway in front of DynamoDB answers when there is too much load: nothing was passed on.
 THROTTLE_STATUSES = frozenset({429, 509})
-# Refused because of the signature, which a wrong clock spoils as well as a wrong key: nothing was applied.
+# Refused because of the signature, which is wrong if the key or the clock is wrong: nothing was applied.
 SIGNATURE_CODES = frozenset(
     {
         "InvalidSignatureException",
@@ -47,14 +48,18 @@ SIGNATURE_CODES = frozenset(
         "SignatureDoesNotMatch",
     }
 )
-# The members of a cancelled transaction that failed only for load or a collision; "None" did not fail.
-RETRYABLE_REASONS = frozenset({"None", "ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"})
+# Why an action of a cancelled transaction failed, if it failed because of load or a collision; "None" did not fail.
+_RETRYABLE_REASONS = frozenset({"None", "ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"})
 
-_BASE_DELAY = 0.05
+# Of DynamoDB; other services have 0.05.
+_BASE_DELAY = 0.025
+_THROTTLE_DELAY = 1.0
 _MAX_DELAY = 20.0
+# x-amz-retry-after may prolong a wait by so much.
+_MAX_PROLONGATION = 5.0
 _BASE_YIELD = 0.01
 _MAX_YIELD = 0.25
-# AWS takes signatures that are up to five minutes old; what differs by less is not the clock's fault.
+# AWS accepts signatures that are up to five minutes old. A smaller difference is not the clock's fault.
 _TOLERATED_SKEW = 240
 
 
@@ -62,9 +67,9 @@ class Verdict(Enum):
     """What a failed attempt means for the next one."""
 
     FINAL = "final"
-    HARMLESS = "harmless"  # not applied for certain: send again
-    THROTTLED = "throttled"  # not applied for certain: send again, but there is too much load
-    AMBIGUOUS = "ambiguous"  # perhaps applied: send again what is safe to repeat
+    HARMLESS = "harmless"  # certainly not applied: retry
+    THROTTLED = "throttled"  # certainly not applied, because there is too much load: retry later
+    AMBIGUOUS = "ambiguous"  # perhaps applied: retry, every request is safe to repeat
 
 
 def judge(status: int, code: str, reasons: tuple[str, ...] = ()) -> Verdict:
@@ -72,7 +77,7 @@ def judge(status: int, code: str, reasons: tuple[str, ...] = ()) -> Verdict:
     if code in THROTTLES or status in THROTTLE_STATUSES:
         return Verdict.THROTTLED
     if code in CONFLICTS or (
-        code == "TransactionCanceledException" and reasons and RETRYABLE_REASONS.issuperset(reasons)
+        code == "TransactionCanceledException" and reasons and _RETRYABLE_REASONS.issuperset(reasons)
     ):
         return Verdict.HARMLESS
     if code in TRANSIENT or status in TRANSIENT_STATUSES:
@@ -81,25 +86,39 @@ def judge(status: int, code: str, reasons: tuple[str, ...] = ()) -> Verdict:
 
 
 def is_skewed(code: str, skew: float) -> bool:
-    """Tell whether a refusal is the fault of the clock, which is `skew` seconds behind the server's."""
+    """Return whether the clock, which is `skew` seconds behind the server's, explains a refusal."""
     return code in SIGNATURE_CODES and abs(skew) > _TOLERATED_SKEW
 
 
 def server_time(headers: Mapping[str, str]) -> float | None:
-    """Return when the server says that it answered, in seconds since 1970; None if it does not say."""
+    """Return when the server answered by its own clock, in seconds since 1970; None if it does not say."""
     return _seconds_since_1970(headers.get("date", ""))
 
 
-def retry_after(headers: Mapping[str, str], now: float) -> float:
-    """Return how many seconds the server wants to be left alone, 0 if it does not say.
+class RetryAfter(NamedTuple):
+    """How many seconds the server asks its client to wait; `by_aws`: in AWS's header, which sets limits to it."""
 
-    RFC 9110 allows a number of seconds and a moment, which is held against `now`, the server's time.
+    seconds: float
+    by_aws: bool = False
+
+
+NOTHING_ASKED = RetryAfter(0.0)
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> RetryAfter:
+    """Return how long the server asks its client to wait, 0 seconds if it does not say.
+
+    AWS sends a number of milliseconds in `x-amz-retry-after`. Gateways send `Retry-After`, for which RFC 9110 allows a
+    number of seconds and a moment, which is compared with `now`, the server's time.
     """
+    milliseconds = headers.get("x-amz-retry-after", "")
+    if milliseconds.isascii() and milliseconds.isdigit():
+        return RetryAfter(float(milliseconds) / 1000, by_aws=True)
     text = headers.get("retry-after", "")
     if text.isascii() and text.isdigit():
-        return float(text)
+        return RetryAfter(float(text))
     moment = _seconds_since_1970(text)
-    return 0.0 if moment is None else max(0.0, moment - now)
+    return RetryAfter(0.0 if moment is None else max(0.0, moment - now))
 
 
 def _seconds_since_1970(http_date: str) -> float | None:
@@ -111,19 +130,33 @@ def _seconds_since_1970(http_date: str) -> float | None:
 
 def delay(attempt: int) -> float:
     """Return the seconds to wait after the `attempt`-th attempt: exponential with full jitter."""
-    return _jitter(_BASE_DELAY, attempt, _MAX_DELAY)
+    return _jitter(_BASE_DELAY, attempt - 1, _MAX_DELAY)
+
+
+def throttle_delay(attempt: int) -> float:
+    """Return the seconds to wait if the `attempt`-th attempt was throttled."""
+    return _jitter(_THROTTLE_DELAY, attempt - 1, _MAX_DELAY)
+
+
+def prolonged(wait: float, asked: RetryAfter) -> float:
+    """Return the wait, prolonged as the server asks.
+
+    `x-amz-retry-after` replaces a shorter wait, within limits. `Retry-After` is added to the wait, so that clients that
+    were asked the same do not all come at once.
+    """
+    return max(wait, min(asked.seconds, wait + _MAX_PROLONGATION)) if asked.by_aws else wait + asked.seconds
 
 
 def contention_delay(attempt: int) -> float:
     """Return the seconds to wait after losing to another writer for the `attempt`-th time.
 
-    Shorter than after a failure: every loss means that somebody got on.
+    Shorter than after a failure: with every loss another writer has succeeded.
     """
     return _jitter(_BASE_YIELD, attempt, _MAX_YIELD)
 
 
 class Contention:
-    """The losses of one call against other writers, and its pauses in between."""
+    """How often one call has lost to other writers, and its pauses in between."""
 
     def __init__(self) -> None:
         self._losses = 0
@@ -139,23 +172,29 @@ def _jitter(base: float, attempt: int, most: float) -> float:
     return random.random() * min(most, base * 2.0**doublings)  # noqa: S311 - spreads load, guards nothing
 
 
+def retry_cost(*, throttled: bool) -> int:
+    """Return how many tokens of the quota a retry costs."""
+    return RetryQuota.THROTTLE_COST if throttled else RetryQuota.RETRY_COST
+
+
 class RetryQuota:
-    """A token bucket shared by all calls, so that an outage is not answered with a storm of retries."""
+    """A token bucket shared by all calls, which limits the retries during an outage."""
 
     CAPACITY = 500
-    RETRY_COST = 5
+    RETRY_COST = 14
+    THROTTLE_COST = 5
     REFUND = 1
 
     def __init__(self) -> None:
-        self._tokens = self.CAPACITY
+        self.tokens = self.CAPACITY
 
-    def take(self) -> bool:
-        """Pay for a retry; False if the bucket is empty."""
-        if self._tokens < self.RETRY_COST:
+    def take(self, cost: int) -> bool:
+        """Pay for a retry; False if there are not enough tokens."""
+        if self.tokens < cost:
             return False
-        self._tokens -= self.RETRY_COST
+        self.tokens -= cost
         return True
 
-    def succeeded(self, *, retried: bool) -> None:
-        """Give back the last retry's price, or a little for a call that needed none."""
-        self._tokens = min(self.CAPACITY, self._tokens + (self.RETRY_COST if retried else self.REFUND))
+    def succeeded(self, last_cost: int) -> None:
+        """Give back what the last retry of a successful call cost; a little if it needed none."""
+        self.tokens = min(self.CAPACITY, self.tokens + (last_cost or self.REFUND))

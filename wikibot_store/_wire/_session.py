@@ -33,6 +33,7 @@ class Settings(NamedTuple):
     verify: bool | str
     proxies: dict[str, str]
     credentials: Any
+    app_id: str | None
 
 
 async def resolve(session: aioboto3.Session, config: StoreConfig) -> Settings:
@@ -61,6 +62,7 @@ async def resolve(session: aioboto3.Session, config: StoreConfig) -> Settings:
         verify=ca_bundle or True,
         proxies=get_environ_proxies(endpoint_url),
         credentials=credentials,
+        app_id=aio_session.get_config_variable("user_agent_appid"),
     )
 
 

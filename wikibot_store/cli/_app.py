@@ -37,25 +37,25 @@ _EXPECTED = (CommandError, DemoError, WikibotStoreError, ValueError)
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of every command, wherever in the line they stand."""
+    """The options of every command; they may stand anywhere in the line."""
 
     endpoint_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Another endpoint; one on this machine needs no credentials.")
+        str | None, typer.Option(metavar="URL", help="Another endpoint. One on this machine needs no credentials.")
     ] = None
     region: Annotated[str | None, typer.Option(metavar="NAME", help="The AWS region.")] = None
-    profile: Annotated[str | None, typer.Option(metavar="NAME", help="A profile of AWS's configuration files.")] = None
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="A profile in AWS's configuration files.")] = None
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False
 
     def config(self) -> StoreConfig:
-        """Return the environment's settings with those of the command line in their place."""
+        """Return the environment's settings, replaced by those of the command line."""
         config = StoreConfig.from_env()
         return replace(
             config, endpoint_url=self.endpoint_url or config.endpoint_url, region=self.region or config.region
         )
 
     def run(self, work: Callable[[WikibotStore], Awaitable[T]]) -> T:
-        """Open the store, do `work` on it and return what came of it."""
+        """Open the store, do `work` on it and return the result."""
 
         async def opened() -> T:
             config = self.config()
@@ -70,13 +70,13 @@ class Options:
         try:
             return aioboto3.Session(profile_name=self.profile)
         except ProfileNotFound as error:
-            raise CommandError(f"{error}: `aws configure list-profiles` shows which there are") from error
+            raise CommandError(f"{error}: `aws configure list-profiles` lists them") from error
 
 
 def with_options(command: Callable[Concatenate[Options, P], None]) -> Callable[..., None]:
-    """Give a command the common options as its first argument, and its errors one line.
+    """Give a command the common options as its first argument, and print its errors as one line.
 
-    Options that stand before the command's name, and so belong to its groups, count as the command's own.
+    Options before the command's name, which belong to its groups, also apply to the command.
     """
     common = inspect.signature(Options).parameters
     _, *own = inspect.signature(command).parameters.values()
@@ -88,7 +88,7 @@ def with_options(command: Callable[Concatenate[Options, P], None]) -> Callable[.
         context.obj = options
         try:
             command(options, **arguments)  # type: ignore[call-arg]  # typer follows the signature
-            sys.stdout.flush()  # a pipe that nobody reads any more shows here, and typer ends the command quietly
+            sys.stdout.flush()  # fails if nobody reads the pipe any more; typer then ends the command quietly
         except (BrokenPipeError, typer.Exit):
             raise
         except Exception as error:
@@ -102,7 +102,7 @@ def with_options(command: Callable[Concatenate[Options, P], None]) -> Callable[.
 
 
 def _describe(error: Exception) -> str:
-    return str(error) if isinstance(error, _EXPECTED) else f"unexpected {error!r}; --debug shows where it comes from"
+    return str(error) if isinstance(error, _EXPECTED) else f"unexpected {error!r}; --debug shows the traceback"
 
 
 def fail(message: str, status: int) -> int:
@@ -122,7 +122,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
 
 @with_options
 def _group(_options: Options) -> None:
-    """Take the options that stand before the command."""
+    """Take the options before the command."""
 
 
 def _new_group(name: str, purpose: str) -> typer.Typer:
@@ -132,8 +132,8 @@ def _new_group(name: str, purpose: str) -> typer.Typer:
 
 
 app = typer.Typer(rich_markup_mode=None, epilog="Example: wikibot-store wiki list --help")
-tables = _new_group("tables", "Create, compare or delete the tables.")
-user = _new_group("user", "Look up users, and set their counts right.")
+tables = _new_group("tables", "Create, verify or delete the tables.")
+user = _new_group("user", "Look up users, and correct their counts.")
 wiki = _new_group("wiki", "Look up wikis.")
 acl = _new_group("acl", "Look up grants.")
 
@@ -147,8 +147,8 @@ def _root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Look after the tables of wikibot.io and look into them.
+    """Manage the tables of wikibot.io, and show what they hold.
 
-    Table names and other settings come from WIKIBOT_USERS_TABLE and the like, credentials and region from AWS's usual
+    Table names and other settings come from WIKIBOT_USERS_TABLE and so on, credentials and region from AWS's usual
     places. --endpoint-url, --region, --profile, --json and --debug may stand before or after a command's name.
     """

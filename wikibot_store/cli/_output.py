@@ -13,12 +13,12 @@ from wikibot_store.models import Acl, User, Wiki
 
 
 def note(text: str) -> None:
-    """Print what is for people and not part of the result."""
+    """Print on stderr what is for people and not part of the result."""
     print(text, file=sys.stderr)
 
 
 def console() -> Console:
-    """Return a console that is plain, and as wide as its lines, where stdout is no terminal."""
+    """Return a console; if stdout is not a terminal, it prints plain text and does not wrap lines."""
     terminal = sys.stdout.isatty()
     return Console(
         force_terminal=terminal, width=None if terminal else 10_000, markup=False, emoji=False, highlight=False
@@ -26,7 +26,7 @@ def console() -> Console:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under their headings; an item is one line where stdout is no terminal."""
+    """Print rows under their headings; if stdout is not a terminal, each row is one line."""
     output = console()
     table = Table(*columns, box=SIMPLE if output.is_terminal else None, pad_edge=False)
     for row in rows:
@@ -40,13 +40,13 @@ def print_json(document: object) -> None:
 
 
 def cell(value: object) -> str:
-    """Return a value as text that cannot command a terminal."""
+    """Return a value as text without control characters for the terminal."""
     text = "-" if value is None else str(value)
     return text if text.isprintable() else repr(text)
 
 
 def view(item: User | Wiki | Acl) -> dict[str, Any]:
-    """Return an item's attributes for output; a secret is replaced by whether it is set."""
+    """Return an item's attributes for output; of a secret only whether it is set."""
     fields = {name: value for name, value in msgspec.structs.asdict(item).items() if not name.startswith("_")}
     view: dict[str, Any] = msgspec.to_builtins(fields)
     if isinstance(item, Wiki):

@@ -45,7 +45,7 @@ class Step:
     name: str
     show: Callable[..., None]
     done: int = 0
-    refused: int = 0
+    rejected: int = 0
     seconds: float = 0.0
 
     async def each(
@@ -53,10 +53,10 @@ class Step:
         work: Callable[[T], Awaitable[R]],
         items: Sequence[T],
         *,
-        refusal: type[WikibotStoreError] | tuple[()] = (),
+        rejection: type[WikibotStoreError] | tuple[()] = (),
         at_once: int = _AT_ONCE,
     ) -> list[R]:
-        """Do `work` for all items, some at a time, and return the results of those that were not refused."""
+        """Do `work` for all items, some at a time, and return the results of those that were not rejected."""
         gate = asyncio.Semaphore(at_once)
         results: list[R] = []
 
@@ -65,8 +65,8 @@ class Step:
                 try:
                     results.append(await work(item))
                     self.done += 1
-                except refusal:
-                    self.refused += 1
+                except rejection:
+                    self.rejected += 1
             self.show(advance=1)
 
         self.show(total=len(items))
@@ -99,16 +99,16 @@ async def log_in(day: Day, step: Step) -> None:
 
 
 async def create_wikis(day: Day, step: Step) -> None:
-    """Everybody creates the same wiki twice; the second one is refused."""
+    """Everybody creates the same wiki twice; the second one is rejected."""
 
     async def create(user: User) -> Wiki:
         return await day.store.wikis.create(
             user.id, "notes", display_name="Notes", repo_path=f"/srv/wikis/{user.id}/notes"
         )
 
-    await step.each(create, 2 * day.users, refusal=AlreadyExistsError)
+    await step.each(create, 2 * day.users, rejection=AlreadyExistsError)
     step.expect("created", step.done, day.people)
-    step.expect("duplicates refused", step.refused, day.people)
+    step.expect("duplicates rejected", step.rejected, day.people)
 
 
 async def fill_a_shelf(day: Day, step: Step) -> None:
@@ -161,7 +161,7 @@ async def share(day: Day, step: Step) -> None:
 
 
 async def edit_at_once(day: Day, step: Step) -> None:
-    """Two editors change the same version of a wiki; the slower one is refused, reads again and succeeds."""
+    """Two editors change the same version of a wiki; the slower one is rejected, reads again and succeeds."""
     wikis = day.store.wikis
     read = await wikis.require(day.users[0].id, "notes", consistent=True)
 
@@ -171,13 +171,13 @@ async def edit_at_once(day: Day, step: Step) -> None:
             try:
                 await wikis.update(*_key(wiki), expected_version=wiki.version, display_name=display_name)
             except ConflictError:
-                step.refused += 1
+                step.rejected += 1
                 wiki = await wikis.require(*_key(wiki), consistent=True)
             else:
                 return
 
     await step.each(rename, ["Notes of the first", "Notes of the second"])
-    step.expect("conflicts", step.refused, 1)
+    step.expect("conflicts", step.rejected, 1)
     written = await wikis.require(*_key(read), consistent=True)
     step.expect("version", written.version, read.version + 2)
 
@@ -189,8 +189,8 @@ async def claim_a_username(day: Day, step: Step) -> None:
     async def claim(user: User) -> User:
         return await users.set_username(user.id, username)
 
-    winners = await step.each(claim, day.users[:2], refusal=AlreadyExistsError)
-    step.expect("refused", step.refused, 1)
+    winners = await step.each(claim, day.users[:2], rejection=AlreadyExistsError)
+    step.expect("rejected", step.rejected, 1)
     step.expect("holder of the name", [await users.get_by_username(username)], winners)
 
 
@@ -203,8 +203,8 @@ async def damage_a_cursor(day: Day, step: Step) -> None:
         user, cursor = attempt
         await day.store.wikis.list_by_owner(user.id, cursor=cursor)
 
-    await step.each(follow, [(owner, cursor[:-1]), (other, cursor)], refusal=InvalidCursorError)
-    step.expect("refused", step.refused, 2)
+    await step.each(follow, [(owner, cursor[:-1]), (other, cursor)], rejection=InvalidCursorError)
+    step.expect("rejected", step.rejected, 2)
 
 
 STEPS = (

@@ -28,10 +28,10 @@ def demo(
     people: Annotated[int, typer.Option(metavar="NUMBER", min=2, help="How many people log in.")] = 200,
     wikis: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="How many wikis one of them has.")] = 1000,
 ) -> None:
-    """Play a day of the service and check what comes of it.
+    """Simulate a day of traffic and verify the results.
 
-    It runs on an embedded engine or, with --endpoint-url, on that endpoint, where it makes the tables if they are
-    missing and leaves its items behind.
+    It runs on an embedded engine. With --endpoint-url it runs on that endpoint: it creates the tables if they are
+    missing, and its items stay there.
     """
 
     async def day(store: WikibotStore) -> list[Step]:
@@ -48,7 +48,7 @@ def demo(
 
     steps = asyncio.run(on_embedded_engine()) if options.endpoint_url is None else options.run(on_endpoint)
     report = [
-        {"step": step.name, "done": step.done, "refused": step.refused, "seconds": round(step.seconds, 2)}
+        {"step": step.name, "done": step.done, "rejected": step.rejected, "seconds": round(step.seconds, 2)}
         for step in steps
     ]
     if options.json:
@@ -62,9 +62,9 @@ def demo(
 def serve(
     options: Options,
     *,
-    port: Annotated[int, typer.Option(metavar="NUMBER", min=0, max=65535, help="0 picks a free one.")] = 8000,
+    port: Annotated[int, typer.Option(metavar="NUMBER", min=0, max=65535, help="The port; 0 picks a free one.")] = 8000,
 ) -> None:
-    """Run the embedded engine on 127.0.0.1 with the tables made, until Ctrl-C or SIGTERM; then all of it is gone."""
+    """Run the embedded engine on 127.0.0.1 with its tables, until Ctrl-C or SIGTERM. Its items are then lost."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -72,7 +72,7 @@ def serve(
         try:
             url = stack.enter_context(local_engine(port))
         except OSError as error:
-            raise CommandError(f"port {port} is taken, or not for you: choose another with --port") from error
+            raise CommandError(f"port {port} is in use or not permitted: choose another one with --port") from error
         region = options.config().region or REGION
         replace(options, endpoint_url=url, region=region, profile=None).run(create_tables)
         environment = {

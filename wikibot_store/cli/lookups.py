@@ -1,4 +1,4 @@
-"""`wikibot-store user`, `wiki` and `acl`: what is there at this moment, by consistent reads."""
+"""`wikibot-store user`, `wiki` and `acl`: show items as they are now, by consistent reads."""
 
 from collections.abc import Awaitable, Callable
 from functools import update_wrapper
@@ -22,14 +22,14 @@ _COLUMNS = {
     ACLS: ("grantee_id", "role", "granted_by", "granted_at", "expires_at"),
 }
 
-Limit = Annotated[int, typer.Option(metavar="NUMBER", help="How many at most, 1 to 10,000.")]
-Cursor = Annotated[str | None, typer.Option(metavar="CURSOR", help="Where the page before ended.")]
+Limit = Annotated[int, typer.Option(metavar="NUMBER", help="The most items to show, 1 to 10,000.")]
+Cursor = Annotated[str | None, typer.Option(metavar="CURSOR", help="The cursor that the last page printed.")]
 Owner = Annotated[str, typer.Argument(metavar="OWNER")]
 WikiId = Annotated[str, typer.Argument(metavar="WIKI_ID")]
 
 
 def _lookup(group: typer.Typer, name: str, table: TableSchema, example: str) -> Callable[[Find], Find]:
-    """Make a command of an access pattern: it shows what that finds in the table, or says that there is nothing."""
+    """Make a command of an access pattern: it prints what the pattern finds, or fails if the pattern finds nothing."""
 
     def register(find: Find) -> Find:
         def command(options: Options, /, **arguments: Any) -> None:  # noqa: ANN401 - whatever the pattern takes
@@ -64,7 +64,7 @@ def _show_page(options: Options, views: list[dict[str, Any]], cursor: str | None
         return
     print_table(columns, [[view[name] for name in columns] for view in views])
     if cursor is not None:
-        note(f"more with --cursor {cursor}")
+        note(f"next page: --cursor {cursor}")
 
 
 @_lookup(user, "get", USERS, "user get 3f0c --json")
@@ -106,7 +106,7 @@ async def list_wikis(
     *,
     limit: Limit = 50,
     cursor: Cursor = None,
-    prefix: Annotated[str | None, typer.Option(metavar="TEXT", help="Only slugs that start so.")] = None,
+    prefix: Annotated[str | None, typer.Option(metavar="TEXT", help="Only slugs that start with this.")] = None,
 ) -> Page[Wiki]:
     """Show a page of an owner's wikis."""
     return await store.wikis.list_by_owner(owner_id, limit=limit, cursor=cursor, prefix=prefix, consistent=True)
@@ -116,7 +116,7 @@ async def list_wikis(
 async def get_acl(
     store: WikibotStore, wiki_id: WikiId, grantee_id: Annotated[str, typer.Argument(metavar="GRANTEE")]
 ) -> Acl | None:
-    """Show what somebody may do in a wiki; WIKI_ID is OWNER:SLUG."""
+    """Show the grant of a user in a wiki; WIKI_ID is OWNER:SLUG."""
     return await store.acls.get(wiki_id, grantee_id, consistent=True)
 
 

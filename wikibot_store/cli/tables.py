@@ -23,9 +23,11 @@ def create(
     options: Options,
     *,
     environment: Annotated[str, typer.Option(metavar="NAME", help="The tag `environment` of the tables.")] = "dev",
-    deletion_protection: Annotated[bool, typer.Option("--deletion-protection", help="Protect the tables.")] = False,
+    deletion_protection: Annotated[
+        bool, typer.Option("--deletion-protection", help="Protect them from deletion.")
+    ] = False,
 ) -> None:
-    """Create the tables that are missing, and set up all of them."""
+    """Create the missing tables, and set up all tables."""
     with console().status("Waiting until the tables are ACTIVE"):
         made = options.run(
             lambda store: create_tables(store, environment=environment, deletion_protection=deletion_protection)
@@ -34,8 +36,8 @@ def create(
         print_json(made)
         return
     for table in made:
-        lacks = f" (this engine has no {', '.join(table.unsupported)})" if table.unsupported else ""
-        print(f"{table.name}: {'created' if table.created else 'already there'}{lacks}")
+        lacks = f" (this engine does not support {', '.join(table.unsupported)})" if table.unsupported else ""
+        print(f"{table.name}: {'created' if table.created else 'exists'}{lacks}")
 
 
 @tables.command("delete", epilog="Example: wikibot-store tables delete --endpoint-url http://127.0.0.1:8000")
@@ -43,22 +45,22 @@ def create(
 def delete(
     options: Options,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete the tables with all that is in them, after showing them and asking."""
+    """Show the tables, ask for confirmation, and delete them with all their items."""
     found = options.run(existing_tables)
     for table in found:
         if table.get("DeletionProtectionEnabled"):
             raise CommandError(
-                f"table {table['TableName']!r} has deletion protection, nothing was deleted: switch it off first, with "
+                f"table {table['TableName']!r} has deletion protection, so nothing was deleted. Switch it off first: "
                 f"aws dynamodb update-table --table-name {table['TableName']} --no-deletion-protection-enabled"
             )
     if found and not yes:
         for table in found:
             note(f"{table['TableArn']} with about {table['ItemCount']} items")
-        note("Delete this for good? [y/N]")
+        note("Delete these tables permanently? [y/N]")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise CommandError("not confirmed, nothing was deleted: in a script, use --yes")
+            raise CommandError("not confirmed, so nothing was deleted; use --yes in a script")
     options.run(delete_tables)
     deleted = [table["TableName"] for table in found]
     if options.json:
@@ -73,10 +75,10 @@ def verify(
     options: Options,
     *,
     environment: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the tag `environment` should be; any, if left out.")
+        str | None, typer.Option(metavar="NAME", help="The expected tag `environment`; if left out, any.")
     ] = None,
     deletion_protection: Annotated[
-        bool | None, typer.Option(help="Whether the tables should be protected; either, if left out.")
+        bool | None, typer.Option(help="Whether deletion protection should be on; if left out, either.")
     ] = None,
 ) -> None:
     """Compare the tables with the schema; the exit status is 1 if anything differs."""
@@ -89,7 +91,7 @@ def verify(
         columns = ("table", "setting", "expected", "found")
         print_table(columns, [[getattr(difference, column) for column in columns] for difference in drift])
     else:
-        print("the tables are as the schema says")
+        print("the tables match the schema")
     if drift:
         raise typer.Exit(1)
 

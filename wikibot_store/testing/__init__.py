@@ -1,7 +1,8 @@
-"""For the tests of what uses the store."""
+"""Tools for the tests of applications that use the store."""
 
+from wikibot_store.testing._faults import Fault
+from wikibot_store.testing._injection import InjectedFault
 from wikibot_store.testing._proxy import FaultProxy, SeenRequest
-from wikibot_store.testing._script import Fault
 from wikibot_store.testing._stale import StaleIndex
 
-__all__ = ["Fault", "FaultProxy", "SeenRequest", "StaleIndex"]
+__all__ = ["Fault", "FaultProxy", "InjectedFault", "SeenRequest", "StaleIndex"]

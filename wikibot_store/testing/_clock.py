@@ -1,4 +1,4 @@
-"""The proxy's clock, by which it judges signatures as AWS does."""
+"""The clock of the proxy. A signature that is too old or too new for it is refused, as AWS does it."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ _FORMAT = "%Y%m%dT%H%M%SZ"
 
 
 class Clock:
-    """A clock that is ahead of the machine's by `ahead`."""
+    """A clock that is `ahead` of the machine's clock."""
 
     def __init__(self) -> None:
         self.ahead = timedelta()
@@ -22,11 +22,11 @@ class Clock:
 
     @property
     def date(self) -> str | None:
-        """What the clock shows, as a Date header; None if it is the machine's time."""
+        """The time as a Date header, None if it is the machine's time."""
         return format_datetime(self._now(), usegmt=True) if self.ahead else None
 
     def judge(self, amz_date: str | None) -> Answer | None:
-        """Return what a signature of this X-Amz-Date is refused with, or None."""
+        """Return the refusal of a request with this X-Amz-Date, None if it is accepted."""
         if not self.ahead or amz_date is None:
             return None
         now, signed = self._now(), datetime.strptime(amz_date, _FORMAT).replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""One request on its way through the fault proxy, and the answers to it."""
+"""One request that the fault proxy received, and the ways to answer it."""
 
 import asyncio
 import json
@@ -17,12 +17,12 @@ from multidict import CIMultiDict
 CHECKSUM = "x-amz-crc32"
 _PIECES = 10
 _ERROR_TYPE = "com.amazonaws.dynamodb.v20120810#"
-# SO_LINGER on, for no time: closing the socket resets the connection.
+# SO_LINGER with a time of 0: closing the socket resets the connection.
 _RESET = struct.pack("ii", 1, 0)
 
 
 class Answer(NamedTuple):
-    """An HTTP response, read to its end."""
+    """An HTTP response that was read completely."""
 
     status: int
     headers: CIMultiDict[str]
@@ -30,14 +30,14 @@ class Answer(NamedTuple):
 
 
 def dynamodb(status: int, members: Mapping[str, Any]) -> Answer:
-    """Return an answer as DynamoDB writes it."""
+    """Return an answer in the form of DynamoDB."""
     body = json.dumps(members).encode()
     headers = {"Content-Type": "application/x-amz-json-1.0", CHECKSUM: str(zlib.crc32(body))}
     return Answer(status, CIMultiDict(headers), body)
 
 
 def refusal(code: str, message: str, *, status: int = 400, **members: Any) -> Answer:  # noqa: ANN401 - any JSON
-    """Return an error as DynamoDB writes it."""
+    """Return an error in the form of DynamoDB."""
     return dynamodb(status, {"__type": _ERROR_TYPE + code, "message": message, **members})
 
 
@@ -45,8 +45,8 @@ def refusal(code: str, message: str, *, status: int = 400, **members: Any) -> An
 class Exchange:
     """A request, the way to the engine, and the ways to answer.
 
-    `send` has the engine carry out a request like this one with a body of whichever kind. `date` is the answer's
-    Date header where the proxy's clock is not the machine's.
+    `send` sends the request to the engine with the body that it is given. `date` is the Date header of the answer if
+    the clock of the proxy is not the machine's clock.
     """
 
     request: web.Request
@@ -62,30 +62,30 @@ class Exchange:
         return json.loads(self.body)
 
     async def forward(self) -> Answer:
-        """Have the engine carry out the request."""
+        """Send the request to the engine and return its answer."""
         return await self.send(self.body)
 
     async def answer(self, answer: Answer) -> web.StreamResponse:
-        """Give an answer."""
+        """Send an answer."""
         return web.Response(status=answer.status, headers=self._headers(answer), body=answer.body)
 
     async def hang_up(self) -> web.StreamResponse:
         """Reset the connection."""
         transport = self.request.transport
-        if transport is not None:  # the client may be gone
+        if transport is not None:  # the client may have disconnected
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             transport.abort()
         return web.Response()
 
     async def answer_half(self, answer: Answer) -> web.StreamResponse:
-        """Give the first half of an answer and end the connection."""
+        """Send the first half of an answer and close the connection."""
         response = await self._begin(answer)
         await response.write(answer.body[: len(answer.body) // 2])
         self.request.protocol.force_close()
         return response
 
     async def answer_slowly(self, answer: Answer, seconds: float) -> web.StreamResponse:
-        """Give an answer piece by piece, or as much of it as the client waits for."""
+        """Send an answer in pieces, until it is complete or the client disconnects."""
         response = await self._begin(answer)
         size = len(answer.body) // _PIECES + 1
         with suppress(ConnectionError):

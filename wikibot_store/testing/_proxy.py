@@ -1,10 +1,10 @@
-"""A proxy in front of a DynamoDB that does to requests what networks and servers do, as a test scripts it."""
+"""A proxy in front of a DynamoDB engine, which injects the faults of networks and servers into requests."""
 
 import asyncio
 import io
 import json
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
@@ -16,11 +16,11 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from wikibot_store.testing import _faults
+from wikibot_store._dynamo.checks import check_choice
 from wikibot_store.testing._clock import Clock
 from wikibot_store.testing._exchange import Answer, Exchange, refusal
-from wikibot_store.testing._faults import Play, pass_on
-from wikibot_store.testing._script import Fault, check_choice, check_number, check_seconds
+from wikibot_store.testing._faults import Fault, Play, pass_on
+from wikibot_store.testing._injection import InjectedFault, check_number, check_seconds
 from wikibot_store.testing._stale import StaleIndex
 
 _API = "DynamoDB_20120810."
@@ -28,16 +28,19 @@ _TARGET = "X-Amz-Target"
 _SIGNED_AT = "X-Amz-Date"
 _SIGNATURE = ("Authorization", _SIGNED_AT, "X-Amz-Security-Token")
 _MAX_REQUEST = 20 * 1024 * 1024  # a BatchWriteItem carries 16 MB
-# They concern one connection, and the proxy has two.
+# Headers of one connection; the proxy has two.
 _HOP_BY_HOP = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 
 
 class _EngineRefusedError(Exception):
-    """The engine refused a request of the proxy's own."""
+    """The engine refused a request that the proxy sent on its own behalf."""
 
 
 class SeenRequest(NamedTuple):
-    """A request that has passed: its operation, such as "PutItem", and the fault that befell it, if any."""
+    """A request that the proxy received: its operation, such as "PutItem", and the fault that hit it, or None.
+
+    The fault is a `Fault`, "skew_clock" or "stale_index".
+    """
 
     operation: str
     fault: str | None
@@ -46,30 +49,27 @@ class SeenRequest(NamedTuple):
 class FaultProxy:
     """A proxy on 127.0.0.1 between a store and its engine, such as moto or DynamoDB Local.
 
-    It hands requests on as they are, until a fault is scripted:
+    It forwards requests unchanged until a fault is injected:
 
         async with FaultProxy("http://127.0.0.1:8000") as proxy:
             config = StoreConfig(endpoint_url=proxy.url)
             async with WikibotStore.open(config, session=local_session()) as store:
-                proxy.lose_answer("PutItem", times=1)
+                proxy.inject(Fault.LOSE_ANSWER, "TransactWriteItems", times=1)
                 await store.wikis.create("ada", "notes", display_name="Notes", repo_path="/srv/notes")
 
-    A fault strikes the requests of one operation, or of any that can meet it; the first `skip` of them pass; then it
-    strikes each with `probability`, at most `times` times. One request meets one fault, the one scripted first. The
-    same requests in the same order meet the same faults for the same `seed`. Every method that scripts a fault
-    returns it; `release()` ends it, `clear()` ends all.
+    If several faults match a request, the one that was injected first hits it. With the same `seed`, the same requests
+    in the same order are hit by the same faults. `clear()` ends all faults. `requests` lists the requests that the
+    proxy received. If the engine cannot be reached, the proxy resets the connection.
 
-    `requests` lists what has passed. If the engine itself cannot be reached the connection is reset.
-
-    A proxy in between shows in the Host header that was signed, and some faults change a request. Engines for tests
-    do not check signatures; AWS does, so this is not for AWS.
+    Do not use it in front of AWS, which checks signatures: the signed Host header is that of the proxy, and some faults
+    change the request.
     """
 
     def __init__(self, target_url: str, *, seed: int = 0) -> None:
-        """Make a proxy to `target_url`, such as http://127.0.0.1:8000; it listens inside its `async with` block.
+        """Make a proxy to `target_url`, such as http://127.0.0.1:8000. It listens inside its `async with` block.
 
         Raises:
-            ValueError: The target is no http or https URL.
+            ValueError: The target is not an http or https URL.
 
         """
         parts = urlsplit(target_url)
@@ -77,9 +77,9 @@ class FaultProxy:
             raise ValueError("target_url must be an http or https URL, such as http://127.0.0.1:8000")
         self.requests: list[SeenRequest] = []
         self._target = target_url.rstrip("/")
-        self._random = random.Random(seed)  # noqa: S311 - chooses faults, guards nothing
+        self._random = random.Random(seed)  # noqa: S311 - chooses faults, protects nothing
         self._clock = Clock()
-        self._faults: list[Fault] = []
+        self._faults: list[InjectedFault] = []
         self._stale: list[StaleIndex] = []
         self._copying = asyncio.Lock()
         self._headers: Mapping[str, str] = {}
@@ -88,7 +88,7 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """Where to send requests.
+        """The URL to send requests to.
 
         Raises:
             RuntimeError: The proxy is not open.
@@ -120,151 +120,68 @@ class FaultProxy:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Break off what is under way and stop listening."""
+        """Cancel the requests in progress and stop listening."""
         self._url = None
         await self._site.stop()
         for task in self._work:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
         await self._runner.cleanup()
-        with suppress(aiohttp.ClientError, _EngineRefusedError):  # the engine may have gone first
+        with suppress(aiohttp.ClientError, _EngineRefusedError):  # the engine may have been stopped first
             for stale in self._stale:
                 await stale.drop(self._ask)
         await self._engine.close()
 
-    # ---- the script
+    # ---- the faults
 
-    def lose_answer(
-        self, operation: str | None = None, *, times: int | None = None, probability: float = 1.0, skip: int = 0
-    ) -> Fault:
-        """Have requests applied, and reset the connection instead of answering."""
-        return self._add("lose_answer", _faults.lose_answer, operation, times=times, probability=probability, skip=skip)
-
-    def reset_before(
-        self, operation: str | None = None, *, times: int | None = None, probability: float = 1.0, skip: int = 0
-    ) -> Fault:
-        """Reset the connection; the request is not applied."""
-        return self._add(
-            "reset_before", _faults.reset_before, operation, times=times, probability=probability, skip=skip
-        )
-
-    def reset_midway(
-        self, operation: str | None = None, *, times: int | None = None, probability: float = 1.0, skip: int = 0
-    ) -> Fault:
-        """Have requests applied, and end the connection in the middle of the answer."""
-        return self._add(
-            "reset_midway", _faults.reset_midway, operation, times=times, probability=probability, skip=skip
-        )
-
-    def drip(
+    def inject(
         self,
+        fault: Fault,
         operation: str | None = None,
         *,
-        seconds: float,
         times: int | None = None,
         probability: float = 1.0,
         skip: int = 0,
-    ) -> Fault:
-        """Have requests applied, and answer piece by piece over so many seconds."""
-        play = _faults.drip(check_seconds(seconds))
-        return self._add("drip", play, operation, times=times, probability=probability, skip=skip)
-
-    def fail_before(
-        self,
-        operation: str | None = None,
-        *,
-        status: int = 500,
-        times: int | None = None,
-        probability: float = 1.0,
-        skip: int = 0,
-    ) -> Fault:
-        """Answer with HTTP 500 (InternalServerError) or 503 (ServiceUnavailable); the request is not applied."""
-        play = _faults.fail(_check_status(status), after=False)
-        return self._add("fail_before", play, operation, times=times, probability=probability, skip=skip)
-
-    def fail_after(
-        self,
-        operation: str | None = None,
-        *,
-        status: int = 500,
-        times: int | None = None,
-        probability: float = 1.0,
-        skip: int = 0,
-    ) -> Fault:
-        """Have requests applied, and answer with HTTP 500 or 503 all the same."""
-        play = _faults.fail(_check_status(status), after=True)
-        return self._add("fail_after", play, operation, times=times, probability=probability, skip=skip)
-
-    def throttle(
-        self, operation: str | None = None, *, times: int | None = None, probability: float = 1.0, skip: int = 0
-    ) -> Fault:
-        """Refuse requests with ProvisionedThroughputExceededException."""
-        return self._add("throttle", _faults.throttle, operation, times=times, probability=probability, skip=skip)
-
-    def unprocessed(
-        self, operation: str | None = None, *, times: int | None = None, probability: float = 1.0, skip: int = 0
-    ) -> Fault:
-        """Give half of each batch back as UnprocessedKeys or UnprocessedItems; throttle a batch of one, as DynamoDB."""
-        play = _faults.leave_unprocessed
-        return self._add(
-            "unprocessed", play, operation, times=times, probability=probability, skip=skip, among=_faults.BATCHES
-        )
-
-    def transaction_conflict(
-        self, operation: str | None = None, *, times: int | None = None, probability: float = 1.0, skip: int = 0
-    ) -> Fault:
-        """Refuse single writes and transactions because another transaction is at work on the same item."""
-        among = _faults.WRITES | _faults.TRANSACTIONS
-        return self._add(
-            "transaction_conflict",
-            _faults.conflict,
-            operation,
-            times=times,
-            probability=probability,
-            skip=skip,
-            among=among,
-        )
-
-    def corrupt(
-        self, operation: str | None = None, *, times: int | None = None, probability: float = 1.0, skip: int = 0
-    ) -> Fault:
-        """Have requests applied, and flip a bit of the answer, so that its checksum is wrong."""
-        return self._add("corrupt", _faults.corrupt, operation, times=times, probability=probability, skip=skip)
-
-    def expire_credentials(
-        self,
-        operation: str | None = None,
-        *,
+        seconds: float | None = None,
+        status: int | None = None,
         session_token: str | None = None,
-        times: int | None = None,
-        probability: float = 1.0,
-        skip: int = 0,
-    ) -> Fault:
-        """Refuse requests with ExpiredTokenException; with `session_token`, only those that were signed with it."""
-        play = _faults.expire_credentials
-        return self._add(
-            "expire_credentials",
-            play,
-            operation,
+    ) -> InjectedFault:
+        """Inject a fault: requests of `operation`, or of any operation, meet it; `release()` of the result ends it.
+
+        The first `skip` requests pass. After them, each request is hit with `probability`, and at most `times` requests
+        are hit. `seconds`, `status` and `session_token` are options of single faults: see `Fault`.
+
+        Raises:
+            TypeError: The fault does not have this option, lacks one that it needs, or a value has the wrong type.
+            ValueError: With these values the fault could never hit a request.
+
+        """
+        options = {"seconds": seconds, "status": status, "session_token": session_token}
+        injected = InjectedFault(
+            fault=check_choice("fault", Fault, fault),
+            operation=operation,
             times=times,
             probability=probability,
             skip=skip,
-            session_token=session_token,
+            options={name: value for name, value in options.items() if value is not None},
         )
+        self._faults.append(injected)
+        return injected
 
     def skew_clock(self, seconds: float) -> None:
-        """Set the server's clock ahead of this machine's, or behind it; 0 sets it right.
+        """Set the server's clock ahead of this machine's clock, or behind it if `seconds` is negative; 0 resets it.
 
-        Answers are dated accordingly, and a request whose X-Amz-Date is off by more than five minutes is refused with
-        InvalidSignatureException, as AWS does.
+        Answers have the Date of this clock. If the X-Amz-Date of a request differs from it by more than five minutes,
+        the request is refused with InvalidSignatureException, as AWS does it.
         """
         self._clock.ahead = timedelta(seconds=check_number("seconds", seconds))
 
     def stale_index(self, table: str, *, seconds: float | None = None) -> StaleIndex:
-        """Have the indexes of a table stand still, for so many seconds or until released.
+        """Stop updating the indexes of a table, for `seconds` or until the result is released.
 
-        Queries of them see the table as it was before the next request. They are answered from a copy of it, which
-        that request waits for and which is deleted when the proxy closes; what was under way already may be in it.
+        Queries of the indexes return the items as they were before the next request. The proxy answers them from a copy
+        of the table, which it makes at the next request and deletes when it closes. Writes that are in progress at this
+        moment may be in the copy.
         """
         now = asyncio.get_running_loop().time
         end = float("inf") if seconds is None else now() + check_seconds(seconds)
@@ -273,40 +190,13 @@ class FaultProxy:
         return stale
 
     def clear(self) -> None:
-        """End all faults, let the indexes catch up, and set the clock right."""
-        for fault in self._faults:
-            fault.release()
+        """End all faults, update all indexes and reset the clock."""
+        for injected in self._faults:
+            injected.release()
         self._faults.clear()
         for index in self._stale:
             index.release()
         self.skew_clock(0)
-
-    def _add(
-        self,
-        name: str,
-        play: Play,
-        operation: str | None,
-        *,
-        times: int | None,
-        probability: float,
-        skip: int,
-        among: Collection[str] | None = None,
-        session_token: str | None = None,
-    ) -> Fault:
-        """Script a fault that can befall all operations, or those of `among`."""
-        if operation is not None:
-            check_choice("operation", operation, sorted(among or _faults.OPERATIONS))
-        fault = Fault(
-            name=name,
-            play=play,
-            operations=among if operation is None else (operation,),
-            session_token=session_token,
-            times=times,
-            probability=probability,
-            skip=skip,
-        )
-        self._faults.append(fault)
-        return fault
 
     # ---- the requests
 
@@ -324,7 +214,7 @@ class FaultProxy:
         )
         name, play = self._choose(exchange)
         self.requests.append(SeenRequest(operation, "stale_index" if name is None and stale is not None else name))
-        # A task, so that closing the proxy can break off what is under way and nothing else.
+        # A task of its own, so that closing the proxy cancels this and not aiohttp's handler.
         task = asyncio.create_task(self._play(play, exchange))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
@@ -332,12 +222,12 @@ class FaultProxy:
         return await exchange.hang_up() if task.cancelled() else task.result()
 
     def _choose(self, exchange: Exchange) -> tuple[str | None, Play]:
-        """Return what befalls a request, and its name."""
+        """Return what happens to a request, and the name of the fault if one hits it."""
         refused = self._clock.judge(exchange.request.headers.get(_SIGNED_AT))
         if refused is not None:
             return "skew_clock", lambda exchange: exchange.answer(refused)
-        fault = next((fault for fault in self._faults if fault.strikes(exchange)), None)
-        return (None, pass_on) if fault is None else (fault.name, fault.play)
+        hit = next((injected for injected in self._faults if injected.hits(exchange)), None)
+        return (None, pass_on) if hit is None else (hit.fault, hit.play)
 
     async def _play(self, play: Play, exchange: Exchange) -> web.StreamResponse:
         try:
@@ -345,11 +235,11 @@ class FaultProxy:
             return await play(exchange)
         except _EngineRefusedError as refused:
             return await exchange.answer(refusal("FaultProxyError", str(refused)))
-        except aiohttp.ClientError:  # the engine has gone, or the client
+        except aiohttp.ClientError:  # the engine or the client has closed the connection
             return await exchange.hang_up()
 
     async def _make_copies(self, request: web.Request) -> None:
-        """Copy the tables whose indexes stand still from now on; with the request's credentials, as its tables are."""
+        """Copy the tables whose indexes are stale from now on, with the credentials of the request."""
         self._headers = {name: request.headers[name] for name in _SIGNATURE if name in request.headers}
         async with self._copying:
             for stale in self._stale:
@@ -357,7 +247,7 @@ class FaultProxy:
                     await stale.make(self._ask)
 
     async def _ask(self, operation: str, members: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
-        """Send a request of the proxy's own."""
+        """Send a request on behalf of the proxy."""
         headers = {**self._headers, _TARGET: _API + operation, "Content-Type": "application/x-amz-json-1.0"}
         answer = await self._send("POST", self._target, headers, json.dumps(members).encode())
         if answer.status != web.HTTPOk.status_code:
@@ -368,17 +258,12 @@ class FaultProxy:
         return await self._send(request.method, self._target + request.raw_path, _end_to_end(request.headers), body)
 
     async def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        # aiohttp takes a large body only as a file.
+        # aiohttp accepts a large body only as a file.
         data = io.BytesIO(body)
         async with self._engine.request(method, URL(url, encoded=True), headers=headers, data=data) as response:
             return Answer(response.status, _end_to_end(response.headers), await response.read())
 
 
-def _check_status(status: int) -> int:
-    check_choice("status", status, (500, 503))
-    return status
-
-
 def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
-    """Return the headers that are handed on."""
+    """Return the headers that are forwarded."""
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP)

@@ -1,4 +1,4 @@
-"""Indexes as they were: Queries of them are answered from a copy of their table."""
+"""Stale indexes: their Queries are answered from an older copy of the table."""
 
 import json
 import secrets
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 Ask = Callable[[str, dict[str, Any]], Awaitable[Any]]
-"""Sends an operation with its members to the engine and returns the reply's members."""
+"""Sends an operation to the engine and returns the members of its reply."""
 
 _READS = frozenset({"Query", "Scan"})
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
@@ -14,7 +14,7 @@ _MAX_BATCH = 25
 
 
 class StaleIndex:
-    """The indexes of one table, which stand still for as long as `is_active` says; `release` ends that."""
+    """The indexes of one table while they are not updated. `release()` ends this."""
 
     def __init__(self, table: str, is_active: Callable[[], bool]) -> None:
         self._table = table
@@ -23,20 +23,20 @@ class StaleIndex:
         self.copy: str | None = None
 
     def release(self) -> None:
-        """Let the indexes catch up."""
+        """Update the indexes again."""
         self._released = True
 
     @property
     def is_active(self) -> bool:
-        """Whether the indexes still stand still."""
+        """Whether the indexes are still stale."""
         return not self._released and self._is_active()
 
     async def make(self, ask: Ask) -> None:
-        """Copy the table with its indexes and items; engines for tests make tables at once."""
+        """Copy the table with its indexes and items; in local engines a new table is active at once."""
         table = (await ask("DescribeTable", {"TableName": self._table}))["Table"]
         indexes = [
             {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
-            for index in table.get("GlobalSecondaryIndexes", ())  # of a table without any the engine says so
+            for index in table.get("GlobalSecondaryIndexes", ())  # without one, the engine reports the error
         ]
         copy = f"{self._table[:200]}.stale-{secrets.token_hex(6)}"
         await ask(
@@ -61,17 +61,17 @@ class StaleIndex:
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def is_read_by(self, operation: str, body: bytes) -> bool:
-        """Tell whether a request reads one of these indexes while they stand still."""
+        """Return whether a request reads one of these indexes while they are stale."""
         if not self.is_active or operation not in _READS:
             return False
         members = json.loads(body)
         return members.get("TableName") == self._table and "IndexName" in members
 
     def redirected(self, body: bytes) -> bytes:
-        """Return the request, but for the copy."""
+        """Return the request with the name of the copy."""
         return json.dumps({**json.loads(body), "TableName": self.copy}).encode()
 
     async def drop(self, ask: Ask) -> None:
-        """Delete the copy, if there is one."""
+        """Delete the copy if there is one."""
         if self.copy is not None:
             await ask("DeleteTable", {"TableName": self.copy})

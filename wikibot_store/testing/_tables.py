@@ -1,4 +1,4 @@
-"""The tables of one test: no more than a test can tell, and without an event loop."""
+"""The tables of one test, created without an event loop and without settings that tests do not notice."""
 
 import time
 from http import HTTPStatus
@@ -17,13 +17,13 @@ _SECONDS = 60
 
 
 def create_bare_tables(config: StoreConfig, endpoint_url: str) -> None:
-    """Create the tables that `config` names on a local engine: keys and indexes, no backups, tags or TTL.
+    """Create the tables that `config` names on a local engine, with keys and indexes, without backups, tags and TTL.
 
-    Requests: none to an engine of this process, else CreateTable per table. Local engines have a table ACTIVE when they
-    answer.
+    Requests: none to an engine of this process, else CreateTable per table. In local engines a table is ACTIVE when
+    they answer.
 
     Raises:
-        RuntimeError: The engine refused; the message is its answer.
+        RuntimeError: The engine refused the request; the message is its answer.
 
     """
     requests = [
@@ -35,7 +35,7 @@ def create_bare_tables(config: StoreConfig, endpoint_url: str) -> None:
 
 
 def _ask(endpoint_url: str, requests: list[dict[str, Any]]) -> None:
-    """Send the requests, without an event loop."""
+    """Send CreateTable requests without an event loop."""
     signer = Signer(endpoint_url, REGION)
     connection = HTTPConnection(urlsplit(endpoint_url).netloc, timeout=_SECONDS)
     try:

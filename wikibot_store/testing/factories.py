@@ -1,4 +1,4 @@
-"""Users, wikis and grants for tests, with made-up values for everything that a test does not name."""
+"""Factories of users, wikis and grants for tests. They make up every value that a test does not give."""
 
 from datetime import datetime
 from itertools import count
@@ -8,7 +8,7 @@ from wikibot_store.store import WikibotStore
 
 
 class MakeUser:
-    """Makes users: `user-1`, `user-2` and so on, each with an identity of its own."""
+    """Creates users: `user-1`, `user-2` and so on, each with its own identity."""
 
     def __init__(self, store: WikibotStore) -> None:
         self._store = store
@@ -25,7 +25,7 @@ class MakeUser:
         display_name: str | None = None,
         avatar_url: str | None = None,
     ) -> User:
-        """Create a user; the subject is the id if it is not given.
+        """Create a user; without `oauth_provider_sub`, the id is used.
 
         Requests: `users.create`.
         """
@@ -42,7 +42,7 @@ class MakeUser:
 
 
 class MakeWiki:
-    """Makes wikis: `wiki-1`, `wiki-2` and so on."""
+    """Creates wikis: `wiki-1`, `wiki-2` and so on."""
 
     def __init__(self, store: WikibotStore, make_user: MakeUser) -> None:
         self._store = store
@@ -76,7 +76,7 @@ class MakeWiki:
 
 
 class MakeGrant:
-    """Makes grants."""
+    """Creates grants."""
 
     def __init__(self, store: WikibotStore, make_user: MakeUser, make_wiki: MakeWiki) -> None:
         self._store = store
@@ -92,7 +92,7 @@ class MakeGrant:
         granted_by: str | None = None,
         expires_at: datetime | None = None,
     ) -> Acl:
-        """Grant a role in a wiki; a wiki or grantee that is not given is created, and the grantor is the owner.
+        """Grant a role in a wiki. A wiki or grantee that is not given is created; `granted_by` defaults to the owner.
 
         Requests: `acls.create`, and before it those that create a new wiki and a new grantee.
         """

@@ -14,6 +14,7 @@ from wikibot_store._dynamo.items import WRITE_ID, Item, number, string
 from wikibot_store._dynamo.reads import Key
 from wikibot_store._dynamo.table import Table
 from wikibot_store._dynamo.transaction import Transaction
+from wikibot_store._wire import access_pattern, working_for
 from wikibot_store.errors import CorruptItemError, InvalidKeyError
 from wikibot_store.keys import CLAIM, WikiKey, is_invite
 from wikibot_store.models import WikiStatus
@@ -62,7 +63,8 @@ async def _each(
         except _UNREADABLE as error:
             return [corrupt(table, item, error)]
 
-    return list(chain.from_iterable(await asyncio.gather(*map(inspect_or_report, items))))
+    with working_for(access_pattern()):
+        return list(chain.from_iterable(await asyncio.gather(*map(inspect_or_report, items))))
 
 
 # ---- wikis
@@ -199,7 +201,8 @@ async def _existing(table: Table[Any], keys: Iterable[Key]) -> _Found:
         found[key] = await table.get_item(key)
 
     # No task returns an item: asyncio's debug mode logs what tasks return.
-    await asyncio.gather(*map(look, list(found)))
+    with working_for(access_pattern()):
+        await asyncio.gather(*map(look, list(found)))
     return found
 
 
