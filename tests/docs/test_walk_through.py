@@ -14,7 +14,7 @@ MOST_FILES = 12
 _PYTEST = ("pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
 # What a new table changes of what every table has: its methods, requests, permissions, settings and pages.
 _CONCERNED = [
-    "tests/cli/test_tables.py",
+    "tests/cli/test_tables.py::test_create_works_out_of_the_box",
     "tests/docs/test_site.py::test_reference_shows_the_whole_public_api",
     "tests/infra/test_deploy_guide.py::test_table_of_settings_is_complete",
     "tests/infra/test_policies.py",

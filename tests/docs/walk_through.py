@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.docs.pages import ROOT, blocks
 
-_SECONDS = 300
+_SECONDS = 600
 _NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "node_modules", "*.egg-info")
 
 
