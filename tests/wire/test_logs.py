@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiobotocore.session import AioSession
+from botocore.exceptions import CredentialRetrievalError
 
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import (
@@ -154,11 +155,10 @@ async def test_a_provider_of_credentials_that_fails(
 ) -> None:
     """What a provider of credentials says is not logged: it may quote them."""
 
-    class Broken:
-        async def get_frozen_credentials(self) -> None:
-            raise RuntimeError(_MESSAGE)
+    async def fail(_deadline: float) -> None:
+        raise CredentialRetrievalError(provider="session", error_msg=_MESSAGE)
 
-    monkeypatch.setattr(store._wire, "_credentials", Broken())
+    monkeypatch.setattr(store._wire, "_frozen_credentials", fail)
     with pytest.raises(UnavailableError):
         await store.wikis.get("u-1", "notes")
 
