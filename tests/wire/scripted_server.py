@@ -173,8 +173,13 @@ def tunnel_to(url: str) -> Step:
 
     async def carry(exchange: Exchange) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        await exchange.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        await asyncio.gather(_pump(exchange.reader, writer), _pump(reader, exchange.writer))
+        try:
+            await exchange.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await asyncio.gather(_pump(exchange.reader, writer), _pump(reader, exchange.writer))
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     return carry
 
