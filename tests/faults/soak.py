@@ -115,7 +115,7 @@ class Rotation:
         self.issued = 0
 
     async def __call__(self) -> dict[str, str]:
-        """Issue new credentials. DynamoDB Local has separate tables per access key, so the access key stays the same."""
+        """Issue new credentials, with the same access key, because DynamoDB Local separates tables by it."""
         if self.issued > 1:
             self._proxy.inject(Fault.EXPIRE_CREDENTIALS, session_token=f"token-{self.issued - 1}")
         self.issued += 1

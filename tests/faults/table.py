@@ -12,7 +12,7 @@ STORE, CLIENT = "wikibot_store", "aiobotocore's client"
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One call under one fault and its verdict. `client`: made with the client of aiobotocore; `why`: what was wrong."""
+    """One call under one fault, and its verdict. `client`: by the client of aiobotocore; `why`: what was wrong."""
 
     case: str
     client: bool

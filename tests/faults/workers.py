@@ -101,7 +101,7 @@ class Worker:
     async def finish(
         self, call: Callable[[], Awaitable[T]], keys: list[Key], left: Callable[[T], Mapping[Key, Values]]
     ) -> T:
-        """Await an operation of several writes under these keys, and record what it leaves, now or when it is finished."""
+        """Await an operation of several writes under these keys, and record what it leaves when it is finished."""
         facts = {key: self.journal.fact(*key) for key in keys}
         before = {key: fact.possible for key, fact in facts.items()}
 
