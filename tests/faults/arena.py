@@ -1,4 +1,4 @@
-"""An engine with the fault proxy in front of it, and what a call through it comes to."""
+"""An engine with the fault proxy in front of it, and the outcome of a call through the proxy."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ _ATTEMPTS = 3
 _PATIENT = 60
 _HASTY = 0.15
 SLOW = 3.0
-"""Seconds that a slow answer takes: each of its ten pieces lets a hasty caller wait for too long."""
+"""Seconds that a slow answer takes. Each of its ten pieces takes longer than the short read timeout."""
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _RANDOM = re.compile(r"[0-9a-f]{24,32}")
@@ -35,7 +35,7 @@ _SECRET = re.compile(r"(?<![\w-])[\w-]{43}(?![\w-])")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call returned or raised, and what was stored then."""
+    """What a call returned or raised, and what was stored afterwards."""
 
     result: str | None
     error: Exception | None
@@ -43,29 +43,29 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        """Whether the call raised, or as `sweep` does told of an error in what it returned, and went on."""
+        """Whether the call raised an error, or returned one in a finding as `sweep` does."""
         return self.error is not None or '"problem": "' in (self.result or "")
 
     @property
     def state(self) -> list[str]:
-        """What was stored, comparably."""
+        """What was stored, in a form that can be compared."""
         return comparable(self.stored)
 
 
 def comparable(stored: Stored) -> list[str]:
-    """Return items without what is new each time."""
+    """Return items without the values that are new in each run."""
     return sorted(_masked(item) for table in stored.tables.values() for item in table)
 
 
 def _masked(value: object) -> str:
-    """Return JSON in which what is new each time, times and random ids, is the same each time."""
+    """Return JSON with placeholders for the values that are new in each run: times, random ids and secrets."""
     text = json.dumps(value, sort_keys=True)
     text = _TIME.sub(lambda time: time[0] if time[0] == STORED_TIME else "now", text)
     return _SECRET.sub("secret", _RANDOM.sub("random", text))
 
 
 def _plain(result: object) -> object:
-    """Return what a method returned, as JSON has it; models with private attributes too."""
+    """Return the result of a method as JSON values, also a model with private attributes."""
     match result:
         case msgspec.Struct():
             names = [name for name in result.__struct_fields__ if not name.startswith("_")]
@@ -80,7 +80,7 @@ def _plain(result: object) -> object:
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """A store or a client of aiobotocore's, and one of little patience."""
+    """Two stores or two clients of aiobotocore: one with a long and one with a short read timeout."""
 
     patient: Any
     hasty: Any
@@ -88,7 +88,7 @@ class Side:
 
 @dataclass(kw_only=True)
 class Arena:
-    """One engine: `direct` goes there directly, `stores` and `clients` go by way of the proxy."""
+    """One engine. `direct` sends to it directly; `stores` and `clients` send through the proxy."""
 
     engine: str
     direct: WikibotStore
@@ -103,27 +103,27 @@ class Arena:
         return self._stored
 
     async def reset(self, wanted: Stored) -> None:
-        """End all faults, forget what has passed, and have nothing stored but `wanted`."""
+        """End all faults, forget the requests so far, and store exactly `wanted`."""
         self.proxy.clear()
         await self.write(wanted)
         self.proxy.requests.clear()
         for store in (self.stores.patient, self.stores.hasty):
-            # What earlier calls have used up of the retry quota, or learnt of the clock, is not what a call is about.
+            # A call must not depend on the retry quota and the clock offset that earlier calls left.
             store._wire._quota = _retry.RetryQuota()
             store._wire._clock_offset = 0.0
 
     async def write(self, wanted: Stored) -> None:
-        """Have nothing stored but `wanted`."""
+        """Store exactly `wanted`."""
         await replace(self.direct, self._stored, wanted)
         self._stored = wanted
 
     async def call(self, case: AccessPattern, *, hasty: bool = False) -> Outcome:
-        """Make the call, and see what comes of it."""
+        """Make the call and return its outcome."""
         side = self.clients if case in CLIENTS else self.stores
         try:
             async with asyncio.timeout(_PATIENT):
                 result = _masked(_plain(await case.call(side.hasty if hasty else side.patient)))
-        except Exception as error:  # noqa: BLE001 - which errors are right is what is judged
+        except Exception as error:  # noqa: BLE001 - the error is judged
             return Outcome(None, error, await self.read())
         return Outcome(result, None, await self.read())
 
@@ -163,7 +163,7 @@ async def arena(engine: str, url: str) -> AsyncIterator[Arena]:
 
 @contextmanager
 def _no_waiting() -> Iterator[None]:
-    """Send again at once: how long to wait is not what the matrix is about."""
+    """Retry without a pause; the matrix does not test the pauses."""
     delays = _retry._BASE_DELAY, _retry._THROTTLE_DELAY, _retry._BASE_YIELD
     _retry._BASE_DELAY = _retry._THROTTLE_DELAY = _retry._BASE_YIELD = 0.0
     try:

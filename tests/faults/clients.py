@@ -1,4 +1,4 @@
-"""The same kinds of write by aiobotocore's own client, with its own retries."""
+"""The same kinds of writes with the client of aiobotocore and its retries."""
 
 from typing import TYPE_CHECKING
 

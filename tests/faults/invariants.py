@@ -1,4 +1,4 @@
-"""What holds between the stored items whatever has happened, checked on the tables as they are."""
+"""The invariants between the stored items, checked on the tables."""
 
 import asyncio
 from collections import Counter
@@ -24,7 +24,7 @@ class Stored:
 
     @classmethod
     def of(cls, **tables: list[Item]) -> Self:
-        """Return these items; a table that is left out is empty."""
+        """Return these items; a table that is not given is empty."""
         return cls({schema.name: tables.get(schema.name, []) for schema in TABLES})
 
     @property
@@ -49,7 +49,7 @@ class Stored:
 
     @property
     def claims(self) -> dict[str, str]:
-        """The items of the users table that are claims: their users' ids."""
+        """The user id of each claim in the users table, by the id of the claim."""
         return {
             item["id"]["S"]: item.get("user_id", {}).get("S", "")
             for item in self.users
@@ -58,7 +58,7 @@ class Stored:
 
 
 async def read_all(store: WikibotStore) -> Stored:
-    """Scan all tables, consistently."""
+    """Scan all tables with consistent reads."""
     items = await asyncio.gather(*[_scan(store, schema.name) for schema in TABLES])
     return Stored({schema.name: found for schema, found in zip(TABLES, items, strict=True)})
 
@@ -73,17 +73,17 @@ async def _scan(store: WikibotStore, table: str) -> list[Item]:
 
 
 async def violations(store: WikibotStore) -> list[str]:
-    """Return what is wrong between the items of a store."""
+    """Return the violated invariants of the items in a store."""
     return violations_among(await read_all(store))
 
 
 def violations_among(stored: Stored) -> list[str]:
-    """Return what is wrong between these items, each as a sentence."""
+    """Return the violated invariants of these items, each as a sentence."""
     return sorted([*_wrong_counts(stored), *_wrong_claims(stored), *_wrong_grants(stored)])
 
 
 def _wrong_counts(stored: Stored) -> Iterator[str]:
-    """Compare every user's `wiki_count` with the wikis that count: all but those that a move keeps a second item of."""
+    """Compare the `wiki_count` of every user with the user's wikis, except the second items of moves."""
     counted = Counter(
         wiki["owner_id"]["S"] for wiki in stored.wikis if not wiki.get("uncounted", {}).get("BOOL", False)
     )
@@ -96,7 +96,7 @@ def _wrong_counts(stored: Stored) -> Iterator[str]:
 
 
 def _wrong_claims(stored: Stored) -> Iterator[str]:
-    """Compare the claims with what the users say of themselves."""
+    """Compare the claims with the identities and usernames of the users."""
     wanted = [(claim, user_id) for user_id, user in stored.people.items() for claim in _claims_of(user)]
     for claim, user_id in wanted:
         holder = stored.claims.get(claim)
@@ -107,7 +107,7 @@ def _wrong_claims(stored: Stored) -> Iterator[str]:
 
 
 def _claims_of(user: Item) -> Iterable[str]:
-    """Return the claims that a user must have: on its identities and its username."""
+    """Return the claims that a user must have, for the identities and the username."""
     yield oauth_claim(user["oauth_provider"]["S"], user["oauth_provider_sub"]["S"])
     for identity in user.get("identities", {}).get("S", "").split():
         provider, _, sub = identity.partition("#")
@@ -117,7 +117,7 @@ def _claims_of(user: Item) -> Iterable[str]:
 
 
 def _wrong_grants(stored: Stored) -> Iterator[str]:
-    """Look for each grant's wiki, of the incarnation that it was given for."""
+    """Check that the wiki of each grant exists, in the incarnation that the grant was given for."""
     uids = {WikiKey(wiki["owner_id"]["S"], wiki["wiki_slug"]["S"]).wiki_id: wiki["uid"]["S"] for wiki in stored.wikis}
     for acl in stored.acls:
         wiki_id, grantee_id = acl["wiki_id"]["S"], acl["grantee_id"]["S"]

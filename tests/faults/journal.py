@@ -1,4 +1,4 @@
-"""What the workers of the soak know to be stored, held against what is stored."""
+"""What the workers of the soak expect to be stored, compared with what is stored."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -14,24 +14,24 @@ Values = Mapping[str, str | int | None]
 """Some attributes of an item; None is an absent one."""
 
 RACE = "race"
-"""The provider of the identities that all workers log in with."""
+"""The provider of the identities that all workers share."""
 
 
 class Fact:
-    """What is stored under a key: one value, or after a write of unknown outcome one of several; None is no item."""
+    """What may be stored under a key: one value, or several after a write of unknown outcome. None is no item."""
 
     def __init__(self) -> None:
         self.possible: list[Values | None] = [None]
 
     @property
     def certain(self) -> Values | None:
-        """The item's attributes, if there certainly is one, and they are known."""
+        """The attributes of the item, None if it is not certain that there is one and which."""
         return self.possible[0] if len(self.possible) == 1 else None
 
 
 @dataclass
 class Journal:
-    """What all workers know, what they could not finish, what they did, and what went wrong."""
+    """What all workers expect, have not finished, have done, and found wrong."""
 
     facts: dict[Key, Fact] = field(default_factory=dict)
     unfinished: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
@@ -41,15 +41,15 @@ class Journal:
     problems: list[str] = field(default_factory=list)
 
     def fact(self, *key: str) -> Fact:
-        """Return what is known of a key; that there is nothing, at first."""
+        """Return what is known about a key; at first, that there is no item."""
         return self.facts.setdefault(key, Fact())
 
     def live(self, *prefix: str) -> list[Key]:
-        """Return the keys under which there certainly is an item."""
+        """Return the keys with a certain item."""
         return [key for key, fact in self.facts.items() if key[: len(prefix)] == prefix and fact.certain is not None]
 
     def check(self, stored: Stored) -> None:
-        """Note as problems what is not as it was left, was written by nobody, or violates an invariant."""
+        """Record as problems every unexpected item and every violated invariant."""
         found = dict(_by_key(stored))
         for key, fact in self.facts.items():
             item = found.pop(key, None)
@@ -58,14 +58,14 @@ class Journal:
         self.problems += [
             f"{key} was written by nobody"
             for key, item in found.items()
-            # Who was the first to log in is not known, nor the key of an invitation whose answer was lost.
+            # The journal does not know who logged in first, and not the key of an invitation whose answer was lost.
             if item.get("oauth_provider") != {"S": RACE} and not is_invite(key[-1])
         ]
         self._check_logins(stored)
         self.problems += violations_among(stored)
 
     def _check_logins(self, stored: Stored) -> None:
-        """Whoever logged in with one identity was one user, made once."""
+        """Record a problem if the logins with one identity returned or created several users."""
         for sub, users in self.logins.items():
             user = stored.claims.get(f"claim#oauth#{RACE}#{sub}")
             if users != {user} or self.creations[sub] > 1:

@@ -1,12 +1,11 @@
-"""Every public method under every fault: what it returned or raised, and what was stored afterwards.
+"""Every public method under every fault: its result or error, and what was stored afterwards.
 
     python -m tests.faults.matrix
 
-A call is *right* if it returned what it returns without a fault, and what is stored is what is stored then. It is a
-*typed error* if it raised UnavailableError or RequestFailedError and nothing was written, or WriteOutcomeUnknownError
-and the write was applied or not, but not in part; what is written in several steps may be left between two of them. In
-either case the invariants hold, and the call, made again, ends as if the first one had met no fault. All else is
-*wrong*.
+A call is *right* if it returned and stored the same as without a fault. It is a *typed error* if it raised
+UnavailableError or RequestFailedError and wrote nothing, or raised WriteOutcomeUnknownError and the write was applied
+completely or not at all; an operation of several steps may end between two of them. In both cases the invariants hold,
+and a second call ends as if the first one had met no fault. Everything else is *wrong*.
 """
 
 import asyncio
@@ -79,12 +78,12 @@ KINDS = [
 STALE = "stale index"
 COLUMNS = [*[kind.name for kind in KINDS], STALE]
 CASES = [pattern for pattern in PATTERNS if pattern.requests]
-"""All that can meet a fault."""
+"""The calls that can meet a fault."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """One case in an arena, with what it comes to without a fault."""
+    """One case in an arena, with its outcome without a fault."""
 
     arena: Arena
     case: AccessPattern
@@ -101,7 +100,7 @@ class Bench:
         return cls(arena, case, expected, [seen.operation for seen in arena.proxy.requests])
 
     async def trials(self, kinds: Iterable[str], *, whole: bool) -> AsyncIterator[Trial]:
-        """Try kinds of faults: in the whole matrix at each request, once and twice, and at all; else at the last."""
+        """Try kinds of faults at the last request; in the whole matrix at each request, once, twice and without end."""
         for kind in [kind for kind in KINDS if kind.name in kinds]:
             for times, skip in self._plan(kind, whole=whole):
                 await self.arena.reset(WORLD)
@@ -115,7 +114,7 @@ class Bench:
                 yield await self._judged(STALE, outcome)
 
     def _plan(self, kind: Kind, *, whole: bool) -> list[tuple[int | None, int]]:
-        """Return how many times to strike, and after how many of the requests that can meet the fault."""
+        """Return how often to inject the fault, and how many of the requests that can meet it to skip."""
         if kind.fault is None:  # a clock is wrong for all requests of a call
             return [(1, 0)]
         places = self._places([name for name in self.requests if kind.among is None or name in kind.among])
@@ -124,7 +123,7 @@ class Bench:
         return [*[(times, skip) for skip in places for times in (1, 2)], *[(None, 0) for _ in places[:1]]]
 
     def _places(self, requests: list[str]) -> list[int]:
-        """Return which requests to strike: all, but of reads in a row in a long call only the first."""
+        """Return the requests to hit: all of them, but in a long call only the first of several equal reads."""
         return [
             place
             for place, name in enumerate(requests)
@@ -135,7 +134,7 @@ class Bench:
         return any(seen.fault is not None for seen in self.arena.proxy.requests)
 
     async def _call_on_stale_indexes(self) -> Outcome:
-        """Have the indexes stand still since nothing was stored."""
+        """Make the call with indexes that are as old as the empty tables."""
         await self.arena.reset(NOTHING)
         for schema in (schema for schema in TABLES if schema.indexes):
             self.arena.proxy.stale_index(self.arena.direct.config.table_name(schema.name))
@@ -156,7 +155,7 @@ class Bench:
         )
 
     async def _wrong(self, kind: str, outcome: Outcome) -> str | None:
-        """Return what is wrong with an outcome, or None."""
+        """Return what is wrong with an outcome, None if it is right."""
         if not outcome.failed:
             return await self._wrong_result(kind, outcome) or self._wrong_items(outcome)
         if outcome.error is not None and not self._is_typed(outcome.error):
@@ -175,11 +174,11 @@ class Bench:
     def _is_typed(self, error: Exception) -> bool:
         if self.case not in CLIENTS:
             return isinstance(error, UnavailableError | RequestFailedError | WriteOutcomeUnknownError)
-        # There is nobody else: a condition that fails says something false.
+        # There is no other writer, so a failed condition is false.
         return isinstance(error, BotoCoreError | ClientError) and _CONDITION_FAILED not in str(error)
 
     def _wrong_items(self, outcome: Outcome) -> str | None:
-        """Compare what is stored with what may be: as before the call, as after it, or for a saga in between."""
+        """Compare the stored items with those before and after the call; a saga may end in between."""
         before, after = comparable(WORLD), self.expected.state
         if not self.case.saga:
             allowed = [after]
@@ -194,7 +193,7 @@ class Bench:
         return "; ".join(set(violations_among(outcome.stored)) - known) or None
 
     async def _wrong_when_repeated(self) -> str | None:
-        """Call again: whatever had become of the first call, what is stored is as if there had been no fault."""
+        """Call again, and compare the stored items with those of a call without a fault."""
         if not self.case.repeatable:
             return None
         again = await self.arena.call(self.case)
@@ -202,14 +201,14 @@ class Bench:
 
 
 async def play(engine: str, url: str, plan: Mapping[AccessPattern, Collection[str]], *, whole: bool) -> list[Trial]:
-    """Return what calls came to on an engine, each under its kinds of faults."""
+    """Return the outcomes of calls on an engine, each under its kinds of faults."""
     async with arena(engine, url) as here:
         benches = [(await Bench.prepare(here, case), kinds) for case, kinds in plan.items()]
         return [trial for bench, kinds in benches async for trial in bench.trials(kinds, whole=whole)]
 
 
 def play_whole(name: str) -> list[Trial]:
-    """Play the whole matrix on one engine; with aiobotocore's client only where transactions have tokens, as on AWS."""
+    """Run the whole matrix on one engine; the client of aiobotocore only where transactions have tokens, as on AWS."""
     (engine,) = [engine for engine in engines() if engine.name == name]
     clients = CLIENTS if name == "dynamodb-local" else []
     with engine.start() as url:
@@ -217,7 +216,7 @@ def play_whole(name: str) -> list[Trial]:
 
 
 def main() -> int:
-    """Play on every engine at once, print the table and put it into the document; fail if anything was wrong."""
+    """Run on all engines in parallel, print the table and write it into the document; fail if a call was wrong."""
     if missing := [engine.missing for engine in engines() if engine.missing]:
         raise SystemExit(missing[0])
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:

@@ -1,9 +1,9 @@
-"""Many workers for a while, through faults, restarts of the engine, rotated credentials and a stalling event loop.
+"""Many workers in parallel, with faults, engine restarts, rotated credentials and a stalling event loop.
 
     python -m tests.faults.soak --seconds 120
 
-Afterwards every acknowledged write must be there exactly once and no other one in part, the invariants must hold, and
-connections, memory, tasks and files must be as at the start.
+Afterwards every acknowledged write must be stored exactly once and no other write partially, the invariants must hold,
+and connections, memory, tasks and files must be as at the start.
 """
 
 import argparse
@@ -58,7 +58,7 @@ _GROWTH = 48 * 1024 * 1024
 
 @dataclass
 class Report:
-    """What happened, and what should not have."""
+    """What happened, and the problems."""
 
     calls: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
@@ -70,7 +70,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """Sum up."""
+        """Return a summary."""
         errors = Counter(name.partition(":")[0] for name in self.calls.elements() if ":" in name)
         done = sum(times for name, times in self.calls.items() if ":" not in name)
         return "\n".join(
@@ -85,37 +85,37 @@ class Report:
         )
 
 
-# ---- what goes wrong
+# ---- the faults
 
 
 class Engine:
-    """DynamoDB Local with its data on disk, that can be stopped and started again."""
+    """DynamoDB Local with its data on disk. It can be stopped and started again."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
         self._port = 0
 
     async def start(self) -> str:
-        """Start, on the same port each time, and return the URL."""
+        """Start on the same port each time, and return the URL."""
         self._running = dynamodb_local(port=self._port, data=self._data)
         url = await asyncio.to_thread(self._running.__enter__)
         self._port = urlsplit(url).port or 0
         return url
 
     async def stop(self) -> None:
-        """Stop as a service manager does."""
+        """Stop the engine as a service manager does."""
         await asyncio.to_thread(self._running.__exit__, None, None, None)
 
 
 class Rotation:
-    """Credentials with a session token of a few seconds; the proxy refuses the one before the last."""
+    """Credentials whose session token is valid for a few seconds; the proxy refuses older tokens."""
 
     def __init__(self, proxy: FaultProxy) -> None:
         self._proxy = proxy
         self.issued = 0
 
     async def __call__(self) -> dict[str, str]:
-        """Issue the next ones. DynamoDB Local has its tables per access key, so that one stays."""
+        """Issue new credentials, with the same access key, because DynamoDB Local separates tables by it."""
         if self.issued > 1:
             self._proxy.inject(Fault.EXPIRE_CREDENTIALS, session_token=f"token-{self.issued - 1}")
         self.issued += 1
@@ -124,13 +124,13 @@ class Rotation:
         return {"access_key": "local", "secret_key": "local", "token": token, "expiry_time": expiry.isoformat()}
 
     async def session(self) -> AioSession:
-        """Return a session that asks for new ones a second before the old ones end."""
+        """Return a session that asks for new credentials a second before the old ones expire."""
         credentials = expiring_credentials(await self(), self, advisory_timeout=1, mandatory_timeout=1)
         return session_of(credentials, region=REGION)
 
 
 def _inject(proxy: FaultProxy) -> None:
-    """Let about a tenth of the requests meet a fault."""
+    """Inject faults into about a tenth of the requests."""
     options: dict[Fault, dict[str, Any]] = {Fault.DRIP: {"seconds": _SLOW}, Fault.FAIL_AFTER: {"status": 503}}
     faults = [fault for fault in Fault if fault not in {Fault.UNPROCESSED, Fault.EXPIRE_CREDENTIALS}]
     for fault in faults:
@@ -139,14 +139,14 @@ def _inject(proxy: FaultProxy) -> None:
 
 
 async def _stall(report: Report) -> None:
-    """Hold the event loop up, as work does that should not be in it."""
+    """Block the event loop again and again."""
     while True:
         await asyncio.sleep(_STALL_EVERY)
         time.sleep(_STALL)  # noqa: ASYNC251 - this is the fault
         report.stalls += 1
 
 
-# ---- what is measured
+# ---- the measurements
 
 
 def _open_files() -> int:
@@ -169,7 +169,7 @@ class Samples:
         self._memory: list[int] = []
 
     async def take(self) -> None:
-        """Measure time and again, and count the requests."""
+        """Measure again and again, and count the requests."""
         while True:
             await asyncio.sleep(_SAMPLE_EVERY)
             self._files.append(_open_files())
@@ -179,7 +179,7 @@ class Samples:
             self._proxy.requests.clear()
 
     def judge(self) -> None:
-        """Note as problems what has grown: connections beyond their limit, memory since a third of the time."""
+        """Record a problem if there were too many connections, or if memory grew after a third of the time."""
         connections = max(self._files) - self._files_before
         if connections > _MOST_FILES:
             self._report.problems.append(f"{connections} connections and files were open")
@@ -192,7 +192,7 @@ class Samples:
 
 
 async def soak(seconds: float, *, seed: int = 0) -> Report:
-    """Let the workers work for so long, check what is stored, and report."""
+    """Run the workers for this long, check what is stored, and return the report."""
     report = Report()
     with _watched(report):
         tasks, files = asyncio.all_tasks(), _open_files()
@@ -249,17 +249,17 @@ async def _play(engine: Engine, url: str, seconds: float, seed: int, report: Rep
 
 
 async def _insist(finish: Callable[[], Awaitable[object]]) -> None:
-    """Call again until there is an answer: the retry quota may be used up, and the machine busy."""
+    """Call again until there is an answer: the retry quota may be exhausted, or the machine busy."""
     for _ in range(_INSISTENCE):
         with suppress(UnavailableError, RequestFailedError, WriteOutcomeUnknownError):
-            with suppress(QuotaExceededError):  # an answer too: there is no place for a wiki that has not moved yet
+            with suppress(QuotaExceededError):  # an answer too: the wiki has not moved, because of the quota
                 await finish()
             return
     await finish()
 
 
 async def _work(engine: Engine, crew: list[Worker], seconds: float, report: Report) -> None:
-    """Let all work, and stop and start the engine in between."""
+    """Run all workers, and restart the engine in between."""
     now = asyncio.get_running_loop().time
     end = now() + seconds
     work = asyncio.gather(*[worker.work(lambda: now() < end) for worker in crew])
@@ -285,7 +285,7 @@ async def _in_background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None
 
 @contextmanager
 def _watched(report: Report) -> Iterator[None]:
-    """Note as problems the errors that nobody takes, and warnings such as ResourceWarning."""
+    """Record unhandled errors and warnings, such as ResourceWarning, as problems."""
     loop, hook = asyncio.get_running_loop(), sys.unraisablehook
     handler = loop.get_exception_handler()
     loop.set_exception_handler(lambda _, context: report.problems.append(f"not taken: {context}"))
@@ -301,7 +301,7 @@ def _watched(report: Report) -> Iterator[None]:
 
 
 def main() -> int:
-    """Run, report, and fail if there was a problem."""
+    """Run, print the report, and fail if there was a problem."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--seed", type=int, default=0)

@@ -12,7 +12,7 @@ STORE, CLIENT = "wikibot_store", "aiobotocore's client"
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One call under one fault, and the verdict; `client`: by aiobotocore's; `why` says what was wrong."""
+    """One call under one fault, and its verdict. `client`: by the client of aiobotocore; `why`: what was wrong."""
 
     case: str
     client: bool
@@ -22,7 +22,7 @@ class Trial:
 
 
 def rendered(trials: Sequence[Trial], kinds: Sequence[str]) -> str:
-    """Return the table: a line per call, a column per kind of fault, and what they come to."""
+    """Return the table, with a line per call, a column per kind of fault, and sums."""
     lines = [_line(["", *kinds, "tried", RIGHT, TYPED, WRONG]), _line(["---", *["---:"] * (len(kinds) + 4)])]
     for name, of_client in ((STORE, False), (CLIENT, True)):
         rows: dict[str, list[Trial]] = defaultdict(list)
@@ -42,7 +42,7 @@ def _row(title: str, trials: Iterable[Trial], kinds: Sequence[str]) -> str:
 
 
 def _cell(right: int, typed: int, wrong: int) -> str:
-    """Return right/typed, and in bold what was wrong."""
+    """Return right/typed, and wrong in bold."""
     if not right + typed + wrong:
         return ""
     return f"{right}/{typed}" + (f"/**{wrong}**" if wrong else "")
@@ -53,7 +53,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def update_document(document: Path, table: str) -> None:
-    """Put the table between the document's markers."""
+    """Write the table between the markers in the document."""
     before, _, rest = document.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     document.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")

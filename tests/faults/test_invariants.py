@@ -14,7 +14,7 @@ Change = Callable[[Stored], object]
 
 @pytest.fixture(scope="module")
 async def store() -> AsyncIterator[WikibotStore]:
-    """Give a store with two users, a wiki and a grant."""
+    """Yield a store with two users, a wiki and a grant."""
     async with local_store() as store:
         for user in ("ada", "bob"):
             await store.users.create(id=user, oauth_provider="github", oauth_provider_sub=user, username=user)
@@ -24,17 +24,17 @@ async def store() -> AsyncIterator[WikibotStore]:
 
 
 def user(stored: Stored, user_id: str) -> dict[str, Any]:
-    """Return a user's item."""
+    """Return the item of a user."""
     return stored.people[user_id]
 
 
 def drop(stored: Stored, item_id: str) -> None:
-    """Drop an item of the users table."""
+    """Delete an item of the users table."""
     stored.users[:] = [item for item in stored.users if item["id"]["S"] != item_id]
 
 
 async def test_what_the_store_writes_is_in_order(store: WikibotStore) -> None:
-    """Users, wikis and grants that the store has made violate nothing."""
+    """Users, wikis and grants that the store created violate no invariant."""
     assert await violations(store) == []
 
 
@@ -62,7 +62,7 @@ async def test_what_the_store_writes_is_in_order(store: WikibotStore) -> None:
     ],
 )
 async def test_what_is_wrong_is_found(change: Change, violation: str, store: WikibotStore) -> None:
-    """A count, a claim or a grant that does not fit to the other items is named."""
+    """A count, claim or grant that does not match the other items is reported."""
     stored = await read_all(store)
 
     change(stored)
@@ -82,7 +82,7 @@ async def test_what_is_wrong_is_found(change: Change, violation: str, store: Wik
     ids=["uncounted", "no wiki_uid", "no wiki_count"],
 )
 async def test_what_is_in_order_is_not_complained_of(change: Change, store: WikibotStore) -> None:
-    """The second item of a wiki that moves does not count; what is absent has its default."""
+    """The second item of a wiki that moves is not counted; a missing attribute has its default."""
     stored = await read_all(store)
 
     change(stored)

@@ -1,4 +1,4 @@
-"""Every public method under every kind of fault, a part of the matrix that `make faults` plays as a whole."""
+"""Every public method under every kind of fault: a part of the matrix that `make faults` runs completely."""
 
 import re
 from collections import Counter
@@ -18,7 +18,7 @@ CHANGELOG = Path(__file__).parents[2] / "CHANGELOG.md"
 
 
 def share(number: int) -> dict[AccessPattern, list[str]]:
-    """Return an engine's share: half of the kinds of faults for each method that writes, a sixth for each other."""
+    """Return the share of an engine: half of the kinds of faults for a method that writes, a sixth for any other."""
     parts = [(row, case, 2 if case.method in WRITERS else 6) for row, case in enumerate(CASES)]
     return {
         case: [kind for position, kind in enumerate(COLUMNS) if (row + position) % of == number % of]
@@ -26,10 +26,10 @@ def share(number: int) -> dict[AccessPattern, list[str]]:
     }
 
 
-@pytest.mark.skipif(on_aws(), reason="a proxy cannot stand in front of AWS")
+@pytest.mark.skipif(on_aws(), reason="the proxy cannot be used in front of AWS")
 @pytest.mark.parametrize(("number", "engine"), list(enumerate(ENGINES)), ids=[str(engine) for engine in ENGINES])
 async def test_no_outcome_is_wrong(number: int, engine: Engine) -> None:
-    """Under every fault a call is right or raises a typed error, and nothing is written in part or twice."""
+    """Under every fault a call is right or raises a typed error, and writes nothing partially or twice."""
     with engine.start() as url:
         trials = await play(engine.name, url or "", share(number), whole=False)
 
@@ -37,9 +37,9 @@ async def test_no_outcome_is_wrong(number: int, engine: Engine) -> None:
     assert {trial.kind for trial in trials} == set(COLUMNS)
 
 
-@pytest.mark.skipif(on_aws(), reason="a proxy cannot stand in front of AWS")
+@pytest.mark.skipif(on_aws(), reason="the proxy cannot be used in front of AWS")
 async def test_what_is_wrong_is_found() -> None:
-    """The same judgement finds that aiobotocore's own client calls a success of its own a failure."""
+    """The same judgement finds that the client of aiobotocore reports a successful write as a failure."""
     with ENGINES[0].start() as url:
         trials = await play("engine", url or "", dict.fromkeys(CLIENTS, LOST), whole=False)
 
@@ -55,9 +55,9 @@ def unreleased() -> set[str]:
 
 
 def test_the_documented_matrix_is_whole() -> None:
-    """The committed table has a line for every call and a column for every kind of fault; nothing of ours was wrong.
+    """The committed table has a line for every call and a column for every kind of fault, and no call was wrong.
 
-    Only what is not yet released may lack its lines: the whole matrix takes too long to be played for each new method.
+    Only an unreleased method may be missing: the whole matrix takes too long to be run for each new method.
     """
     _, _, rest = DOCUMENT.read_text().partition(BEGIN)
     table, _, _ = rest.partition(END)
@@ -71,7 +71,7 @@ def test_the_documented_matrix_is_whole() -> None:
 
 
 def test_the_table() -> None:
-    """A cell is right/typed and, in bold, wrong; the sums are at the end of the line and below."""
+    """A cell is right/typed, and wrong in bold; the sums are at the end of each line and below."""
     trials = [
         Trial(case="create", client=False, kind="a", verdict=RIGHT),
         Trial(case="create", client=False, kind="a", verdict=TYPED),
@@ -88,7 +88,7 @@ def test_the_table() -> None:
 
 
 def test_the_document_is_updated(tmp_path: Path) -> None:
-    """The table goes between the markers, and all around it stays."""
+    """The table is written between the markers; the rest of the document stays."""
     document = tmp_path / "page.md"
     document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
 

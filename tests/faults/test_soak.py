@@ -1,4 +1,4 @@
-"""The soak, for a short time; and that it would find what is wrong."""
+"""A short soak, and tests that the soak finds problems."""
 
 import os
 from collections import Counter
@@ -21,7 +21,7 @@ ADA: Values = {"username": "ada", "display_name": None, "version": 1}
     reason="needs DynamoDB Local, which test_engines.py speaks of",
 )
 async def test_nothing_is_lost_and_nothing_is_doubled() -> None:
-    """After faults, a restart, rotated credentials and stalls all is as it was acknowledged, and nothing is leaked."""
+    """After faults, a restart, rotated credentials and stalls, every acknowledged write is stored and nothing leaks."""
     report = await soak(10)
 
     assert report.problems == []
@@ -32,12 +32,12 @@ async def test_nothing_is_lost_and_nothing_is_doubled() -> None:
 
 
 def test_the_whole_api_is_worked_with() -> None:
-    """A new method that writes needs a piece of work; the others have one by their entries."""
+    """Every method that writes has a piece of work; the other methods get one from their access patterns."""
     assert WORK.keys() == {pattern.method for pattern in PATTERNS if pattern.requests}
 
 
 def journal_of(*items: tuple[str, str, Values | None]) -> Journal:
-    """Return a journal that knows all of the matrix's small world, but of these users something else."""
+    """Return a journal that expects the small world of the matrix, except for these users."""
     journal = Journal()
     for user in WORLD.people:
         journal.fact("users", user).possible = [{"version": 1}]
@@ -51,7 +51,7 @@ def journal_of(*items: tuple[str, str, Values | None]) -> Journal:
 
 
 def test_what_is_as_it_was_left_is_no_problem() -> None:
-    """One of several possible values is enough; the invariants are looked at too."""
+    """One of several possible values is enough; violated invariants are problems too."""
     journal = journal_of(("users", "ada", ADA))
     journal.fact("users", "bob").possible = [None, {"username": "bob"}]
 
@@ -75,14 +75,14 @@ def test_what_is_as_it_was_left_is_no_problem() -> None:
     ids=["lost", "doubled", "in part", "user", "wiki", "acl", "two users", "made twice"],
 )
 def test_what_is_wrong_is_a_problem(journal: Journal, problem: str) -> None:
-    """What is lost, or there though nobody wrote it, or not as it was left, is named."""
+    """A lost, unexpected or different item is reported."""
     journal.check(WORLD)
 
     assert any(problem in found for found in journal.problems)
 
 
 def test_a_user_of_a_login_is_written_by_whoever_came_first() -> None:
-    """Users of the identities that all share are known by their logins alone."""
+    """Users of shared identities are checked by their logins alone."""
     user = {**WORLD.people["bob"], "oauth_provider": {"S": RACE}}
     claims = [
         {"id": {"S": f"claim#oauth#{RACE}#2"}, "user_id": {"S": "bob"}},

@@ -1,4 +1,4 @@
-"""What the workers of the soak do: the whole API, each on items of its own and all on some that they share."""
+"""The work of the soak: the whole API, on items of one worker and on items that all workers share."""
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -48,14 +48,14 @@ async def _all(items: AsyncIterator[T]) -> list[T]:
 
 
 class Worker:
-    """One caller. It stops writing to an item as soon as it cannot know what is stored."""
+    """One caller. It stops writing to an item when it cannot know what is stored."""
 
     def __init__(self, store: WikibotStore, journal: Journal, number: int, seed: int) -> None:
         self.store = store
         self.journal = journal
         self.random = random.Random(f"{seed}-{number}")  # noqa: S311 - chooses what to do
         self.user_id = f"user{number}"
-        # Users who are never deleted, other than the own one.
+        # Other users, who are never deleted.
         self.neighbours = [f"user{(number + distance) % CREW}" for distance in (1, 2, 3)]
         self._numbers = count()
 
@@ -64,7 +64,7 @@ class Worker:
         return f"{self.user_id}-{next(self._numbers)}"
 
     async def work(self, goes_on: Callable[[], bool]) -> None:
-        """Do one thing after the other."""
+        """Do one random piece of work after the other."""
         while goes_on():
             method = self.random.choice(list(WORK))
             try:
@@ -73,13 +73,13 @@ class Worker:
                 self.journal.calls[f"unknown: {method}"] += 1
             except _NOT_WRITTEN as error:
                 self.journal.calls[f"{type(error).__name__}: {method}"] += 1
-            except Exception as error:  # noqa: BLE001 - all else is what is looked for
+            except Exception as error:  # noqa: BLE001 - any other error is a problem
                 self.journal.problems.append(f"{method}: {error!r}")
             else:
                 self.journal.calls[method] += 1
 
     async def create_user(self, name: str) -> None:
-        """Create a user of this id and username."""
+        """Create a user with this id and username."""
         call = self.store.users.create(id=name, oauth_provider="github", oauth_provider_sub=name, username=name)
         await self.write(
             call, ("users", name), {"username": name, "identities": None, "display_name": None, "version": 1}
@@ -88,7 +88,7 @@ class Worker:
     # ---- how to write
 
     async def write(self, call: Awaitable[T], key: Key, values: Values | None) -> T:
-        """Await one write of one item, and keep in mind what it makes of it."""
+        """Await one write of one item, and record the expected result."""
         fact = self.journal.fact(*key)
         try:
             result = await call
@@ -101,7 +101,7 @@ class Worker:
     async def finish(
         self, call: Callable[[], Awaitable[T]], keys: list[Key], left: Callable[[T], Mapping[Key, Values]]
     ) -> T:
-        """Await what takes several writes under these keys, and in the end leaves only this; the end may be later."""
+        """Await an operation of several writes under these keys, and record what it leaves when it is finished."""
         facts = {key: self.journal.fact(*key) for key in keys}
         before = {key: fact.possible for key, fact in facts.items()}
 
@@ -117,7 +117,7 @@ class Worker:
             return result
 
         for fact in facts.values():
-            fact.possible = [*fact.possible, None]  # until it is finished nothing is certain
+            fact.possible = [*fact.possible, None]  # until the operation is finished nothing is certain
         try:
             return await finish()
         except (WriteOutcomeUnknownError, *_NOT_WRITTEN):
@@ -125,7 +125,7 @@ class Worker:
             raise
 
     def some_wiki(self) -> str:
-        """Return the id of one of the own wikis, or of a wiki that is not there."""
+        """Return the id of one of the worker's wikis, or of a wiki that does not exist."""
         some = self.some("wikis", self.user_id)
         return f"{self.user_id}:none" if some is None else ":".join(some[0][1:])
 
@@ -134,7 +134,7 @@ class Worker:
         return [key for key in self.journal.facts if key[:2] == ("acls", wiki_id)]
 
     def some(self, *prefix: str) -> tuple[Key, Values] | None:
-        """Return one of the items that are certainly there, and what is known of it."""
+        """Return the key and attributes of a random item that certainly exists."""
         keys = self.journal.live(*prefix)
         if not keys:
             return None
@@ -144,7 +144,7 @@ class Worker:
         return key, values
 
     def expect(self, seen: object, wanted: object, what: str) -> None:
-        """Note a problem if what was seen is not what was wanted."""
+        """Record a problem if the two differ."""
         if seen != wanted:
             self.journal.problems.append(f"{self.user_id}, {what}: {seen!r} instead of {wanted!r}")
 
@@ -158,7 +158,7 @@ async def create_user(worker: Worker) -> None:
 
 
 async def log_in(worker: Worker) -> None:
-    """Log in with an identity that others log in with."""
+    """Log in with an identity that all workers share."""
     sub = str(worker.random.randrange(_IDENTITIES))
     user, created = await worker.store.users.get_or_create_by_oauth(RACE, sub)
     worker.journal.logins.setdefault(sub, set()).add(user.id)
@@ -166,7 +166,7 @@ async def log_in(worker: Worker) -> None:
 
 
 async def update_user(worker: Worker) -> None:
-    """Change the own user, of a version or of whichever."""
+    """Update the worker's user, with or without a version."""
     if (some := worker.some("users", worker.user_id)) is None:
         return
     key, values = some
@@ -179,7 +179,7 @@ async def update_user(worker: Worker) -> None:
 
 
 async def set_username(worker: Worker) -> None:
-    """Give the own user another name."""
+    """Give the worker's user another username."""
     if (some := worker.some("users", worker.user_id)) is None:
         return
     key, values = some
@@ -189,7 +189,7 @@ async def set_username(worker: Worker) -> None:
 
 
 async def link_identity(worker: Worker) -> None:
-    """Let the own user log in with one more identity, while there are few."""
+    """Link another identity to the worker's user, up to a few."""
     if (some := worker.some("users", worker.user_id)) is None:
         return
     key, values = some
@@ -202,7 +202,7 @@ async def link_identity(worker: Worker) -> None:
 
 
 async def unlink_identity(worker: Worker) -> None:
-    """Take one of the linked identities from the own user."""
+    """Unlink an identity of the worker's user."""
     if (some := worker.some("users", worker.user_id)) is None:
         return
     key, values = some
@@ -215,7 +215,7 @@ async def unlink_identity(worker: Worker) -> None:
 
 
 async def delete_user(worker: Worker) -> None:
-    """Delete one of the users that the own hands have made."""
+    """Delete one of the users that the worker created."""
     mine = [key for key in worker.journal.live("users") if key[1].startswith(f"{worker.user_id}-")]
     if mine:
         key = worker.random.choice(mine)
@@ -223,7 +223,7 @@ async def delete_user(worker: Worker) -> None:
 
 
 async def read_own_user(worker: Worker) -> None:
-    """Read the own user, and see the own writes."""
+    """Read the worker's user, and compare it with the worker's writes."""
     user = await worker.store.users.get(worker.user_id, consistent=True)
     if (values := worker.journal.fact("users", worker.user_id).certain) is not None:
         worker.expect(user and (user.display_name, user.version), (values["display_name"], values["version"]), "get")
@@ -233,7 +233,7 @@ async def read_own_user(worker: Worker) -> None:
 
 
 async def create_wiki(worker: Worker) -> None:
-    """Create a wiki, or one of the user's that all share."""
+    """Create a wiki of the worker's user or of the shared user."""
     owner, slug = worker.random.choice([worker.user_id, HOT]), worker.fresh()
     call = worker.store.wikis.create(owner, slug, display_name="new", repo_path="/srv/new", limit=_HOT_LIMIT)
     try:
@@ -243,7 +243,7 @@ async def create_wiki(worker: Worker) -> None:
 
 
 async def update_wiki(worker: Worker) -> None:
-    """Change a wiki, of a version or of whichever."""
+    """Update a wiki, with or without a version."""
     if (some := worker.some("wikis", worker.user_id)) is None:
         return
     key, values = some
@@ -256,7 +256,7 @@ async def update_wiki(worker: Worker) -> None:
 
 
 async def set_mcp_token(worker: Worker) -> None:
-    """Give a wiki a new MCP token, and use it."""
+    """Set a new MCP token of a wiki, and check it."""
     if (some := worker.some("wikis", worker.user_id)) is None:
         return
     key, values = some
@@ -268,7 +268,7 @@ async def set_mcp_token(worker: Worker) -> None:
 
 
 async def record_usage(worker: Worker) -> None:
-    """Record how large a wiki is."""
+    """Record the usage of a wiki."""
     if (some := worker.some("wikis", worker.user_id)) is None:
         return
     key, values = some
@@ -281,7 +281,7 @@ async def record_usage(worker: Worker) -> None:
 
 
 async def delete_wiki(worker: Worker) -> None:
-    """Delete a wiki with its grants: one of the own, or one that the own hands have made for all."""
+    """Delete a wiki that the worker created, with its grants."""
     slugs = [key for owner in (worker.user_id, HOT) for key in worker.journal.live("wikis", owner)]
     mine = [key for key in slugs if key[2].startswith(f"{worker.user_id}-")]
     if not mine:
@@ -292,12 +292,12 @@ async def delete_wiki(worker: Worker) -> None:
 
 
 async def rename_wiki(worker: Worker) -> None:
-    """Give an own wiki another slug."""
+    """Rename a wiki of the worker's user."""
     await _move(worker, worker.user_id)
 
 
 async def transfer_wiki(worker: Worker) -> None:
-    """Give an own wiki to the user that all share."""
+    """Transfer a wiki to the shared user."""
     with suppress(QuotaExceededError):
         await _move(worker, HOT)
 
@@ -329,7 +329,7 @@ async def _move(worker: Worker, new_owner: str) -> None:
 
 
 async def read_own_wikis(worker: Worker) -> None:
-    """List the own wikis, and see the own writes."""
+    """List the wikis of the worker's user, and compare them with the worker's writes."""
     page = await worker.store.wikis.list_by_owner(worker.user_id, limit=1000, consistent=True)
     there = {wiki.wiki_slug for wiki in page}
     for _, _, slug in worker.journal.live("wikis", worker.user_id):
@@ -340,7 +340,7 @@ async def read_own_wikis(worker: Worker) -> None:
 
 
 async def grant(worker: Worker) -> None:
-    """Grant a role in an own wiki to some worker's user."""
+    """Grant a role in a wiki to the user of another worker."""
     if (some := worker.some("wikis", worker.user_id)) is None:
         return
     (_, owner, slug), _ = some
@@ -352,7 +352,7 @@ async def grant(worker: Worker) -> None:
 
 
 async def revoke(worker: Worker) -> None:
-    """Take a grant in an own wiki back."""
+    """Revoke a grant in a wiki of the worker's user."""
     grants = [key for key in worker.journal.live("acls") if key[1].startswith(f"{worker.user_id}:")]
     if grants:
         key = worker.random.choice(grants)
@@ -361,7 +361,7 @@ async def revoke(worker: Worker) -> None:
 
 
 async def invite(worker: Worker) -> None:
-    """Invite to an own wiki, and accept as one of the users that the own hands have made."""
+    """Invite somebody to a wiki, and accept as one of the users that the worker created."""
     mine = [key for key in worker.journal.live("users") if key[1].startswith(f"{worker.user_id}-")]
     if not mine or (some := worker.some("wikis", worker.user_id)) is None:
         return
@@ -385,14 +385,14 @@ async def invite(worker: Worker) -> None:
 
 
 async def authorize(worker: Worker) -> None:
-    """Ask for the own role in an own wiki."""
+    """Check the role of the worker's user in one of the user's wikis."""
     if (some := worker.some("wikis", worker.user_id)) is not None:
         access = await worker.store.authorize(worker.user_id, *some[0][1:])
         worker.expect(access.role, Role.OWNER, "authorize")
 
 
 def _read(read: Callable[[Worker], Awaitable[Any]]) -> Callable[[Worker], Awaitable[None]]:
-    """Return a piece of work that reads what others may be writing."""
+    """Return a piece of work that reads items that other workers may be writing."""
 
     async def work(worker: Worker) -> None:
         await read(worker)
@@ -401,7 +401,7 @@ def _read(read: Callable[[Worker], Awaitable[Any]]) -> Callable[[Worker], Awaita
 
 
 def _call_elsewhere(pattern: AccessPattern) -> Callable[[Worker], Awaitable[None]]:
-    """Return a piece of work that calls a method as its entry does: on the small world, which is not there."""
+    """Return a piece of work that makes the call of an access pattern, whose items do not exist here."""
 
     async def work(worker: Worker) -> None:
         with suppress(AlreadyExistsError, NotFoundError):
@@ -411,7 +411,7 @@ def _call_elsewhere(pattern: AccessPattern) -> Callable[[Worker], Awaitable[None
 
 
 async def look_for_faults(worker: Worker) -> None:
-    """Let a sweep look at its first page, and mend nothing."""
+    """Read the first page of a sweep that repairs nothing."""
     pages = worker.store.admin.sweep()
     try:
         await anext(pages)

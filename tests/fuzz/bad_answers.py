@@ -1,4 +1,4 @@
-"""Answers as DynamoDB gives them, and what a broken or hostile endpoint may make of them."""
+"""Valid answers of DynamoDB, and what a broken or hostile endpoint may send instead."""
 
 import json
 from copy import deepcopy
@@ -81,7 +81,7 @@ _items = st.sampled_from([*ITEMS.values(), CLAIM])
 
 
 def genuine_replies(operation: str) -> st.SearchStrategy[Any]:
-    """Return replies to an operation as DynamoDB writes them."""
+    """Return valid replies to an operation."""
     replies: dict[str, st.SearchStrategy[Any]] = {
         "GetItem": st.fixed_dictionaries({}, optional={"Item": _items}),
         "UpdateItem": st.fixed_dictionaries({"Attributes": _items}),
@@ -112,7 +112,7 @@ def _errors() -> st.SearchStrategy[Any]:
 
 @st.composite
 def _mutated(draw: st.DrawFn, trees: st.SearchStrategy[Any]) -> Any:  # noqa: ANN401 - any JSON
-    """Return a tree of JSON with one part replaced, removed or called otherwise."""
+    """Return a JSON value with one part replaced, removed or renamed."""
     tree = deepcopy(draw(trees))
     place = tree
     while isinstance(place, dict | list) and place:
@@ -132,7 +132,7 @@ def _mutated(draw: st.DrawFn, trees: st.SearchStrategy[Any]) -> Any:  # noqa: AN
 
 @st.composite
 def _damaged(draw: st.DrawFn, bodies: st.SearchStrategy[bytes]) -> bytes:
-    """Return the bytes of a body, broken off, with something in between, twice, or nested deeply."""
+    """Return the bytes of a body: cut off, with inserted bytes, repeated, or deeply nested."""
     body = draw(bodies)
     at = draw(st.integers(0, len(body)))
     match draw(st.sampled_from(["truncate", "insert", "overwrite", "repeat", "nest"])):
@@ -161,7 +161,7 @@ def _bodies(trees: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
 
 @cache  # what Hypothesis has found out about a strategy is kept with it
 def answers_to(operation: str) -> st.SearchStrategy[Answer]:
-    """Return answers to an operation, from right ones to garbage."""
+    """Return answers to an operation, from valid ones to garbage."""
     headers = st.just(HEADERS) | st.fixed_dictionaries(
         {name: st.just(value) for name, value in HEADERS.items()}, optional={"retry-after": st.just("0"), "date": _text}
     )

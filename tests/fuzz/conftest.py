@@ -7,7 +7,7 @@ from wikibot_store._wire import _retry
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send again at once."""
+    """Retry without a pause."""
     monkeypatch.setattr(_retry, "_BASE_DELAY", 0.0)
     monkeypatch.setattr(_retry, "_THROTTLE_DELAY", 0.0)
     monkeypatch.setattr(_retry, "_BASE_YIELD", 0.0)

@@ -1,4 +1,4 @@
-"""Stores whose endpoint is made up."""
+"""Stores that send nothing: a function answers their requests."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ _MOST_ANSWERS = 6
 
 
 class FuzzedTransport(Transport):
-    """Sends nothing; the answer to each operation is made up."""
+    """Sends nothing, and answers each operation with what a function returns."""
 
     def __init__(self, answer: Callable[[str], Answer]) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class FuzzedTransport(Transport):
         self._answer = answer
 
     async def post(self, headers: dict[str, str], body: bytes, *, seconds: float) -> Answer:  # noqa: ARG002 - the seam
-        """Return a made-up answer."""
+        """Return the answer of the function."""
         self.requests.append(body)
         operation = headers["X-Amz-Target"].rpartition(".")[2]
         return self._answer(operation) if len(self.requests) <= _MOST_ANSWERS else REFUSED
@@ -38,7 +38,7 @@ class FuzzedTransport(Transport):
 
 @asynccontextmanager
 async def store_on(answer: Callable[[str], Answer], *, attempts: int = 2) -> AsyncIterator[WikibotStore]:
-    """Open a store whose requests are answered by a function of the operation."""
+    """Open a store whose requests a function answers by their operation."""
 
     async def no_client() -> None:
         pytest.fail("no DAO needs the ordinary client")

@@ -1,4 +1,4 @@
-"""Whatever an endpoint answers, a call returns or raises an error of the library's, in bounded time and memory."""
+"""Whatever an endpoint answers, a call returns or raises an error of the library, in limited time and memory."""
 
 import json
 import tracemalloc
@@ -23,13 +23,13 @@ _MIB = 1024 * 1024
 @given(data=st.data())
 @pytest.mark.parametrize("pattern", [pattern for pattern in PATTERNS if pattern.requests], ids=str)
 async def test_bad_answers(pattern: AccessPattern, data: st.DataObject) -> None:
-    """Any call takes any answers, and ends with a result or an error of the library's own tree."""
+    """With any answers, a call returns a result or raises a WikibotStoreError."""
     stops: list[BaseException] = []
 
     def answer(operation: str) -> Answer:
         try:
             return data.draw(answers_to(operation), label=operation)
-        except BaseException as stop:  # noqa: BLE001 - Hypothesis has had enough, and must hear so from the test itself
+        except BaseException as stop:  # noqa: BLE001 - Hypothesis ends an example with it, and the test must raise it
             stops.append(stop)
             return REFUSED
 
@@ -48,7 +48,7 @@ _NOT_KEYS = sorted(ITEMS["wikis"].keys() - {"owner_id", "wiki_slug"})
 @fuzzed
 @given(changes=st.dictionaries(st.sampled_from(_NOT_KEYS) | st.text(max_size=4), attributes, min_size=1, max_size=3))
 async def test_stored_items(changes: dict[str, Any]) -> None:
-    """An item with any attributes is read, or it is corrupt by its key."""
+    """An item with any attributes is decoded, or raises CorruptItemError with its key."""
     body = json.dumps({"Item": ITEMS["wikis"] | changes}).encode()
 
     async with store_on(_always(Answer(200, HEADERS, body))) as store:
@@ -66,7 +66,7 @@ def _always(answer: Answer) -> Callable[[str], Answer]:
 
 
 def _filled(before: bytes, one: bytes, after: bytes) -> bytes:
-    """Return 16 MiB of JSON: the same again and again between a beginning and an end."""
+    """Return 16 MiB of JSON: a repeated part between a beginning and an end."""
     return before + b",".join([one] * (16 * _MIB // (len(one) + 1))) + after
 
 
@@ -103,7 +103,7 @@ HUGE = {
 
 @pytest.mark.parametrize(("sender", "status", "body"), HUGE.values(), ids=HUGE)
 async def test_huge_answers(sender: str, status: int, body: bytes) -> None:
-    """An answer of 16 MiB takes a multiple of that and no more, and ends as any other."""
+    """An answer of 16 MiB is handled as any other, with memory of a few times its size."""
     async with store_on(_always(Answer(status, HEADERS, body)), attempts=1) as store:
         tracemalloc.start()
         try:
@@ -119,7 +119,7 @@ async def test_huge_answers(sender: str, status: int, body: bytes) -> None:
 @pytest.mark.parametrize("status", [200, 400])
 @pytest.mark.parametrize("sender", SENDERS)
 async def test_nesting_without_end(status: int, sender: str) -> None:
-    """What is nested more deeply than a parser goes is no answer, whichever member holds it."""
+    """An answer that is nested too deeply for the parser is rejected, whichever member is nested."""
     for member in ("Item", "Items", "Responses", "Attributes", "CancellationReasons", "LastEvaluatedKey", "x"):
         body = f'{{"{member}":{"[" * 100_000}'.encode()
         async with store_on(_always(Answer(status, HEADERS, body))) as store:

@@ -1,4 +1,4 @@
-"""Whatever is given as a cursor is refused, or stays within the listing that it is given to."""
+"""Any value that is given as a cursor is rejected, or stays within its listing."""
 
 import json
 from base64 import urlsafe_b64encode
@@ -41,7 +41,7 @@ positions = st.one_of(
 
 
 async def start_of(listing: str, cursor: str) -> dict[str, dict[str, str]] | None:
-    """Return the key that a Query starts behind if it is given the cursor; None if nothing is sent."""
+    """Return the key after which a Query with the cursor starts; None if no Query is sent."""
     async with store_on(lambda _operation: _NOTHING) as store:
         try:
             await LISTINGS[listing][1](store, cursor)
@@ -59,7 +59,7 @@ async def start_of(listing: str, cursor: str) -> dict[str, dict[str, str]] | Non
 )
 @pytest.mark.parametrize("listing", LISTINGS)
 async def test_made_up_cursors(listing: str, cursor: str) -> None:
-    """No text that somebody makes up is taken for a cursor."""
+    """A random text is not accepted as a cursor."""
     assert await start_of(listing, cursor) is None
 
 
@@ -67,7 +67,7 @@ async def test_made_up_cursors(listing: str, cursor: str) -> None:
 @given(position=positions)
 @pytest.mark.parametrize("listing", LISTINGS)
 async def test_forged_cursors(listing: str, position: bytes) -> None:
-    """Without a secret anybody can make a cursor; it opens nothing but the listing that it is given to."""
+    """Without a secret anybody can make a cursor, but it stays within the listing that it is used for."""
     identity, _ = LISTINGS[listing]
     raw = b"\x01" + _digest(identity, position, *_NO_SECRET) + position
 

@@ -1,4 +1,4 @@
-"""Nothing that is secret gets into logs, representations, errors or tracebacks."""
+"""Secrets do not appear in logs, representations, errors or tracebacks."""
 
 import asyncio
 import json
@@ -53,16 +53,16 @@ Call = Callable[[WikibotStore], Awaitable[object]]
 
 @dataclass
 class Emitted:
-    """Everything that somebody could come to see."""
+    """Everything that a person or a log could see."""
 
     texts: list[str] = field(default_factory=list)
 
     def show(self, thing: object) -> None:
-        """Take down how a thing shows itself."""
+        """Record the text and the repr of an object."""
         self.texts += [repr(thing), str(thing), f"{thing}", f"{[thing]}"]
 
     async def run(self, call: Awaitable[object]) -> None:
-        """Take down what a call returns, or the error that it raises with all its causes."""
+        """Record the result of a call, or its error with all causes."""
         try:
             self.show(await call)
         except (WikibotStoreError, ValueError, TypeError) as error:
@@ -73,13 +73,13 @@ class Emitted:
                 cause = cause.__cause__
 
     def leaks(self) -> dict[str, str]:
-        """Return which secrets are to be seen, and where."""
+        """Return the secrets that were recorded, and where."""
         return {name: text for name, secret in SECRETS.items() for text in self.texts if secret in text}
 
 
 @contextmanager
 def everything_logged() -> Iterator[Emitted]:
-    """Take down what is logged at DEBUG, and by an event loop that tells of every step."""
+    """Record everything that is logged at DEBUG, also by an event loop in debug mode."""
     emitted = Emitted()
 
     class Handler(logging.Handler):
@@ -109,19 +109,19 @@ def everything_logged() -> Iterator[Emitted]:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send again at once."""
+    """Retry without a pause."""
     monkeypatch.setattr(_retry, "_BASE_DELAY", 0.0)
     monkeypatch.setattr(_retry, "_THROTTLE_DELAY", 0.0)
     monkeypatch.setattr(_retry, "_BASE_YIELD", 0.0)
 
 
 def telling_session() -> AioSession:
-    """Return a session with credentials that can be found again."""
+    """Return a session with credentials that the search finds."""
     return session_with(SECRETS["access key"], SECRETS["secret key"], SECRETS["session token"])
 
 
 def telling_config(endpoint_url: str) -> StoreConfig:
-    """Return a config with secrets that can be found again."""
+    """Return a config with secrets that the search finds."""
     secrets = (SECRETS["cursor secret"], SECRETS["older cursor secret"])
     return StoreConfig(endpoint_url=endpoint_url, grantee_index=True, cursor_secret=secrets, max_attempts=2)
 
@@ -174,7 +174,7 @@ TELLING_WORLD = Stored.of(
 
 
 async def test_no_access_pattern_emits_a_secret() -> None:
-    """The whole API, called as it should be and on secrets, shows none of them, whatever is logged."""
+    """No call of the API shows a secret, with everything logged."""
     with local_engine() as url:
         async with WikibotStore.open(telling_config(url), session=telling_session()) as store:
             await create_tables(store)
@@ -187,7 +187,7 @@ async def test_no_access_pattern_emits_a_secret() -> None:
 
 
 async def test_nothing_secret_is_emitted() -> None:
-    """Calls with secrets, and what goes wrong in them, show none of them, whatever is logged."""
+    """Calls with secrets as arguments, and their errors, show no secret, with everything logged."""
     with local_engine() as url:
         async with WikibotStore.open(telling_config(url), session=telling_session()) as store:
             # The ordinary client logs what it signs: that is botocore's, and not on the way of any access pattern.
@@ -208,7 +208,7 @@ async def test_nothing_secret_is_emitted() -> None:
 
 
 async def test_what_somebody_finds_who_reads_everything() -> None:
-    """The tables hold profiles and the hash of a token; no token, no credentials and nothing to make cursors with."""
+    """The tables hold profiles and token hashes, but no token, no credentials and no cursor secret."""
     found = Emitted()
     with local_engine() as url:
         async with WikibotStore.open(telling_config(url), session=telling_session()) as store:
@@ -226,7 +226,7 @@ async def test_what_somebody_finds_who_reads_everything() -> None:
 
 
 async def test_the_ordinary_client_logs_what_it_signs() -> None:
-    """At DEBUG botocore tells what it signs and sends, session token included; the secret key stays out of it."""
+    """At DEBUG botocore logs what it signs and sends, also the session token, but not the secret key."""
     async with scripted_server() as server:
         server.default = reply({"TableNames": []})
         async with WikibotStore.open(telling_config(server.url), session=telling_session()) as store:
@@ -238,7 +238,7 @@ async def test_the_ordinary_client_logs_what_it_signs() -> None:
 
 
 async def _quote_the_request(exchange: Exchange) -> None:
-    """Refuse the signature as AWS does: with what should have been signed."""
+    """Refuse the signature as AWS does: with the text that should have been signed."""
     quoted = "".join(f"{name}:{value}\n" for name, value in exchange.request.headers.items())
     message = f"It does not match. The Canonical String for this request should have been\n'POST\n/\n\n{quoted}'"
     body = json.dumps({"__type": "InvalidSignatureException", "message": message}).encode()
@@ -258,7 +258,7 @@ TROUBLES: dict[str, Step] = {
 
 @pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
 async def test_nothing_secret_is_emitted_in_trouble(trouble: Step) -> None:
-    """No error that an endpoint causes shows a secret, nor does what is logged on the way to it."""
+    """If the endpoint fails, neither the error nor the log shows a secret."""
     async with scripted_server() as server:
         server.default = trouble
         with everything_logged() as emitted:
@@ -271,7 +271,7 @@ async def test_nothing_secret_is_emitted_in_trouble(trouble: Step) -> None:
 
 
 def test_the_search_finds() -> None:
-    """A secret that is shown anywhere is found."""
+    """The search finds a secret that is shown."""
     emitted = Emitted()
 
     emitted.show(ConflictError("users", {"id": "eve"}, None))

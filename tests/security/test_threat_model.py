@@ -1,4 +1,4 @@
-"""SECURITY.md claims nothing that no test shows."""
+"""A test shows every claim of SECURITY.md."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ CLAIMS = re.findall(r"^- .+?(?=^- |^#|\Z)", _TEXT, re.MULTILINE | re.DOTALL)
 
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_each_claim_names_its_tests(claim: str) -> None:
-    """Whatever somebody can or cannot do is followed by the tests that show it, and these exist."""
+    """Every claim names the tests that show it, and the tests exist."""
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", claim)
 
     assert re.match(r"- (can|cannot)\b", claim)
@@ -22,5 +22,5 @@ def test_each_claim_names_its_tests(claim: str) -> None:
 
 
 def test_every_reference_is_part_of_a_claim() -> None:
-    """No test is named where this file does not look."""
+    """Every test that is named is in a claim that this file checks."""
     assert "".join(CLAIMS).count("::") == _TEXT.count("::") > 0

@@ -144,7 +144,11 @@ def test_rich_shows_nothing(name: str) -> None:
 @pytest.mark.parametrize(
     ("result", "annotation"), [(WIKI.public(), PublicWiki), (USER.public(), PublicUser)], ids=["wiki", "user"]
 )
-def test_public_is_a_response(send: Callable[[object, object], tuple[int, str]], result: Any, annotation: type) -> None:  # noqa: ANN401 - a dataclass
+def test_public_is_a_response(
+    send: Callable[[object, object], tuple[int, str]],
+    result: PublicWiki | PublicUser,
+    annotation: type[PublicWiki | PublicUser],
+) -> None:
     """`public()` is returned as JSON by both frameworks, with all its attributes and no other."""
     status, body = send(result, annotation)
 
