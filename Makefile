@@ -32,6 +32,8 @@ check: $(VENV)/.dev  ## Check lint, format, types, layers, spelling and plain wo
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python -m scripts.check_prose
 
 wheels: $(VENV)/.dev  ## Install wheel and sdist on every installed Python, or on PYTHONS="…", and test them
 	$(BIN)/python -m scripts.check_wheels build/wheels $(PYTHONS)
