@@ -43,6 +43,8 @@ check: $(VENV)/.dev  ## Check lint, format, types, layers, spelling and plain wo
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python -m scripts.check_prose
 
 lines: $(LINES:%=line-%)  ## Test with the lowest, aioboto3's and the newest versions, or with LINES="…"
 

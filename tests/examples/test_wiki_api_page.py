@@ -98,7 +98,7 @@ async def test_sharing_is_seen_live(browser: Browser, api_url: str, name: str, o
 
         await ada.get_by_role("button", name=f"Revoke {other}").click()
         await expect(bob.get_by_text("A wiki appears here")).to_be_visible()
-        await expect(ada.get_by_text("Nobody but its owner.")).to_be_visible()
+        await expect(ada.get_by_text("Only the owner.")).to_be_visible()
 
 
 @in_browser
