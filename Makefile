@@ -7,9 +7,20 @@ SECONDS ?= 120
 WORKERS ?= auto
 BIN := $(VENV)/bin
 DYNAMODB_LOCAL := .cache/dynamodb-local
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# The lines of versions that are tested. CONSTRAINTS_newest=/dev/null takes whatever is newest today.
+LINES ?= lowest aioboto3 newest
+CONSTRAINTS_lowest := constraints-lowest.txt
+CONSTRAINTS_aioboto3 := constraints.txt
+CONSTRAINTS_newest := constraints-newest.txt
+EXTRAS_lowest := cli,example,otel,testing
+EXTRAS_aioboto3 := aioboto3,cli,example,otel,testing
+EXTRAS_newest := cli,example,otel,testing
+SMOKE := tests/integration/test_local.py tests/integration/test_wikis.py tests/cli/test_tables.py tests/test_telemetry.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve screenshot test check wheels docs bench bench-engine faults soak format clean
+.PHONY: help demo serve screenshot test check lines wheels docs bench bench-engine faults soak format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +43,12 @@ check: $(VENV)/.dev  ## Check lint, format, types, layers, spelling and plain wo
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+lines: $(LINES:%=line-%)  ## Test with the lowest, aioboto3's and the newest versions, or with LINES="…"
+
+line-%: $(VENV)-%/.ready
+	$(VENV)-$*/bin/pip list --disable-pip-version-check | grep -E '^(aioboto3|aiobotocore|aiohttp|botocore) '
+	$(VENV)-$*/bin/pytest -q -n auto tests/unit tests/wire $(SMOKE)
 
 wheels: $(VENV)/.dev  ## Install wheel and sdist on every installed Python, or on PYTHONS="…", and test them
 	$(BIN)/python -m scripts.check_wheels build/wheels $(PYTHONS)
@@ -57,25 +74,34 @@ format: $(VENV)/.dev  ## Format, and fix what the linter can fix
 	$(BIN)/ruff format
 
 clean:  ## Remove everything that the targets created
-	rm -rf $(VENV) .cache build dist
+	rm -rf $(VENV) $(VENV)-* .cache build dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check 'pip>=25.1' # which knows dependency groups
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cli,example]'
+	$(INSTALL) -e '.[aioboto3,cli,example]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(INSTALL) -e '.[aioboto3,cli,example,infra,otel,testing]' --group dev
 	touch $@ $(VENV)/.demo
 
 $(VENV)/.docs: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(INSTALL) -e . --group docs
 	touch $@
 
 $(VENV)/.bench: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(INSTALL) -e '.[aioboto3,local,otel]' --group bench
+	touch $@
+
+# Kept for the next time.
+.PRECIOUS: $(VENV)-%/.ready
+$(VENV)-%/.ready: pyproject.toml constraints.txt constraints-lowest.txt constraints-newest.txt
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(VENV)-$*/bin/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS_$*) -e '.[$(EXTRAS_$*)]' --group lines
 	touch $@
 
 # Without npm or Java the tests are reported as skipped; with CI=true they fail.

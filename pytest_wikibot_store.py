@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 if TYPE_CHECKING:
-    import aioboto3
+    from aiobotocore.session import AioSession
 
     from wikibot_store import StoreConfig, WikibotStore
     from wikibot_store.testing import FaultProxy
@@ -33,7 +33,7 @@ def wikibot_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def wikibot_session() -> aioboto3.Session:
+def wikibot_session() -> AioSession:
     """Return the AWS session for local engines, for code that opens a store itself."""
     from wikibot_store.local import local_session
 
@@ -118,9 +118,7 @@ def _wikibot_target(request: pytest.FixtureRequest, wikibot_config: StoreConfig)
 
 
 def _opens_store() -> Callable[..., AsyncGenerator[WikibotStore]]:
-    async def open_store(
-        _wikibot_target: StoreConfig, wikibot_session: aioboto3.Session
-    ) -> AsyncGenerator[WikibotStore]:
+    async def open_store(_wikibot_target: StoreConfig, wikibot_session: AioSession) -> AsyncGenerator[WikibotStore]:
         from wikibot_store import WikibotStore
 
         async with WikibotStore.open(_wikibot_target, session=wikibot_session) as store:

@@ -1,4 +1,4 @@
-"""The heart of wiki_api on plain Starlette, to show that nothing is tied to FastAPI.
+"""The main parts of wiki_api on plain Starlette; nothing in the store depends on FastAPI.
 
 Run it with `uvicorn --factory examples.starlette_app:create_app`.
 """
@@ -29,7 +29,7 @@ from wikibot_store import Role, Wiki
 
 
 def create_app() -> Starlette:
-    """Return the application. Its sessions end with it."""
+    """Return the application. Its sessions end with the process."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -55,13 +55,13 @@ def create_app() -> Starlette:
 
 
 async def get_me(request: Request) -> Response:
-    """Say who I am."""
+    """Return the logged-in user."""
     user = await current_user(request)
     return _json(UserOut.model_validate(user), headers={"ETag": entity_tag(user)})
 
 
 async def list_my_wikis(request: Request) -> Response:
-    """Page through my wikis."""
+    """Return a page of my wikis."""
     user, cursor = await current_user(request), request.query_params.get("cursor")
     page = await request.state.store.wikis.list_by_owner(user.id, limit=20, cursor=cursor)
     return _page(request, [WikiOut.model_validate(wiki) for wiki in page], page.cursor)
@@ -79,20 +79,20 @@ async def create_wiki(request: Request) -> Response:
 
 
 async def get_wiki(request: Request) -> Response:
-    """Read a wiki that is mine, granted to me, or public."""
+    """Return a wiki that is mine, shared with me, or public."""
     wiki = await _wiki_as(Role.VIEWER, request)
     return _json(WikiOut.model_validate(wiki), headers={"ETag": entity_tag(wiki)})
 
 
 async def list_members(request: Request) -> Response:
-    """Page through the members of a wiki."""
+    """Return a page of the members of a wiki."""
     wiki, cursor = await _wiki_as(Role.OWNER, request), request.query_params.get("cursor")
     page = await request.state.store.acls.list_members(wiki.key, limit=20, cursor=cursor)
     return _page(request, [MemberOut.of(acl, user) for acl, user in page], page.cursor)
 
 
 async def grant(request: Request) -> Response:
-    """Give a user a role, in place of the one that the user had."""
+    """Give a user a role; it replaces the role that the user had."""
     wiki, store, user = await _wiki_as(Role.OWNER, request), request.state.store, await current_user(request)
     new = GrantIn.model_validate_json(await request.body())
     grantee = await store.users.require(request.path_params["user_id"])
@@ -101,7 +101,7 @@ async def grant(request: Request) -> Response:
 
 
 async def revoke(request: Request) -> Response:
-    """Take a user's role away, if there is one."""
+    """Revoke a user's role, if there is one."""
     wiki = await _wiki_as(Role.OWNER, request)
     await request.state.store.acls.delete(wiki.key, request.path_params["user_id"])
     return Response(status_code=HTTPStatus.NO_CONTENT)

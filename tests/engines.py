@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import aioboto3
+from aiobotocore.session import AioSession
 
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store.local import local_engine
@@ -132,7 +132,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 @asynccontextmanager
-async def throw_away_store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def throw_away_store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
     """Open a store with random table names, and delete its tables at the end.
 
     Its timeouts are long, so that the tests do not fail on a busy machine.

@@ -49,5 +49,5 @@ def test_setup_is_made_of_targets() -> None:
 
     assert command == "make"
     assert (run.returncode, run.stderr) == (0, b"")
-    assert b"-e '.[dev]'" in run.stdout
+    assert b"--group dev" in run.stdout
     assert b"scripts/fetch-dynamodb-local" in run.stdout

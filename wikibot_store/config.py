@@ -18,10 +18,11 @@ _TABLE_PREFIX = re.compile(r"[A-Za-z0-9_.-]+")
 _TABLE_SETTINGS = {f"{schema.name}_table": schema.name for schema in TABLES}
 _INDEX_SETTINGS = tuple(str(index.setting) for index in OPTIONAL_INDEXES)
 _SWITCHES = (*_INDEX_SETTINGS, "coalesce_reads")
-_AT_LEAST_ONE = ("max_pool_connections", "max_attempts")
 _SECONDS = ("connect_timeout", "read_timeout", "idle_timeout", "deadline")
 _LONGEST_TIMEOUT = 3600
 _SHORTEST_SECRET = 16
+DEFAULT_MAX_ATTEMPTS = 5
+"""How often a request is sent at most where neither the config nor the AWS session says so."""
 _PREFIX = "WIKIBOT_"
 _STACK_OUTPUTS = "WIKIBOT_STACK_OUTPUTS"
 _FOR_TESTS = "WIKIBOT_TEST_"
@@ -82,8 +83,9 @@ class StoreConfig:
     idle_timeout: float = 60.0
     """How long in seconds a connection is kept open that no request uses."""
 
-    max_attempts: int = 5
-    """The largest number of times that a request is sent, including the first time."""
+    max_attempts: int | None = None
+    """The largest number of times that a request is sent, including the first time. None: the AWS session decides, from
+    its profile and AWS_MAX_ATTEMPTS, and else it is 5."""
 
     deadline: float = 10.0
     """The longest time in seconds of one DynamoDB request with all its attempts and the waits between them. A method
@@ -136,9 +138,10 @@ class StoreConfig:
             )
 
     def _check_numbers(self) -> None:
-        for name in _AT_LEAST_ONE:
-            if not _is_integer(getattr(self, name), at_least=1):
-                raise ValueError(f"{name} must be an integer of at least 1")
+        if not _is_integer(self.max_pool_connections, at_least=1):
+            raise ValueError("max_pool_connections must be an integer of at least 1")
+        if self.max_attempts is not None and not _is_integer(self.max_attempts, at_least=1):
+            raise ValueError("max_attempts must be None or an integer of at least 1")
         if self.wiki_limit is not None and not _is_integer(self.wiki_limit, at_least=0):
             raise ValueError("wiki_limit must be None or an integer of at least 0")
         for name in _SECONDS:

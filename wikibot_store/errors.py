@@ -253,17 +253,19 @@ class UnavailableError(WikibotStoreError):
     again later, or raise `deadline` and `read_timeout`.
     """
 
-    _advice = "is the endpoint up and reachable?"
+    _usual_advice = ""
 
-    def __init__(self, operation: str, attempts: int, reason: str) -> None:
-        super().__init__(operation, attempts, reason)
+    def __init__(self, operation: str, attempts: int, reason: str, advice: str = "") -> None:
+        super().__init__(operation, attempts, reason, advice)
         self.operation = operation
         self.attempts = attempts
         self.reason = reason
+        self.advice = advice or self._usual_advice
 
     def __str__(self) -> str:
         tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
-        return f"{self.operation} failed after {tries}: {self.reason}; {self._advice}"
+        advice = f"; {self.advice}" if self.advice else ""
+        return f"{self.operation} failed after {tries}: {self.reason}{advice}"
 
 
 class ThrottledError(UnavailableError):
@@ -272,7 +274,7 @@ class ThrottledError(UnavailableError):
     The table, the index or one partition is at its limit. Send fewer requests, or spread them over more partition keys.
     """
 
-    _advice = "slow down, or look for a hot partition"
+    _usual_advice = "slow down, or look for a hot partition"
 
 
 class RequestFailedError(WikibotStoreError):

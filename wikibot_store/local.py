@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
 
-import aioboto3
+from aiobotocore.session import AioSession, get_session
 from aiohttp import web
 from anyio import to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -27,13 +27,12 @@ _engines: dict[str, tuple[BlockingPortal, str]] = {}
 """The engines of this process by URL: the portal to the thread that each one runs in, and its account."""
 
 
-def local_session() -> aioboto3.Session:
+def local_session() -> AioSession:
     """Return a session with the credentials for local engines."""
-    return aioboto3.Session(
-        aws_access_key_id=CREDENTIALS.access_key,
-        aws_secret_access_key=CREDENTIALS.secret_key,
-        region_name=REGION,
-    )
+    session = get_session()
+    session.set_credentials(CREDENTIALS.access_key, CREDENTIALS.secret_key)
+    session.set_config_variable("region", REGION)
+    return session
 
 
 @asynccontextmanager

@@ -82,9 +82,11 @@ class _Discreet(msgspec.Struct, frozen=True, gc=False):
 class _Refusal:
     """The default of a hidden field. Serializers reject it, and their error message shows its class name."""
 
+    __slots__ = ("_arguments",)  # without a __dict__, which FastAPI would return as a JSON object
+
     def __init__(self, model: str, advice: str = "build a response of your own") -> None:
         name = f"{model}, which holds private attributes: {advice}"
-        self.__class__ = type(name, (_Refusal,), {"__module__": __name__})
+        self.__class__ = type(name, (_Refusal,), {"__module__": __name__, "__slots__": ()})
         self._arguments = model, advice
 
     def __str__(self) -> str:

@@ -4,10 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import aioboto3
-
 from wikibot_store._dynamo.checks import check_choice, check_switch, check_text
-from wikibot_store._wire import Wire, open_wire
+from wikibot_store._wire import Session, Wire, open_wire
 from wikibot_store.config import StoreConfig
 from wikibot_store.daos.acls import AclDao
 from wikibot_store.daos.admin import AdminDao
@@ -56,15 +54,17 @@ class WikibotStore:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, config: StoreConfig | None = None, *, session: aioboto3.Session | None = None, verify: bool = False
+        cls, config: StoreConfig | None = None, *, session: Session | None = None, verify: bool = False
     ) -> AsyncIterator["WikibotStore"]:
         """Open a store, and close it when the block ends. Without `config` the settings are read from the environment.
 
         Credentials, proxies and CA bundle come from the session, and so do region and endpoint if `config` does not set
-        them. Opening sends no request, except with `verify`, which compares the tables with the schema first.
+        them. The session is one of aiobotocore, such as `aiobotocore.session.get_session()`, or an `aioboto3.Session`.
+        Opening sends no request to DynamoDB, except with `verify`, which compares the tables with the schema first.
 
         Raises:
             ConfigurationError: There are no credentials or no region, or `verify` found a difference.
+            TypeError: The session is of another library.
             ValueError: A variable in the environment is not a valid setting.
 
         """

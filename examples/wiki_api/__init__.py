@@ -1,1 +1,1 @@
-"""A FastAPI backend on the store, with a page for people to look at: `python -m examples.wiki_api`."""
+"""A FastAPI backend on the store, with a web page: `python -m examples.wiki_api`."""

@@ -18,9 +18,9 @@ from wikibot_store.local import local_store
 
 
 def open_store() -> AbstractAsyncContextManager[WikibotStore]:
-    """Open the store that the environment names by WIKIBOT_ENDPOINT_URL or WIKIBOT_REGION, else an embedded one.
+    """Open the store that WIKIBOT_ENDPOINT_URL or WIKIBOT_REGION names; without either, an embedded one.
 
-    The page lists what is shared with somebody, which takes the index by-grantee.
+    The page lists the wikis that are shared with a user, which needs the index by-grantee.
     """
     config = replace(StoreConfig.from_env(), grantee_index=True)
     if config.endpoint_url is None and config.region is None:
@@ -29,29 +29,29 @@ def open_store() -> AbstractAsyncContextManager[WikibotStore]:
 
 
 class Server(uvicorn.Server):
-    """A server that lets the listening pages go before it waits for the requests under way."""
+    """A server that ends the event streams of open pages before it waits for the running requests."""
 
     def __init__(self, config: uvicorn.Config, live: Live) -> None:
         super().__init__(config)
         self._live = live
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End in good order."""
+        """End the event streams, then shut down."""
         self._live.end()
         await super().shutdown(sockets)
 
 
 def main() -> None:
-    """Serve until a signal comes, then finish what is under way.
+    """Serve until a signal arrives, then finish the running requests.
 
-    WIKI_API_SECRET signs the sessions; without it they end with the process.
+    WIKI_API_SECRET signs the sessions; without it all sessions end with the process.
     """
     parser = argparse.ArgumentParser(prog="python -m examples.wiki_api", description=__doc__)
-    parser.add_argument("--port", type=int, default=8080, help="0 picks a free one (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8080, help="the port; 0 picks a free one (default: %(default)s)")
     port: int = parser.parse_args().port
     app = create_app(open_store, secret=os.environ.get("WIKI_API_SECRET") or secrets.token_urlsafe())
     config = uvicorn.Config(app, host="127.0.0.1", port=port, timeout_graceful_shutdown=10)
-    # uvicorn shuts down in good order, then raises the signal that it caught again.
+    # uvicorn shuts down cleanly, then raises the caught signal again.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit())
     Server(config, app.state.live).run()

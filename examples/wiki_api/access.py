@@ -1,4 +1,4 @@
-"""Who may do what in a wiki, as an HTTP answer."""
+"""Access to a wiki, as an HTTP answer."""
 
 from http import HTTPStatus
 
@@ -8,17 +8,17 @@ from wikibot_store import Role, User, Wiki, WikibotStore
 
 
 async def wiki_for(store: WikibotStore, user: User, owner_id: str, wiki_slug: str, role: Role) -> Wiki:
-    """Return the wiki, if the user is at least `role` in it.
+    """Return the wiki if the user has at least `role` in it.
 
-    To everybody who has no role in it, a wiki that exists and one that does not look the same.
+    For a user without a role, an existing wiki and a missing one give the same answer.
 
     Raises:
-        HTTPException: 404, there is no wiki for this user; 403, its role allows less.
+        HTTPException: 404, the wiki is missing or the user has no role in it; 403, the user's role allows less.
 
     """
     access = await store.authorize(user.id, owner_id, wiki_slug)
     if access.wiki is None or access.role is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such wiki.")
+        raise HTTPException(HTTPStatus.NOT_FOUND, "Wiki not found.")
     if not access.allows(role):
-        raise HTTPException(HTTPStatus.FORBIDDEN, f"As {access.role} of this wiki you may not do that.")
+        raise HTTPException(HTTPStatus.FORBIDDEN, f"This requires more than the role {access.role}.")
     return access.wiki

@@ -1,4 +1,4 @@
-"""The application: one store for its whole life, and handlers that await it."""
+"""The application: one store for its whole lifetime, and handlers that await it."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -24,10 +24,10 @@ _STATIC = Path(__file__).parent / "static"
 def create_app(
     open_store: Callable[[], AbstractAsyncContextManager[WikibotStore]], *, secret: str, https_only: bool = False
 ) -> FastAPI:
-    """Return the application. It opens its store when it starts and closes it when it ends; requests share it.
+    """Return the application. It opens its store when it starts and closes it when it ends; all requests share it.
 
-    `secret` signs the sessions: every process that serves the same people needs the same one. Behind HTTPS,
-    `https_only` keeps the cookie off plain HTTP.
+    `secret` signs the sessions: every process that serves the same people needs the same secret. Behind HTTPS,
+    `https_only` prevents that the cookie is sent over plain HTTP.
     """
     live = Live()
 
@@ -40,7 +40,7 @@ def create_app(
         title="Wiki API",
         lifespan=lifespan,
         routes=login_routes(),
-        docs_url=None,  # these pages load scripts from elsewhere; /openapi.json stays
+        docs_url=None,  # these pages load scripts from other servers; /openapi.json stays
         redoc_url=None,
         middleware=[
             Middleware(SecurityHeaders),
@@ -56,7 +56,7 @@ def create_app(
 
     @app.get("/", include_in_schema=False)
     async def get_page() -> FileResponse:
-        """Give the page; it asks the API for what it shows."""
+        """Return the page, which reads its data from the API."""
         return FileResponse(_STATIC / "index.html")
 
     handle_errors(app)

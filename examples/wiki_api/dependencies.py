@@ -1,4 +1,4 @@
-"""What handlers depend on."""
+"""Dependencies of the handlers."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
@@ -28,7 +28,7 @@ CurrentUser = Annotated[User, Depends(current_user)]
 
 
 def _wiki_as(role: Role) -> Callable[..., Awaitable[Wiki]]:
-    """Return a dependency: the wiki of the path, for users who are at least `role` in it."""
+    """Return a dependency that gives the wiki of the path to users who have at least `role` in it."""
 
     async def wiki_as(owner_id: str, wiki_slug: str, user: CurrentUser, store: Store) -> Wiki:
         return await wiki_for(store, user, owner_id, wiki_slug, role)
@@ -45,7 +45,7 @@ IfNoneMatch = Annotated[Literal["*"] | None, Header()]
 
 
 class Paging:
-    """Which page of a listing is asked for; once it is there, the answer gets a link to the next one."""
+    """The requested page of a listing; `link` adds a link to the next page to the answer."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Paging:
         self._response = response
 
     def link(self, cursor: str | None) -> None:
-        """Add the Link header; `cursor` None is that of a last page, which needs none."""
+        """Add the Link header, unless `cursor` is None because this is the last page."""
         if cursor is not None:
             self._response.headers["Link"] = next_link(self._request.url, cursor)
 

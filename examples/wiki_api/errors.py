@@ -1,8 +1,8 @@
-"""Every error as an HTTP answer: the one place where that is decided.
+"""Maps every error to an HTTP answer, in this one place.
 
-The body is a problem as in RFC 9457; a person whose browser was sent here gets a page with a way back. What it says
-comes from this table and from messages that hold no stored value; table names, keys and DynamoDB's own words go to the
-log.
+The body is a problem as in RFC 9457; a person who navigates in a browser gets a page with a link back. The text comes
+from the table below and from messages that contain no stored value. Table names, keys and DynamoDB's messages go to the
+log only.
 """
 
 import logging
@@ -42,8 +42,8 @@ from wikibot_store import (
 
 _log = logging.getLogger(__name__)
 
-_INTERNAL = (HTTPStatus.INTERNAL_SERVER_ERROR, "This is our fault, and it is in our log.")
-_BUSY = (HTTPStatus.SERVICE_UNAVAILABLE, "The store cannot answer now: try again in a moment.")
+_INTERNAL = (HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error. The details are in the server's log.")
+_BUSY = (HTTPStatus.SERVICE_UNAVAILABLE, "The service is not available at the moment. Please try again.")
 _RETRY_AFTER_SECONDS = "5"
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -64,36 +64,39 @@ _PAGE = """<!doctype html>
 ANSWERS: dict[type[WikibotStoreError], tuple[HTTPStatus, str]] = {
     InvalidKeyError: (HTTPStatus.UNPROCESSABLE_ENTITY, "{error}"),
     InvalidCursorError: (HTTPStatus.UNPROCESSABLE_ENTITY, "{error}"),
-    NotFoundError: (HTTPStatus.NOT_FOUND, "There is no such thing."),
+    NotFoundError: (HTTPStatus.NOT_FOUND, "Not found."),
     AlreadyExistsError: (HTTPStatus.CONFLICT, "{error.field} is taken."),
-    ConflictError: (HTTPStatus.CONFLICT, "Somebody else changed it first: read it again before you change it."),
-    NotActiveError: (HTTPStatus.CONFLICT, "It is {error.status}."),
-    QuotaExceededError: (HTTPStatus.FORBIDDEN, "No more than {error.limit} wikis."),
-    UserOwnsWikisError: (HTTPStatus.CONFLICT, "There are {error.count} wikis: delete or transfer them first."),
-    LastIdentityError: (HTTPStatus.CONFLICT, "Nobody could log in without it."),
+    ConflictError: (
+        HTTPStatus.CONFLICT,
+        "Another user has changed it in the meantime. Read it again before you change it.",
+    ),
+    NotActiveError: (HTTPStatus.CONFLICT, "The status is {error.status}."),
+    QuotaExceededError: (HTTPStatus.FORBIDDEN, "The limit of {error.limit} wikis is reached."),
+    UserOwnsWikisError: (HTTPStatus.CONFLICT, "The user owns {error.count} wikis. Delete or transfer them first."),
+    LastIdentityError: (HTTPStatus.CONFLICT, "This is the user's last identity."),
     InvalidInviteError: (HTTPStatus.GONE, "{error}"),
-    ProtectedOwnerError: (HTTPStatus.CONFLICT, "The owner's access is fixed."),
+    ProtectedOwnerError: (HTTPStatus.CONFLICT, "The owner's access cannot be changed."),
     UnavailableError: _BUSY,
     ThrottledError: _BUSY,
-    # Not 503: that and Retry-After invite clients and proxies to send it again by themselves, and a create that had
-    # been applied would then be answered as a duplicate. Only who reads first can tell.
+    # Not 503: with 503 and Retry-After, clients and proxies repeat the request by themselves, and a create that was
+    # applied would then be answered as a duplicate. The client must read first.
     WriteOutcomeUnknownError: (
         HTTPStatus.GATEWAY_TIMEOUT,
-        "This may have been saved or not: read it before you retry.",
+        "It is not known whether this was saved. Read it before you retry.",
     ),
     ConfigurationError: _INTERNAL,
     CorruptItemError: _INTERNAL,
     IndexNotConfiguredError: _INTERNAL,
     RequestFailedError: _INTERNAL,
 }
-"""Status and detail for each of the library's errors; the detail may use what the error says."""
+"""Status and detail for each of the library's errors; the detail may use the fields of the error."""
 
 
 def handle_errors(app: Starlette, *, bad_input: type[Exception] = RequestValidationError) -> None:
     """Make `app`, FastAPI or plain Starlette, answer errors with problems.
 
-    `bad_input` is what pydantic's refusals arrive as: FastAPI wraps them. TypeError and ValueError outside the
-    library's tree stay what they are, bugs: the handlers have checked the input.
+    `bad_input` is the exception for input that pydantic rejects; FastAPI wraps it. TypeError and ValueError outside the
+    library's tree are bugs and stay unhandled, because the handlers have checked the input.
     """
     handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
         WikibotStoreError: _answer_store_error,
@@ -122,12 +125,14 @@ async def _answer_http_error(request: Request, error: HTTPException) -> Response
 
 
 def _told(request: Request, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None) -> Response:
-    if "text/html" not in request.headers.get("accept", ""):  # what a browser sends that goes somewhere, and no script
+    if "text/html" not in request.headers.get(
+        "accept", ""
+    ):  # only a browser that navigates accepts HTML; a script does not
         return problem(status, detail, headers)
     return HTMLResponse(_PAGE.format(title=escape(status.phrase), detail=escape(detail)), status, headers)
 
 
 def problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """Return an answer that says what is wrong."""
+    """Return an answer that describes a problem."""
     body = {"status": status.value, "title": status.phrase, "detail": detail}
     return JSONResponse(body, status, headers, media_type="application/problem+json")

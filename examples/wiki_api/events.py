@@ -1,4 +1,4 @@
-"""The stream that a page listens to."""
+"""The event stream of a page."""
 
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Annotated
@@ -17,7 +17,7 @@ router = APIRouter()
 async def _subscription(
     user: CurrentUser, store: Store, events: Events, wiki_id: str | None = None
 ) -> AsyncIterator[Subscription]:
-    """Listen before the answer begins: who reads once the stream is open misses nothing after that."""
+    """Subscribe before the answer begins: a client that reads after the stream has opened misses no later change."""
     topics = [user_topic(user.id)]
     if wiki_id is not None:
         key = WikiKey.parse(wiki_id)
@@ -31,6 +31,6 @@ async def _subscription(
 async def listen(
     subscription: Annotated[Subscription, Depends(_subscription)],
 ) -> AsyncIterable[ServerSentEvent]:
-    """Say "wikis", "shared" or, for the one wiki that was asked for, "members" when there is something new to read."""
+    """Send "wikis", "shared" or, for the wiki in the query, "members" when there is something new to read."""
     async for what in subscription:
         yield ServerSentEvent(event=what, raw_data="changed")

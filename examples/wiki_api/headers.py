@@ -1,4 +1,4 @@
-"""HTTP's own words for what the store knows: versions as entity tags, cursors as links."""
+"""HTTP headers for what the store returns: versions as entity tags, cursors as links."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from wikibot_store import ConflictError, NotFoundError, User, Wiki
 def entity_tag(thing: User | Wiki) -> str:
     """Return the tag of this version of this incarnation, for ETag and If-Match.
 
-    What background writers measure changes without a version and so without a tag: no 304 may be answered from it.
+    Background writers change figures without a new version, and so without a new tag. Therefore never answer 304 by it.
     """
     incarnation = thing.uid if isinstance(thing, Wiki) else thing.id
     return f'"{incarnation}.{thing.version}"'
@@ -22,12 +22,12 @@ def entity_tag(thing: User | Wiki) -> str:
 
 @contextmanager
 def pinned(if_match: str | None, current: User | Wiki) -> Iterator[int | None]:
-    """Yield the version to expect while writing; None, any version, without If-Match.
+    """Yield the version to expect while writing; without If-Match yield None, which means any version.
 
-    A write that comes too late is then answered with 412 if If-Match asked for it, else with the store's own error.
+    If another writer is faster, the answer is 412 with If-Match, else that of the store's error.
 
     Raises:
-        HTTPException: 412, If-Match does not hold, now or when the write arrives.
+        HTTPException: 412, If-Match does not match, now or when the write arrives.
 
     """
     if if_match is None or if_match.strip() == "*":
@@ -42,11 +42,13 @@ def pinned(if_match: str | None, current: User | Wiki) -> Iterator[int | None]:
 
 
 def precondition_failed() -> HTTPException:
-    """Return the answer to a request whose If-Match or If-None-Match does not hold."""
-    return HTTPException(HTTPStatus.PRECONDITION_FAILED, "It is not as you expect: read it before you change it.")
+    """Return the answer to a request whose If-Match or If-None-Match does not match."""
+    return HTTPException(
+        HTTPStatus.PRECONDITION_FAILED, "It has another version than expected. Read it before you change it."
+    )
 
 
 def next_link(url: URL, cursor: str) -> str:
-    """Return the value of the Link header (RFC 8288) that leads from the page at `url` to the next one."""
+    """Return the value of the Link header (RFC 8288) that links the page at `url` to the next page."""
     following = url.include_query_params(cursor=cursor)
     return f'<{following.path}?{following.query}>; rel="next"'

@@ -1,4 +1,4 @@
-"""What a load balancer and an orchestrator ask."""
+"""Health checks for a load balancer and an orchestrator."""
 
 import asyncio
 from http import HTTPStatus
@@ -14,13 +14,13 @@ _SECONDS = 2
 
 @router.get("/healthz")
 async def is_alive() -> dict[str, str]:
-    """Answer, which is all: a process must not be restarted because its database is slow."""
+    """Report that the process runs. It does not check the store: a slow database is no reason for a restart."""
     return {"status": "ok"}
 
 
 @router.get("/readyz")
 async def is_ready(store: Store) -> dict[str, str]:
-    """Tell whether requests are worth sending here: one read of half a request unit, that must be quick."""
+    """Report whether this process can serve requests, by one quick read of half a request unit."""
     try:
         async with asyncio.timeout(_SECONDS):
             await store.users.get("readyz")

@@ -1,4 +1,4 @@
-"""A stand-in for an OAuth provider: a page with a few people, of whom the visitor picks one without a password."""
+"""A simulated OAuth provider: a page on which the visitor picks one of a few people, without a password."""
 
 import secrets
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _PAGE = Path(__file__).parent / "static" / "identity_provider.html"
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Whom the provider vouches for; `sub` never changes, the names may and are wishes only."""
+    """The person that the provider has authenticated. `sub` never changes; the names may change."""
 
     provider: str
     sub: str
@@ -26,7 +26,7 @@ class Identity:
 
 
 class IdentityProvider:
-    """Sends people back to `callback`, the only address that is registered with it, with a code that works once."""
+    """Redirects people to `callback`, its only registered address, with a code that works once."""
 
     def __init__(self, callback: str) -> None:
         self._callback = callback
@@ -34,13 +34,13 @@ class IdentityProvider:
         self.app = Starlette(routes=[Route("/authorize", self._authorize, methods=["GET", "POST"])])
 
     async def _authorize(self, request: Request) -> Response:
-        """Show the people; once one was picked, send the visitor back with a code for it and the client's state."""
+        """Show the people; after a choice, redirect the visitor back with a code and the client's state."""
         if request.method != "POST":
             return FileResponse(_PAGE)
         form = parse_qs((await request.body()).decode())
         name = " ".join(form.get("name", [""])[0].split())
         if not name:
-            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Say who you are.")
+            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "A name is required.")
         code = secrets.token_urlsafe()
         handle = name.lower().replace(" ", "-")
         self._codes[code] = Identity(provider="local", sub=handle, username=handle, display_name=name)
@@ -48,5 +48,5 @@ class IdentityProvider:
         return RedirectResponse(f"{self._callback}?{answer}", HTTPStatus.SEE_OTHER)
 
     async def exchange(self, code: str) -> Identity | None:
-        """Return whom the code stands for, the first time. A real provider is asked over HTTPS here."""
+        """Return the identity of a code, once. With a real provider this is an HTTPS request."""
         return self._codes.pop(code, None)

@@ -1,8 +1,8 @@
-"""Word to open pages that something changed, over server-sent events.
+"""Notifies open pages of changes, over server-sent events.
 
-An event says what to read again and nothing else. So none of it needs to be kept, none is lost by being late, and who
-may see what is decided where it is read. This serves one process; several would pass the word on by what they share,
-such as a stream of the tables or a message broker.
+An event names what to read again, and contains no data. So events need not be stored, a late event does no harm, and
+access is checked when the data is read. This works within one process. Several processes would need something that they
+share, such as a stream of the tables or a message broker.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 
 class Subscription:
-    """What changed since it was last asked for; however much happens, it holds each name once."""
+    """What has changed since the last iteration; each name is in it once, however many changes there were."""
 
     def __init__(self) -> None:
         self._changed: dict[str, None] = {}
@@ -20,17 +20,17 @@ class Subscription:
         self._ended = False
 
     def add(self, what: str) -> None:
-        """Note a change."""
+        """Add a change."""
         self._changed[what] = None
         self._news.set()
 
     def end(self) -> None:
-        """Let the iteration end."""
+        """End the iteration."""
         self._ended = True
         self._news.set()
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        """Wait for changes and name them, until the end."""
+        """Wait for changes and yield their names, until the end."""
         while not self._ended:
             await self._news.wait()
             self._news.clear()
@@ -40,14 +40,14 @@ class Subscription:
 
 
 class Live:
-    """Topics, and who listens to them."""
+    """Topics and their subscriptions."""
 
     def __init__(self) -> None:
         self._listeners: defaultdict[str, set[Subscription]] = defaultdict(set)
 
     @contextmanager
     def subscribe(self, *topics: str) -> Iterator[Subscription]:
-        """Listen to topics while the block lasts."""
+        """Subscribe to topics for the duration of the block."""
         subscription = Subscription()
         for topic in topics:
             self._listeners[topic].add(subscription)
@@ -60,22 +60,22 @@ class Live:
                     del self._listeners[topic]
 
     def publish(self, topic: str, what: str) -> None:
-        """Tell those who listen to a topic."""
+        """Notify the subscriptions of a topic."""
         for subscription in self._listeners.get(topic, ()):
             subscription.add(what)
 
     def end(self) -> None:
-        """Let all who listen go: a server that waits for open connections would wait for these forever."""
+        """End all subscriptions. Otherwise a server that waits for open connections would wait forever."""
         for subscriptions in self._listeners.values():
             for subscription in subscriptions:
                 subscription.end()
 
 
 def user_topic(user_id: str) -> str:
-    """Return the topic of what one user sees: "wikis" and "shared"."""
+    """Return the topic for the lists of one user: "wikis" and "shared"."""
     return f"user:{user_id}"
 
 
 def wiki_topic(wiki_id: str) -> str:
-    """Return the topic of what the owners of one wiki see: "members"."""
+    """Return the topic for the members of one wiki: "members"."""
     return f"wiki:{wiki_id}"

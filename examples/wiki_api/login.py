@@ -1,6 +1,6 @@
-"""Login by OAuth's authorization code, and the session that follows: a signed cookie that holds the user's id.
+"""Login with OAuth's authorization code, and the session: a signed cookie that contains the user's id.
 
-The provider is a stand-in. For a real one a client library (Authlib) does the same two steps, with PKCE and nonce.
+The provider is simulated. For a real one a client library (Authlib) does the same two steps, with PKCE and nonce.
 """
 
 import secrets
@@ -21,23 +21,27 @@ _NO_CHALLENGE = {"WWW-Authenticate": "Cookie"}
 
 
 def login_routes() -> list[BaseRoute]:
-    """Return what a person's browser visits to log in and out."""
+    """Return the routes for logging in and out."""
     provider = IdentityProvider(_CALLBACK)
 
     async def log_in(request: Request) -> RedirectResponse:
-        """Send the visitor to the provider; `state` proves later that the same browser comes back."""
+        """Redirect the visitor to the provider; `state` later proves that the same browser returns."""
         state = request.session["state"] = secrets.token_urlsafe()
         query = urlencode({"response_type": "code", "client_id": "wiki", "state": state})
         return RedirectResponse(f"{_PROVIDER}/authorize?{query}", HTTPStatus.SEE_OTHER)
 
     async def finish_login(request: Request) -> RedirectResponse:
-        """Exchange the code that the provider sent along, and start the session of its user."""
+        """Exchange the provider's code for an identity, and start the session of its user."""
         state = request.session.pop("state", "")
         if not state or not secrets.compare_digest(request.query_params.get("state", "").encode(), state.encode()):
-            raise HTTPException(HTTPStatus.BAD_REQUEST, "This login was not begun here: begin again.")
+            raise HTTPException(
+                HTTPStatus.BAD_REQUEST, "This login was started in another browser. Please start again."
+            )
         identity = await provider.exchange(request.query_params.get("code", ""))
         if identity is None:
-            raise HTTPException(HTTPStatus.BAD_REQUEST, "The code was used or made up: begin again.")
+            raise HTTPException(
+                HTTPStatus.BAD_REQUEST, "The login code is invalid or was already used. Please start again."
+            )
         store: WikibotStore = request.state.store
         user = await _user_of(store, identity)
         await store.users.record_login(user.id)
@@ -59,7 +63,7 @@ def login_routes() -> list[BaseRoute]:
 
 
 async def _user_of(store: WikibotStore, identity: Identity) -> User:
-    """Return the user with this identity, made at the first login: with the wished name, if it is free and fits."""
+    """Return the user with this identity. The first login creates the user, with the username if that is possible."""
     provider, sub, name = identity.provider, identity.sub, identity.display_name
     try:
         user, _ = await store.users.get_or_create_by_oauth(provider, sub, username=identity.username, display_name=name)
@@ -69,7 +73,7 @@ async def _user_of(store: WikibotStore, identity: Identity) -> User:
 
 
 async def current_user(request: Request) -> User:
-    """Return whose session it is. The read is consistent, for the user may have been created a moment ago.
+    """Return the user of the session. The read is consistent, because the user may be new.
 
     Raises:
         HTTPException: 401, there is no session; 403, the user is suspended or being deleted.

@@ -1,11 +1,11 @@
-"""What the API takes and gives: less than the store holds, so that internals and secrets stay inside."""
+"""The request and response bodies of the API. They leave out the secrets and internals of the store's models."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
+from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
 from wikibot_store import Acl, Role, User, Wiki
 
@@ -16,19 +16,19 @@ WebAddress = Annotated[str, StringConstraints(pattern="^https://", max_length=20
 
 
 class WikiIn(BaseModel):
-    """What an owner says about a wiki."""
+    """The attributes of a wiki that its owner sets."""
 
     display_name: Name
     is_public: bool = False
 
 
 class GrantIn(BaseModel):
-    """A role to give."""
+    """A role to grant."""
 
     role: Role
 
 
-# Changes are keyword arguments of a DAO's `update`: what is left out stays as it is. They name at least one attribute.
+# Changes are keyword arguments of a DAO's `update`; an attribute that is left out stays. At least one is required.
 
 
 class _UserChanges(TypedDict, total=False):
@@ -46,13 +46,13 @@ WikiChanges = Annotated[_WikiChanges, Field(min_length=1)]
 
 
 class _Out(BaseModel):
-    """Reads its fields off the library's structs."""
+    """Reads its fields from the library's structs."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
 class UserOut(_Out):
-    """A user, without the identity at the OAuth provider."""
+    """A user, without the OAuth identity."""
 
     id: str
     username: str | None
@@ -65,7 +65,7 @@ class UserOut(_Out):
 
 
 class ProfileOut(_Out):
-    """What everybody may know about a user."""
+    """The public attributes of a user."""
 
     id: str
     username: str | None
@@ -73,7 +73,7 @@ class ProfileOut(_Out):
 
 
 class WikiOut(_Out):
-    """A wiki, without its place on disk and its token hash."""
+    """A wiki, without its path on disk and its token hash."""
 
     owner_id: str
     wiki_slug: str
@@ -87,7 +87,7 @@ class WikiOut(_Out):
 
 
 class MemberOut(BaseModel):
-    """Who may do what, since when and by whom; `user` is null for one who has been deleted."""
+    """A member with the role, and who granted it when; `user` is null if the user was deleted."""
 
     user_id: str
     user: ProfileOut | None
@@ -97,7 +97,7 @@ class MemberOut(BaseModel):
 
     @classmethod
     def of(cls, acl: Acl, user: User | None) -> Self:
-        """Join a grant and its user."""
+        """Combine a grant and its user."""
         return cls(
             user_id=acl.grantee_id,
             user=None if user is None else ProfileOut.model_validate(user),
@@ -108,7 +108,7 @@ class MemberOut(BaseModel):
 
 
 class SharedOut(BaseModel):
-    """A wiki of somebody else and my role in it; `wiki` is null where it is gone."""
+    """A wiki of another user and my role in it; `wiki` is null if it no longer exists."""
 
     wiki_id: str
     wiki: WikiOut | None
@@ -117,7 +117,7 @@ class SharedOut(BaseModel):
 
     @classmethod
     def of(cls, acl: Acl, wiki: Wiki | None, owners: Mapping[str, User]) -> Self:
-        """Join a grant, its wiki and its wiki's owner."""
+        """Combine a grant, its wiki and the wiki's owner."""
         owner = None if wiki is None else owners.get(wiki.owner_id)
         return cls(
             wiki_id=acl.wiki_id,
@@ -128,7 +128,7 @@ class SharedOut(BaseModel):
 
 
 class PageOut(_Out, Generic[T]):
-    """One page of a listing; `cursor` asks for the next one and is null on the last."""
+    """One page of a listing; `cursor` requests the next page and is null on the last one."""
 
     items: list[T]
     cursor: str | None

@@ -1,4 +1,4 @@
-"""What keeps other sites out of the session of somebody who is logged in."""
+"""Protects the session of a logged-in person from other sites."""
 
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "private, no-cache",
 }
-"""On every answer that does not say otherwise: only the app's own files run, and only the browser may keep a copy."""
+"""The defaults of every answer: only the app's own files run, and only the browser may keep a copy."""
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
@@ -28,7 +28,7 @@ class SecurityHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, and add to the head of the answer."""
+        """Pass the request on, and add the headers to the answer."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -41,19 +41,20 @@ class SecurityHeaders:
 
 
 class SameOriginOnly:
-    """Middleware that answers 403 where another site's page makes the browser change something.
+    """Middleware that answers 403 if another site's page makes the browser change something.
 
-    The session cookie's SameSite=Lax already keeps it home on such requests; other sites of the same domain, and old
-    browsers, need this second lock. What sends neither header is no browser, so nobody else's session is at stake.
+    With SameSite=Lax the browser already leaves out the session cookie in such requests. This second check is for other
+    sites of the same domain and for old browsers. A client that sends neither header is not a browser, so it has no
+    session of another person.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is safe or comes from here."""
+        """Pass on requests that are safe or from the same origin."""
         if scope["type"] == "http" and scope["method"] not in _SAFE_METHODS and _is_foreign(Headers(scope=scope)):
-            answer = problem(HTTPStatus.FORBIDDEN, "Another site may not do that in your name.")
+            answer = problem(HTTPStatus.FORBIDDEN, "Requests from other sites are rejected.")
             await answer(scope, receive, send)
         else:
             await self._app(scope, receive, send)

@@ -14,7 +14,7 @@ router = APIRouter()
 
 @router.get("/me", response_model=UserOut)
 async def get_me(user: CurrentUser, response: Response) -> User:
-    """Say who I am."""
+    """Return the logged-in user."""
     response.headers["ETag"] = entity_tag(user)
     return user
 
@@ -23,7 +23,7 @@ async def get_me(user: CurrentUser, response: Response) -> User:
 async def update_me(
     changes: UserChanges, user: CurrentUser, store: Store, response: Response, if_match: IfMatch = None
 ) -> User:
-    """Change my profile; null removes."""
+    """Change my profile; null removes an attribute."""
     with pinned(if_match, user) as version:
         changed = await store.users.update(user.id, expected_version=version, **changes)
     response.headers["ETag"] = entity_tag(changed)
@@ -32,8 +32,8 @@ async def update_me(
 
 @router.get("/users/{username}", response_model=ProfileOut)
 async def get_profile(username: str, _user: CurrentUser, store: Store) -> User:
-    """Look somebody up, such as to share a wiki."""
+    """Find a user by username, for example to share a wiki."""
     found = await store.users.get_by_username(username)
     if found is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "Nobody has that name.")
+        raise HTTPException(HTTPStatus.NOT_FOUND, "No user has that username.")
     return found

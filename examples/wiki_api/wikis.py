@@ -1,4 +1,4 @@
-"""Wikis: listed by owner, made and replaced by PUT, changed by PATCH."""
+"""Wikis: listed by owner, created and replaced by PUT, changed by PATCH."""
 
 from http import HTTPStatus
 from typing import Any
@@ -24,12 +24,14 @@ from wikibot_store import AlreadyExistsError, Page, User, Wiki, WikibotStore
 MAX_WIKIS = 1000
 router = APIRouter()
 one_wiki = APIRouter(prefix="/wikis/{owner_id}/{wiki_slug}")
-_CREATED: dict[int | str, dict[str, Any]] = {HTTPStatus.CREATED: {"model": WikiOut, "description": "It is new."}}
+_CREATED: dict[int | str, dict[str, Any]] = {
+    HTTPStatus.CREATED: {"model": WikiOut, "description": "The wiki was created."}
+}
 
 
 @router.get("/wikis", response_model=PageOut[WikiOut])
 async def list_my_wikis(user: CurrentUser, store: Store, asked: PageAsked) -> Page[Wiki]:
-    """Page through my wikis."""
+    """Return a page of my wikis."""
     page = await store.wikis.list_by_owner(user.id, limit=asked.limit, cursor=asked.cursor)
     asked.link(page.cursor)
     return page
@@ -37,7 +39,7 @@ async def list_my_wikis(user: CurrentUser, store: Store, asked: PageAsked) -> Pa
 
 @router.get("/shared")
 async def list_shared_with_me(user: CurrentUser, store: Store, asked: PageAsked) -> PageOut[SharedOut]:
-    """Page through what others share with me; a wiki that is gone is null."""
+    """Return a page of the wikis that others share with me; a wiki that no longer exists is null."""
     page = await store.acls.list_shared_with(user.id, limit=asked.limit, cursor=asked.cursor)
     owners = await store.users.get_many({wiki.owner_id for _, wiki in page if wiki is not None})
     asked.link(page.cursor)
@@ -46,7 +48,7 @@ async def list_shared_with_me(user: CurrentUser, store: Store, asked: PageAsked)
 
 @one_wiki.get("", response_model=WikiOut)
 async def get_wiki(wiki: WikiToRead, response: Response) -> Wiki:
-    """Read a wiki that is mine, granted to me, or public."""
+    """Return a wiki that is mine, shared with me, or public."""
     response.headers["ETag"] = entity_tag(wiki)
     return wiki
 
@@ -65,9 +67,9 @@ async def put_wiki(
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
 ) -> Wiki:
-    """Create a wiki of mine, or replace what I say about it; however often it is sent, there is one.
+    """Create a wiki of mine, or replace its attributes. The request can be repeated and never creates a second wiki.
 
-    `If-None-Match: *` creates only, If-Match replaces only; either is answered with 412 if it does not hold.
+    `If-None-Match: *` only creates, If-Match only replaces; the answer is 412 if the header does not match.
     """
     if owner_id != user.id:
         raise HTTPException(HTTPStatus.FORBIDDEN, "You can only create wikis of your own.")
@@ -89,7 +91,7 @@ async def put_wiki(
 
 
 async def _replaceable(store: WikibotStore, owner: User, wiki_slug: str) -> Wiki | None:
-    """Return the wiki; None as well while it is not live, when its slug is still taken."""
+    """Return the wiki; None also if it is not live, although its slug is then still taken."""
     access = await store.authorize(owner.id, owner.id, wiki_slug)
     return access.wiki if access.role is not None else None
 
@@ -120,9 +122,9 @@ async def update_wiki(
     events: Events,
     if_match: IfMatch = None,
 ) -> Wiki:
-    """Change a wiki; what is left out stays as it is."""
+    """Change a wiki; an attribute that is left out stays."""
     with pinned(if_match, wiki) as version:
-        # Of this incarnation, which the access was checked for, and of no later one under its slug.
+        # The `uid` makes sure that this is the wiki whose access was checked, and not a later one with its slug.
         changed = await store.wikis.update(
             wiki.owner_id, wiki.wiki_slug, expected_version=version, uid=wiki.uid, **changes
         )
@@ -133,7 +135,7 @@ async def update_wiki(
 
 @one_wiki.delete("", status_code=HTTPStatus.NO_CONTENT)
 async def delete_wiki(wiki: WikiToOwn, store: Store, events: Events, if_match: IfMatch = None) -> None:
-    """Delete a wiki with its grants. If-Match is compared with the wiki as it was read, just before."""
+    """Delete a wiki with its grants. If-Match is compared with the wiki as it was read just before."""
     with pinned(if_match, wiki):
         await store.wikis.delete(wiki.owner_id, wiki.wiki_slug)
     events.publish(user_topic(wiki.owner_id), "wikis")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import aioboto3
+from aiobotocore.session import get_session
 
 from tests.crash.operations import OPERATIONS, Names
 from tests.engines import on_aws
@@ -29,7 +29,7 @@ def run_and_die(config: StoreConfig, operation: str, names: Names, point: Point)
 
 
 async def _run(config: StoreConfig, operation: str, names: Names, point: Point) -> None:
-    session = aioboto3.Session() if on_aws() else local_session()
+    session = get_session() if on_aws() else local_session()
     async with WikibotStore.open(config, session=session) as store:
         store._wire.call = _dying(store._wire.call, point)  # type: ignore[method-assign]  # the seam of the wire
         await OPERATIONS[operation].run(store, names)

@@ -4,8 +4,8 @@ import multiprocessing
 from collections.abc import AsyncIterator, Iterator
 from multiprocessing.context import ForkServerContext
 
-import aioboto3
 import pytest
+from aiobotocore.session import get_session
 
 from tests.engines import engines, on_aws, throw_away_store
 from tests.integration.clean_tables import check_and_wipe
@@ -25,7 +25,7 @@ def endpoint() -> Iterator[str | None]:
 @pytest.fixture(scope="session")
 async def tables(endpoint: str | None) -> AsyncIterator[WikibotStore]:
     """Give a store with tables of its own."""
-    session = aioboto3.Session() if on_aws() else local_session()
+    session = get_session() if on_aws() else local_session()
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")
         yield store

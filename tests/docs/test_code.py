@@ -50,12 +50,14 @@ def _logging() -> Iterator[None]:
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
 async def test_blocks_run_one_after_the_other(page: Path, store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each block of a page runs as it stands, with what the blocks before it have defined."""
+    """Each block of a page runs as it stands, after the blocks before it; then a sweep finds nothing wrong."""
     module = ModuleType(page.stem)
     monkeypatch.setitem(sys.modules, page.stem, module)  # where frameworks look for the names in annotations
     vars(module)["store"] = store
     for block in python(page):
         await _run(page, block, vars(module))
+
+    assert [finding async for swept in store.admin.sweep() for finding in swept.findings] == []
 
 
 async def _run(page: Path, block: Block, namespace: dict[str, Any]) -> None:

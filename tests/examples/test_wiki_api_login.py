@@ -94,7 +94,7 @@ async def test_refused_visitor_gets_a_page_with_a_way_back(http: httpx.AsyncClie
     answer = await http.get("/login/callback", headers={"Accept": "text/html,*/*;q=0.8"})
 
     assert answer.status_code == HTTPStatus.BAD_REQUEST
-    assert "This login was not begun here: begin again." in answer.text
+    assert "This login was started in another browser. Please start again." in answer.text
     assert '<a class="button" href="/">' in answer.text
 
 

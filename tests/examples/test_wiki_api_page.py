@@ -83,7 +83,7 @@ async def test_sharing_is_seen_live(browser: Browser, api_url: str, name: str, o
     """A grant, another role and a revoke show up in the other person's browser, which nobody touches."""
     async with visiting(browser, api_url, name) as ada, visiting(browser, api_url, other) as bob:
         await create_wiki(ada, "Field notes")
-        await expect(bob.get_by_text("Nothing yet.")).to_be_visible()
+        await expect(bob.get_by_text("A wiki appears here")).to_be_visible()
 
         await share(ada, "Field notes", other, "viewer")
         seen = bob.locator("#shared .row")
@@ -97,7 +97,7 @@ async def test_sharing_is_seen_live(browser: Browser, api_url: str, name: str, o
         await expect(seen.get_by_role("button", name="Members of Field notes")).to_be_visible()
 
         await ada.get_by_role("button", name=f"Revoke {other}").click()
-        await expect(bob.get_by_text("Nothing yet.")).to_be_visible()
+        await expect(bob.get_by_text("A wiki appears here")).to_be_visible()
         await expect(ada.get_by_text("Nobody but its owner.")).to_be_visible()
 
 
@@ -117,7 +117,7 @@ async def test_owners_see_each_others_changes(
         await expect(bob.get_by_label(f"Role of {third}")).to_have_value("editor")
 
         await ada.get_by_label(f"Role of {other}").select_option("viewer")
-        await expect(bob.get_by_text("Pick a wiki that you own")).to_be_visible()
+        await expect(bob.get_by_text("Select one of your wikis")).to_be_visible()
 
 
 @in_browser
@@ -127,13 +127,13 @@ async def test_refusals_are_told(browser: Browser, api_url: str, name: str) -> N
         await create_wiki(page, "Field notes")
         await page.get_by_label("New wiki").fill("Field  Notes!")
         await page.get_by_role("button", name="Create").click()
-        await expect(page.get_by_role("alert")).to_have_text("You have a wiki named field-notes already.")
+        await expect(page.get_by_role("alert")).to_have_text("You already have a wiki named field-notes.")
 
         await page.get_by_role("button", name="Members of Field notes").click()
         await expect(page.get_by_role("alert")).to_be_empty()
         await page.get_by_label("Share with").fill("nobody-at-all")
         await page.get_by_role("button", name="Grant").click()
-        await expect(page.get_by_role("alert")).to_have_text("Nobody has that name.")
+        await expect(page.get_by_role("alert")).to_have_text("No user has that username.")
 
 
 @in_browser
@@ -145,11 +145,11 @@ async def test_deeds_are_told(browser: Browser, api_url: str, name: str, other: 
         await expect(told).to_have_text("Field notes was created.")
 
         await share(page, "Field notes", other, "viewer")
-        await expect(told).to_have_text(f"{other} is viewer now.")
+        await expect(told).to_have_text(f"{other} is now a viewer.")
         await page.get_by_label(f"Role of {other}").select_option("editor")
-        await expect(told).to_have_text(f"{other} is editor now.")
+        await expect(told).to_have_text(f"{other} is now an editor.")
         await page.get_by_role("button", name=f"Revoke {other}").click()
-        await expect(told).to_have_text(f"{other} has no role any more.")
+        await expect(told).to_have_text(f"{other} no longer has a role.")
 
 
 @in_browser

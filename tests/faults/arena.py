@@ -147,8 +147,8 @@ async def arena(engine: str, url: str) -> AsyncIterator[Arena]:
         store(url, _PATIENT) as direct,
         store(proxy.url, _PATIENT) as patient,
         store(proxy.url, _HASTY) as hasty,
-        session.client("dynamodb", endpoint_url=proxy.url, config=config(_PATIENT)) as client,
-        session.client("dynamodb", endpoint_url=proxy.url, config=config(_HASTY)) as hasty_client,
+        session.create_client("dynamodb", endpoint_url=proxy.url, config=config(_PATIENT)) as client,
+        session.create_client("dynamodb", endpoint_url=proxy.url, config=config(_HASTY)) as hasty_client,
     ):
         await create_tables(direct)
         with _no_waiting():

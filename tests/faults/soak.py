@@ -23,14 +23,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import aioboto3
-from aiobotocore.credentials import AioRefreshableCredentials
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession
 
 from tests.engines import dynamodb_local, missing_for_dynamodb_local
 from tests.faults.invariants import read_all
 from tests.faults.journal import Journal
 from tests.faults.workers import CREW, HOT, Worker
+from tests.sessions import expiring_credentials, session_of
 from wikibot_store import (
     QuotaExceededError,
     RequestFailedError,
@@ -124,13 +123,10 @@ class Rotation:
         token = f"token-{self.issued}"
         return {"access_key": "local", "secret_key": "local", "token": token, "expiry_time": expiry.isoformat()}
 
-    async def session(self) -> aioboto3.Session:
+    async def session(self) -> AioSession:
         """Return a session that asks for new ones a second before the old ones end."""
-        botocore_session = get_session()
-        botocore_session._credentials = AioRefreshableCredentials.create_from_metadata(  # type: ignore[attr-defined]  # has no other door
-            await self(), self, "soak", advisory_timeout=1, mandatory_timeout=1
-        )
-        return aioboto3.Session(botocore_session=botocore_session, region_name=REGION)
+        credentials = expiring_credentials(await self(), self, advisory_timeout=1, mandatory_timeout=1)
+        return session_of(credentials, region=REGION)
 
 
 def _inject(proxy: FaultProxy) -> None:

@@ -47,7 +47,7 @@ async def store_on(answer: Callable[[str], Answer], *, attempts: int = 2) -> Asy
         wire = Wire(
             transport=transport,
             signer=Signer("http://127.0.0.1:1", "us-east-1"),
-            credentials=AioCredentials("a", "b"),  # type: ignore[arg-type]  # the stubs' protocol is no protocol
+            credentials=AioCredentials("a", "b"),
             make_client=no_client,  # type: ignore[arg-type]
             endpoint_url="http://127.0.0.1:1",
             config=StoreConfig(grantee_index=True, max_attempts=attempts),

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession, get_session
 
 from tests.engines import Engine, engines, on_aws, throw_away_store
 from tests.gathering import Gathering
@@ -46,13 +46,13 @@ def endpoint(engine: Engine, _running: Callable[[Engine], str | None]) -> str | 
 
 
 @pytest.fixture(scope="session")
-def session() -> aioboto3.Session:
+def session() -> AioSession:
     """Give the AWS session that all stores share."""
-    return aioboto3.Session() if on_aws() else local_session()
+    return get_session() if on_aws() else local_session()
 
 
 @pytest.fixture(scope="session")
-async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
     """Give the store that an engine's tests share."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")
@@ -60,7 +60,7 @@ async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterato
 
 
 @pytest.fixture
-async def bare_store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def bare_store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
     """Give a store without tables."""
     async with throw_away_store(endpoint, session) as store:
         yield store

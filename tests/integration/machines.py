@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
@@ -21,7 +21,7 @@ _SHRINKING_SECONDS = 60
 def run_machine(
     machine: Callable[[asyncio.Runner, WikibotStore], RuleBasedStateMachine],
     endpoint: str | None,
-    session: aioboto3.Session,
+    session: AioSession,
     *,
     examples: int,
     steps: int,
@@ -47,7 +47,7 @@ def run_machine(
 
 
 @contextmanager
-def _open_store(runner: asyncio.Runner, endpoint: str | None, session: aioboto3.Session) -> Iterator[WikibotStore]:
+def _open_store(runner: asyncio.Runner, endpoint: str | None, session: AioSession) -> Iterator[WikibotStore]:
     """Open a store in the runner's event loop, for calls from outside the loop."""
     stack = AsyncExitStack()
     try:

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.integration.samples import (
     a_user,
@@ -168,7 +168,7 @@ async def test_create_takes_the_longest_key_values(store: WikibotStore) -> None:
     await eventually(partial(_grants_of, store, grantee_id), [acl])
 
 
-async def test_list_by_grantee_needs_the_index(store: WikibotStore, session: aioboto3.Session) -> None:
+async def test_list_by_grantee_needs_the_index(store: WikibotStore, session: AioSession) -> None:
     """Without the index in the config, the call raises an error and does not scan."""
     config = replace(store.config, grantee_index=False)
 

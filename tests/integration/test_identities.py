@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from enum import Enum
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.engines import throw_away_store
 from tests.integration.samples import a_user, an_item, eventually, fresh, indexed, put, stored
@@ -25,7 +25,7 @@ MOST = 20
 
 
 @pytest.fixture(scope="module")
-async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
     """Give a store with tables of its own: in a transaction moto copies a table once per action, with all its items."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.engines import throw_away_store
 from tests.integration.samples import a_user, a_wiki, an_acl_item, change, collect, fresh, key_of, put, stored
@@ -34,7 +34,7 @@ EMAIL = "bob@example.org"
 
 
 @pytest.fixture(scope="module")
-async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
     """Give a store with tables of its own: in a transaction moto copies a table once per action, with all its items."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.engines import throw_away_store
 from tests.half_done import assert_sound
@@ -43,7 +43,7 @@ GIVING: dict[str, Give] = {"grantee": _to, "grantor": _by, "inviter": _invite, "
 
 
 @pytest.fixture
-async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
     """Give a store with tables of its own, which are sound after each test."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")

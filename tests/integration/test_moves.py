@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.engines import Engine, engines, throw_away_store
 from tests.faults.invariants import read_all
@@ -122,7 +122,7 @@ def key(wiki: WikiKey) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
     """A store with its own tables, which are checked after each test."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")

@@ -4,8 +4,8 @@ import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 from rich.console import Console
 
 from tests.access_patterns import PATTERNS, AccessPattern
@@ -25,7 +25,7 @@ SOUND = Stored({**WORLD.tables, "users": _USERS})
 
 
 @pytest.fixture(scope="module")
-async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
     """Give a store with tables of its own, for a sweep sees all that is in them."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.engines import Engine, throw_away_store
 from tests.integration.samples import a_user_id, a_wiki_item, an_acl_item, collect, eventually, fresh, put_all
@@ -65,7 +65,7 @@ def _check(pages: list[AnyPage], limit: int, sort_key: str, expected: list[str])
 
 
 @pytest.fixture(scope="module")
-async def crowd(engine: Engine, endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[Crowd]:
+async def crowd(engine: Engine, endpoint: str | None, session: AioSession) -> AsyncIterator[Crowd]:
     """Make 10,000 wikis of one owner, fewer on moto, in tables of their own."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")
@@ -315,9 +315,7 @@ async def test_damaged_cursor_is_refused(listings: dict[str, Listing], sent: lis
     assert sent == []
 
 
-async def test_cursor_of_another_secret_is_refused(
-    store: WikibotStore, session: aioboto3.Session, sent: list[str]
-) -> None:
+async def test_cursor_of_another_secret_is_refused(store: WikibotStore, session: AioSession, sent: list[str]) -> None:
     """With a secret, a cursor of another secret is rejected."""
     owner_id = fresh()
     await put_all(store, "wikis", [a_wiki_item(owner_id=owner_id, wiki_slug=slug) for slug in ("a", "b")])

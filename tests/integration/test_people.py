@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from itertools import count
 from typing import Literal
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.engines import throw_away_store
 from tests.integration.samples import a_user, a_user_id, a_wiki_item, an_item, collect, fresh, put, stored
@@ -30,7 +30,7 @@ ROUNDS = 2
 
 
 @pytest.fixture(scope="module")
-async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
     """Give a store with tables of its own: in a transaction moto copies a table once per action, with all its items."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Iterable
 from functools import partial
 from typing import TypeVar
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.engines import throw_away_store
 from tests.integration.samples import a_user, a_user_id, a_wiki, eventually, fresh, indexed, stored
@@ -20,7 +20,7 @@ ROUNDS = 3
 
 
 @pytest.fixture(scope="module")
-async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
     """Give a store with tables of its own: in a transaction moto copies a table once per action, with all its items."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")

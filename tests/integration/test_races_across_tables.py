@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.engines import throw_away_store
 from tests.integration.clean_tables import check_and_wipe
@@ -34,7 +34,7 @@ PEOPLE = 6
 
 
 @pytest.fixture(scope="module")
-async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
     """Give a store with tables of its own."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.access_patterns import PATTERNS, AccessPattern, public_methods
 from tests.engines import throw_away_store
@@ -17,7 +17,7 @@ from wikibot_store.schema import GRANTEE_INDEX, OAUTH_INDEX, TABLES
 
 
 @pytest.fixture(scope="module")
-async def tables(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def tables(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
     """A store whose tables hold only the small world."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")

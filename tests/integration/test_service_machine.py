@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
@@ -360,6 +360,6 @@ class ServiceMachine(RuleBasedStateMachine):
         assert sorted(identity.sub for identity in identities) == sorted(user.identities)
 
 
-def test_service_agrees_with_plain_dicts(endpoint: str | None, session: aioboto3.Session) -> None:
+def test_service_agrees_with_plain_dicts(endpoint: str | None, session: AioSession) -> None:
     """For every sequence of calls the store gives the same results as the model, and its tables stay consistent."""
     run_machine(ServiceMachine, endpoint, session, examples=20, steps=40)

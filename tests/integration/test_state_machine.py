@@ -5,8 +5,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
@@ -244,8 +244,6 @@ class WikiMachine(StoreMachine):
 
 
 @pytest.mark.parametrize("machine", [UserMachine, WikiMachine])
-def test_store_agrees_with_plain_dicts(
-    endpoint: str | None, session: aioboto3.Session, machine: type[StoreMachine]
-) -> None:
+def test_store_agrees_with_plain_dicts(endpoint: str | None, session: AioSession, machine: type[StoreMachine]) -> None:
     """For every sequence of calls the store gives the same results as the model."""
     run_machine(machine, endpoint, session, examples=10, steps=25)

@@ -9,8 +9,8 @@ from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.engines import throw_away_store
 from tests.half_done import (
@@ -32,7 +32,7 @@ from wikibot_store.workflows.sweep import Finding, FindingKind
 
 
 @pytest.fixture
-async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
     """A store with its own tables, because a sweep reads all items."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")

@@ -3,15 +3,15 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.integration.samples import a_user_id, a_wiki, fresh
 from wikibot_store import QuotaExceededError, Wiki, WikibotStore
 
 
 @pytest.fixture
-async def limited(store: WikibotStore, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def limited(store: WikibotStore, session: AioSession) -> AsyncIterator[WikibotStore]:
     """Give a store that allows each user one wiki."""
     async with WikibotStore.open(replace(store.config, wiki_limit=1), session=session) as limited:
         yield limited

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-import aioboto3
+from aiobotocore.session import AioSession
 
 from wikibot_store import StoreConfig, User, Wiki, WikibotStore
 
@@ -15,7 +15,7 @@ async def invite(store: WikibotStore, wiki: Wiki, people: Iterable[User]) -> lis
     return [acl.grantee_id for acl, _ in members]
 
 
-async def found(config: StoreConfig, session: aioboto3.Session, founder: str) -> str:
+async def found(config: StoreConfig, session: AioSession, founder: str) -> str:
     """Found a club as a program of its own: with a store that it opens and closes."""
     async with WikibotStore.open(config, session=session) as store:
         user, _ = await store.users.get_or_create_by_oauth("github", founder, username=founder)

@@ -2,8 +2,8 @@
 
 import asyncio
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 from club import found
 
 from wikibot_store import StoreConfig
@@ -11,7 +11,7 @@ from wikibot_store import StoreConfig
 
 @pytest.mark.parametrize("founder", ["ada", "bob"])
 def test_a_program_gets_the_settings_of_the_test(
-    wikibot_config: StoreConfig, wikibot_session: aioboto3.Session, founder: str
+    wikibot_config: StoreConfig, wikibot_session: AioSession, founder: str
 ) -> None:
     """The settings lead to empty tables; the session has the credentials for them."""
     assert asyncio.run(found(wikibot_config, wikibot_session, founder)).endswith(":club")

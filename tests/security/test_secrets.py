@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import aioboto3
 import msgspec
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.access_patterns import PATTERNS
 from tests.faults.invariants import Stored, read_all
+from tests.sessions import session_with
 from tests.wire.scripted_server import (
     Exchange,
     Step,
@@ -114,14 +115,9 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_retry, "_BASE_YIELD", 0.0)
 
 
-def telling_session() -> aioboto3.Session:
+def telling_session() -> AioSession:
     """Return a session with credentials that can be found again."""
-    return aioboto3.Session(
-        aws_access_key_id=SECRETS["access key"],
-        aws_secret_access_key=SECRETS["secret key"],
-        aws_session_token=SECRETS["session token"],
-        region_name="us-east-1",
-    )
+    return session_with(SECRETS["access key"], SECRETS["secret key"], SECRETS["session token"])
 
 
 def telling_config(endpoint_url: str) -> StoreConfig:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-import aioboto3
 import aiohttp
 import pytest
+from aiobotocore.session import AioSession
 
 from wikibot_store import RequestFailedError, StoreConfig, WikibotStore
 from wikibot_store.local import local_engine, local_session
@@ -92,13 +92,13 @@ class Caller:
 
 
 @pytest.fixture(scope="module")
-def session() -> aioboto3.Session:
+def session() -> AioSession:
     """Return a session with credentials."""
     return local_session()
 
 
 @pytest.fixture(scope="module")
-async def direct(session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def direct(session: AioSession) -> AsyncIterator[WikibotStore]:
     """Yield a store on an engine of its own, with tables."""
     with local_engine() as url:
         async with WikibotStore.open(StoreConfig(endpoint_url=url), session=session) as direct:
@@ -431,7 +431,7 @@ async def test_copies_are_deleted(direct: WikibotStore, engine: str) -> None:
     assert sorted((await (await direct.client()).list_tables())["TableNames"]) == ["acls", "users", "wikis"]
 
 
-async def test_a_copy_whose_engine_is_gone(session: aioboto3.Session) -> None:
+async def test_a_copy_whose_engine_is_gone(session: AioSession) -> None:
     """A proxy closes without an error if its engine was stopped first."""
     engine = local_engine()
     url = engine.__enter__()
@@ -596,7 +596,7 @@ async def test_the_handle_of_a_fault(proxy: FaultProxy, caller: Caller) -> None:
     assert "old" not in repr(injected)
 
 
-async def test_a_store_behind_the_proxy(proxy: FaultProxy, session: aioboto3.Session) -> None:
+async def test_a_store_behind_the_proxy(proxy: FaultProxy, session: AioSession) -> None:
     """A store behind the proxy succeeds in spite of a lost answer, and reports expired credentials."""
     async with WikibotStore.open(StoreConfig(endpoint_url=proxy.url), session=session) as store:
         proxy.inject(Fault.LOSE_ANSWER, "TransactWriteItems", times=1)

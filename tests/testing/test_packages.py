@@ -53,7 +53,15 @@ def test_the_sdist_holds_what_its_tests_need(sdist: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
 
     texts = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"}
-    settings = {"Makefile", "constraints.txt", "docker-compose.yml", "mkdocs.yml", "pyproject.toml"}
+    settings = {
+        "Makefile",
+        "constraints.txt",
+        "constraints-lowest.txt",
+        "constraints-newest.txt",
+        "docker-compose.yml",
+        "mkdocs.yml",
+        "pyproject.toml",
+    }
     assert texts | settings | {"pytest_wikibot_store.py", "PKG-INFO"} <= names
     for folder in ("wikibot_store", "tests", "benchmarks", "docs", "examples", "infra", "scripts"):
         assert sources(folder) <= names

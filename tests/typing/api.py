@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, assert_type
 
 import aioboto3
+from aiobotocore.session import AioSession
 from types_aiobotocore_dynamodb import DynamoDBClient
 
 from wikibot_store import (
@@ -68,8 +69,8 @@ from wikibot_store.testing.factories import MakeGrant, MakeUser, MakeWiki
 from wikibot_store.verify import Drift, verify_tables
 
 
-async def opening(session: aioboto3.Session, config: StoreConfig) -> None:
-    """A store is opened with settings, a session, both or neither."""
+async def opening(session: AioSession, other_session: aioboto3.Session, config: StoreConfig) -> None:
+    """A store is opened with settings, a session of either library, both or neither."""
     async with WikibotStore.open() as store:
         assert_type(store, WikibotStore)
     async with WikibotStore.open(config) as store, WikibotStore.open(session=session) as other:
@@ -83,7 +84,7 @@ async def opening(session: aioboto3.Session, config: StoreConfig) -> None:
         assert_type((store, other), tuple[WikibotStore, WikibotStore])
     with local_engine() as url:
         assert_type(url, str)
-    async with WikibotStore.open(session=local_session()):
+    async with WikibotStore.open(session=local_session()), WikibotStore.open(session=other_session):
         pass
     WikibotStore.open(config, session)  # type: ignore[call-arg]
 
@@ -100,7 +101,7 @@ def config(outputs: Mapping[str, Any]) -> None:
     assert_type(settings.endpoint_url, str | None)
     assert_type(settings.users_table, str)
     assert_type(settings.grantee_index, bool)
-    assert_type(settings.max_attempts, int)
+    assert_type(settings.max_attempts, int | None)
     assert_type(settings.deadline, float)
     assert_type(settings.cursor_secret, str | tuple[str, ...] | None)
     StoreConfig("eu-central-1")  # type: ignore[call-arg]

@@ -50,7 +50,7 @@ SAMPLES: list[tuple[errors.WikibotStoreError, str]] = [
         f"PutItem may or may not have taken effect, read the item to find out: {WHERE}",
     ),
     (
-        errors.UnavailableError("GetItem", 1, "no connection"),
+        errors.UnavailableError("GetItem", 1, "no connection", "is the endpoint up and reachable?"),
         "GetItem failed after 1 attempt: no connection; is the endpoint up and reachable?",
     ),
     (
@@ -136,8 +136,19 @@ def test_errors_pickle(error: errors.WikibotStoreError, text: str) -> None:
         (errors.UserOwnsWikisError("t", KEY, 2), {"table": "t", "key": KEY, "count": 2}),
         (errors.CorruptItemError("t", KEY, "why"), {"table": "t", "key": KEY, "reason": "why"}),
         (errors.WriteOutcomeUnknownError("t", KEY, "PutItem"), {"table": "t", "key": KEY, "operation": "PutItem"}),
-        (errors.UnavailableError("Query", 2, "why"), {"operation": "Query", "attempts": 2, "reason": "why"}),
-        (errors.ThrottledError("Query", 2, "why"), {"operation": "Query", "attempts": 2, "reason": "why"}),
+        (
+            errors.UnavailableError("Query", 2, "why"),
+            {"operation": "Query", "attempts": 2, "reason": "why", "advice": ""},
+        ),
+        (
+            errors.ThrottledError("Query", 2, "why"),
+            {
+                "operation": "Query",
+                "attempts": 2,
+                "reason": "why",
+                "advice": "slow down, or look for a hot partition",
+            },
+        ),
         (
             errors.RequestFailedError("Query", "c", "m", None),
             {"operation": "Query", "code": "c", "message": "m", "request_id": None},

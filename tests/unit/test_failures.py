@@ -93,7 +93,7 @@ def test_a_throttled_call() -> None:
     error = translated(exhausted(throttled=True))
 
     assert type(error) is ThrottledError
-    assert error.args == ("PutItem", 3, "it was down")
+    assert error.args == ("PutItem", 3, "it was down", "")
 
 
 def test_an_unanswered_call() -> None:
@@ -101,7 +101,7 @@ def test_an_unanswered_call() -> None:
     error = translated(exhausted())
 
     assert type(error) is UnavailableError
-    assert error.args == ("PutItem", 3, "it was down")
+    assert error.args == ("PutItem", 3, "it was down", "")
 
 
 @pytest.mark.parametrize("throttled", [False, True])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from wikibot_store import InvalidKeyError, WikiKey
 from wikibot_store.keys import (
+    INVITE,
     check_grantee,
     check_id,
     check_prefix,
@@ -153,6 +154,17 @@ def test_another_type_is_named(check: Callable[[object], str], field: str, value
 def test_every_beginning_of_a_slug_is_a_prefix(slug: str, length: int) -> None:
     """Every beginning of a slug is a valid prefix."""
     assert check_slug("wiki_slug", slug).startswith(check_prefix("prefix", slug[:length]))
+
+
+def test_the_grantee_of_an_invitation() -> None:
+    """A grantee is a user, or an invitation by the SHA-256 of its secret; no other value with a `#` is one."""
+    invitation = f"{INVITE}{'5e' * 32}"
+
+    assert check_grantee(invitation) == invitation
+    assert check_grantee("bob") == "bob"
+    for wrong in (f"{INVITE}5e", f"{INVITE}{'5E' * 32}", f"claim#{'5e' * 32}"):
+        with pytest.raises(InvalidKeyError, match=r"^grantee_id "):
+            check_grantee(wrong)
 
 
 def test_claims() -> None:

@@ -5,13 +5,14 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 import pytest
 
 from tests.unit.samples import ACL, NOW, USER, WIKI
-from wikibot_store import Acl, Page, PublicUser, PublicWiki, Role, User, UserStatus, Wiki, WikiKey, WikiStatus
+from wikibot_store import Access, Acl, Page, PublicUser, PublicWiki, Role, User, UserStatus, Wiki, WikiKey, WikiStatus
 
 
 @pytest.mark.parametrize("model", [USER, WIKI, ACL, Page([])], ids=lambda model: type(model).__name__)
@@ -158,6 +159,58 @@ def test_the_repr_of_a_wiki() -> None:
 def test_the_key_of_a_wiki() -> None:
     """A wiki knows its key."""
     assert WIKI.key == WikiKey("u-1", "notes")
+
+
+@pytest.mark.parametrize(
+    ("role", "allowed"),
+    [
+        (Role.OWNER, ["owner", "editor", "viewer"]),
+        (Role.EDITOR, ["editor", "viewer"]),
+        (Role.VIEWER, ["viewer"]),
+        (None, []),
+    ],
+)
+def test_an_access_allows_its_role_and_those_below(role: Role | None, allowed: list[str]) -> None:
+    """An access allows what the roles below its own allow, and shows the wiki only to them."""
+    access = Access(role=role, wiki=WIKI, user=USER)
+
+    assert [asked.value for asked in Role if access.allows(asked)] == allowed
+    assert [asked.value for asked in Role if access.wiki_for(asked) is WIKI] == allowed
+
+
+def test_a_role_that_there_is_not() -> None:
+    """A misspelt role is rejected, and never taken for one that is allowed."""
+    access = Access(role=Role.OWNER, wiki=WIKI, user=USER)
+
+    with pytest.raises(ValueError, match=r"^role must be one of owner, editor, viewer$"):
+        access.allows("edtor")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expired"), [(-1, False), (0, True), (1, True)], ids=["before", "at the time", "after"]
+)
+def test_a_grant_expires_at_its_time(seconds: int, *, expired: bool) -> None:
+    """A grant is valid until its `expires_at`, and one without it for ever."""
+    assert ACL.expires_at is not None
+
+    assert ACL.is_expired(ACL.expires_at + timedelta(seconds=seconds)) is expired
+    assert not msgspec.structs.replace(ACL, expires_at=None).is_expired(datetime.max.replace(tzinfo=UTC))
+
+
+@pytest.mark.parametrize("status", WikiStatus)
+def test_which_wikis_are_live(status: WikiStatus) -> None:
+    """A wiki is live unless it is being deleted or has not arrived yet."""
+    live = {WikiStatus.ACTIVE, WikiStatus.MOVING}
+
+    assert msgspec.structs.replace(WIKI, status=status).is_live is (status in live)
+
+
+def test_the_repr_of_a_grant() -> None:
+    """It names the grant without the email address of an invitation."""
+    invitation = msgspec.structs.replace(ACL, invited_email="bob@example.org")
+
+    assert repr(invitation).startswith("Acl(wiki_id='u-1:notes', grantee_id='u-2', role='editor', expires_at=")
+    assert "example.org" not in repr(invitation)
 
 
 def test_a_page_is_iterable() -> None:

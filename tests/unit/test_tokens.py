@@ -59,7 +59,7 @@ def test_new_tokens() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", TOKEN, "a" * 43, "5e" * 31, "5e" * 33, "5E" * 32, "5g" * 32, "5e" * 32 + "\n", "sha256:" + "5e" * 32],
+    ["", TOKEN, "5e" * 31, "5e" * 33, "5E" * 32, "5g" * 32, "5e" * 32 + "\n", "sha256:" + "5e" * 32],
 )
 def test_what_is_not_a_hash_is_not_stored(value: str) -> None:
     """A plain token in place of its hash is rejected, and the message does not show it."""

@@ -6,8 +6,8 @@ import os
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.wire.scripted_server import Engine, ScriptedServer, scripted_server
 from tests.wire.stage import GRANTEE, NEWCOMER, Stage, username_of
@@ -50,7 +50,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def session() -> aioboto3.Session:
+def session() -> AioSession:
     """A session with credentials, shared because it caches what clients are made from."""
     return local_session()
 
@@ -63,14 +63,14 @@ async def server() -> AsyncIterator[ScriptedServer]:
 
 
 @pytest.fixture
-async def store(server: ScriptedServer, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def store(server: ScriptedServer, session: AioSession) -> AsyncIterator[WikibotStore]:
     """A store on the scripted server."""
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
         yield store
 
 
 @pytest.fixture(scope="session")
-async def direct(session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def direct(session: AioSession) -> AsyncIterator[WikibotStore]:
     """A store on a real engine, for other writers and to read what is stored."""
     with local_engine() as url:
         async with WikibotStore.open(StoreConfig(endpoint_url=url), session=session) as direct:

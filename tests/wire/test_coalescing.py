@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.wire.items import wiki_item, wiki_key
 from tests.wire.scripted_server import (
@@ -103,7 +103,7 @@ async def test_consistent_reads_keep_to_themselves(server: ScriptedServer, store
     assert asked == {False: ["a", "b"], True: ["a", "b"]}
 
 
-async def test_coalescing_can_be_switched_off(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_coalescing_can_be_switched_off(server: ScriptedServer, session: AioSession) -> None:
     """With `coalesce_reads=False` each read is a GetItem."""
     server.default = reply({"Item": wiki_item()})
 
@@ -135,7 +135,7 @@ async def test_unprocessed_keys_are_asked_for_again(server: ScriptedServer, stor
     assert server.requests[1].json == {"RequestItems": unprocessed}
 
 
-async def test_keys_that_are_never_processed(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_keys_that_are_never_processed(server: ScriptedServer, session: AioSession) -> None:
     """Keys that are left unprocessed every time raise ThrottledError."""
     unprocessed = {"wikis": {"Keys": [wiki_key("b")], "ConsistentRead": False}}
     server.play(*[reply({"Responses": {"wikis": []}, "UnprocessedKeys": unprocessed})] * 3)
@@ -264,7 +264,7 @@ async def test_get_many_with_a_corrupt_item(server: ScriptedServer, store: Wikib
     assert caught.value.key == {"owner_id": "u-1", "wiki_slug": "b"}
 
 
-async def test_a_batch_that_gets_on_is_not_throttled(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_a_batch_that_gets_on_is_not_throttled(server: ScriptedServer, session: AioSession) -> None:
     """Keys are read to the end if every answer holds a few items, as with large items."""
 
     async def two_at_a_time(exchange: Exchange) -> None:

@@ -4,8 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
+from botocore.credentials import ReadOnlyCredentials
 
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import (
@@ -21,20 +22,19 @@ from tests.wire.scripted_server import (
 )
 from wikibot_store import StoreConfig, UnavailableError, WikibotStore
 from wikibot_store._wire import _client
-from wikibot_store._wire._signer import Credentials
 
 POOL = 4
 
 
 @pytest.fixture
-async def single(server: ScriptedServer, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
+async def single(server: ScriptedServer, session: AioSession) -> AsyncIterator[WikibotStore]:
     """A store with a single connection, so that one leaked connection is noticed."""
     config = StoreConfig(endpoint_url=server.url, max_pool_connections=1)
     async with WikibotStore.open(config, session=session) as store:
         yield store
 
 
-async def test_the_pool_keeps_its_limit(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_the_pool_keeps_its_limit(server: ScriptedServer, session: AioSession) -> None:
     """There are never more connections than configured."""
     gate = asyncio.Event()
     server.default = in_turn(lambda _: gate.wait(), reply({"Item": wiki_item()}))
@@ -70,7 +70,7 @@ async def test_requests_get_connections_in_the_order_of_the_calls(server: Script
     assert ["patient" in str(request.body) for request in server.requests] == [False, True, False, False, False, False]
 
 
-async def test_no_connection_before_the_deadline(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_no_connection_before_the_deadline(server: ScriptedServer, session: AioSession) -> None:
     """A write that got no connection was not sent, and raises UnavailableError."""
     config = StoreConfig(endpoint_url=server.url, max_pool_connections=1, deadline=0.1)
     async with WikibotStore.open(config, session=session) as store:
@@ -83,14 +83,14 @@ async def test_no_connection_before_the_deadline(server: ScriptedServer, session
 
 
 async def test_a_loop_that_stood_still_past_the_deadline(
-    server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer, session: AioSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A write whose deadline passed before it was signed is not sent."""
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=0.05), session=session) as store:
 
-        async def stand_still(_: float) -> Credentials:
+        async def stand_still(_: float) -> ReadOnlyCredentials:
             time.sleep(0.1)  # noqa: ASYNC251 - a loop that stands still is the point
-            return await session.get_credentials()  # type: ignore[no-any-return]
+            return ReadOnlyCredentials("AKID", "secret", None)
 
         monkeypatch.setattr(store._wire, "_frozen_credentials", stand_still)
         with pytest.raises(UnavailableError, match="before the deadline"):
@@ -157,7 +157,7 @@ async def test_a_call_that_is_cancelled_between_two_attempts(
     assert server.operations == ["GetItem"]
 
 
-async def test_a_closed_store_refuses_calls(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_a_closed_store_refuses_calls(server: ScriptedServer, session: AioSession) -> None:
     """A closed store sends nothing and raises RuntimeError."""
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
         pass
@@ -171,7 +171,7 @@ async def test_a_closed_store_refuses_calls(server: ScriptedServer, session: aio
     assert server.requests == []
 
 
-async def test_closing_ends_the_loads_under_way(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_closing_ends_the_loads_under_way(server: ScriptedServer, session: AioSession) -> None:
     """Readers of a shared request get an error when the store is closed."""
     server.default = keep_silent
 
@@ -184,7 +184,7 @@ async def test_closing_ends_the_loads_under_way(server: ScriptedServer, session:
             await asyncio.wait_for(read, timeout=3)
 
 
-async def test_closing_ends_a_call_under_way(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_closing_ends_a_call_under_way(server: ScriptedServer, session: AioSession) -> None:
     """A call that is under way when the store is closed raises an error."""
     server.default = keep_silent
 

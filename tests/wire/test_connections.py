@@ -10,10 +10,11 @@ import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 from botocore.exceptions import ReadTimeoutError
 
+from tests.sessions import session_with
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import (
     AMZ_JSON,
@@ -77,7 +78,7 @@ async def _write(store: WikibotStore) -> object:
 @pytest.mark.parametrize("dead", [keep_silent, reset], ids=["silent", "reset"])
 @pytest.mark.parametrize("call", [_read, _write], ids=["read", "create"])
 async def test_dead_connections_do_not_use_up_the_attempts(
-    call: Callable[[WikibotStore], Awaitable[object]], dead: Step, server: ScriptedServer, session: aioboto3.Session
+    call: Callable[[WikibotStore], Awaitable[object]], dead: Step, server: ScriptedServer, session: AioSession
 ) -> None:
     """After one attempt on a connection that a NAT gateway has forgotten, the retry uses a new one."""
     network = Network(dead)
@@ -95,7 +96,7 @@ async def test_dead_connections_do_not_use_up_the_attempts(
     assert server.connections == 10, "the seven others were dropped"
 
 
-async def test_connections_that_were_used_since_are_kept(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_connections_that_were_used_since_are_kept(server: ScriptedServer, session: AioSession) -> None:
     """A dead connection says nothing about one that was answered on in the meantime; the pool's limit holds."""
     network = Network(reply(_WIKI))
     server.default = network.serve
@@ -144,7 +145,7 @@ def _until_closed(closed: asyncio.Event) -> Step:
     return serve
 
 
-async def test_idle_connections_are_closed(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_idle_connections_are_closed(server: ScriptedServer, session: AioSession) -> None:
     """Each connection is closed when no request has used it for `idle_timeout`."""
     closed = [asyncio.Event(), asyncio.Event()]
     both = asyncio.Event()
@@ -160,7 +161,7 @@ async def test_idle_connections_are_closed(server: ScriptedServer, session: aiob
         await asyncio.wait_for(asyncio.gather(*[event.wait() for event in closed]), timeout=5)
 
 
-async def test_an_old_connection_is_not_used(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_an_old_connection_is_not_used(server: ScriptedServer, session: AioSession) -> None:
     """An event loop that stood still has not closed the connection; the next request closes it."""
     server.default = reply(_WIKI)
 
@@ -182,7 +183,7 @@ def test_idle_connections_are_kept_for_a_minute() -> None:
 
 @pytest.mark.filterwarnings("ignore::wikibot_store.InsecureEndpointWarning")
 async def test_the_name_is_resolved_anew(
-    server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer, session: AioSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An address that refuses connections is not used again when the name leads elsewhere in the meantime."""
     with socket.create_server(("127.0.0.1", 0)) as nobody:
@@ -208,7 +209,7 @@ async def test_the_name_is_resolved_anew(
     ],
 )
 async def test_the_lowest_version_of_tls(
-    offered: ssl.TLSVersion, wanted: ssl.TLSVersion, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+    offered: ssl.TLSVersion, wanted: ssl.TLSVersion, session: AioSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever Python was built with, nothing below TLS 1.2 is spoken; what is stricter stays so."""
 
@@ -252,7 +253,7 @@ async def test_the_user_agent(  # noqa: PLR0917 - two parameters and three fixtu
         config.write_text(f"[default]\nsdk_ua_app_id = {app_id.splitlines()[0]}\n")
         monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
         ending = ending.removesuffix("--x--y")
-    session = aioboto3.Session("a", "b", region_name="us-east-1")
+    session = session_with()
     server.play(reply({}))
 
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
@@ -330,7 +331,7 @@ def _then_stand_still(answer: bytes) -> Step:
 @pytest.mark.parametrize("limit", ["deadline", "read_timeout"])
 @pytest.mark.parametrize("padding", [0, 300_000], ids=["small", "large"])
 async def test_an_answer_that_is_in_the_socket_is_used(
-    padding: int, limit: str, server: ScriptedServer, session: aioboto3.Session
+    padding: int, limit: str, server: ScriptedServer, session: AioSession
 ) -> None:
     """A loop that stood still past the deadline reads the answer that has come meanwhile, however large it is."""
     server.play(_then_stand_still(dynamodb(200, {"Item": wiki_item(display_name="n" * padding + "N")})))
@@ -340,7 +341,7 @@ async def test_an_answer_that_is_in_the_socket_is_used(
         assert await _read(store) is not None
 
 
-async def test_an_answer_that_is_cut_off_by_the_time_limit(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_an_answer_that_is_cut_off_by_the_time_limit(server: ScriptedServer, session: AioSession) -> None:
     """An answer without a length does not seem to be whole where the client itself has given up."""
     answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\n\r\n"
     server.play(in_turn(sent(answer + _BODY), keep_silent))

@@ -4,20 +4,15 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import aioboto3
 import pytest
 from aiobotocore.config import AioConfig
-from aiobotocore.credentials import AioRefreshableCredentials
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
-    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
     NoRegionError,
@@ -25,6 +20,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
+from tests.sessions import session_with
 from tests.wire.certificates import Authority
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import (
@@ -61,14 +57,14 @@ _plain_http = pytest.mark.filterwarnings("ignore::wikibot_store.InsecureEndpoint
 async def test_no_credentials() -> None:
     """Opening a store without credentials raises ConfigurationError."""
     with pytest.raises(ConfigurationError, match=r"Unable to locate credentials; set AWS_PROFILE, or") as caught:
-        await _open(StoreConfig(region="us-east-1"), aioboto3.Session())
+        await _open(StoreConfig(region="us-east-1"), get_session())
 
     assert isinstance(caught.value.__cause__, NoCredentialsError)
 
 
 async def test_no_region() -> None:
     """Opening a store without a region raises ConfigurationError."""
-    session = aioboto3.Session(aws_access_key_id="a", aws_secret_access_key="b")
+    session = session_with(region=None)
 
     with pytest.raises(ConfigurationError, match=r"You must specify a region\.; set AWS_REGION, or") as caught:
         await _open(StoreConfig(), session)
@@ -76,7 +72,7 @@ async def test_no_region() -> None:
     assert isinstance(caught.value.__cause__, NoRegionError)
 
 
-async def test_a_region_that_is_none(session: aioboto3.Session) -> None:
+async def test_a_region_that_is_none(session: AioSession) -> None:
     """An invalid name of a region is rejected."""
     with pytest.raises(ConfigurationError, match="'not a region!'") as caught:
         await _open(StoreConfig(region="not a region!"), session)
@@ -89,7 +85,7 @@ async def test_a_region_that_is_none(session: aioboto3.Session) -> None:
     ["nonsense", "http://", "http://a b/", "http://127.0.0.1:abc", "http://127.0.0.1:99999", "http://[::1"],
 )
 async def test_a_malformed_endpoint_of_the_environment(
-    endpoint: str, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+    endpoint: str, session: AioSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An endpoint that the environment names is checked when the store is opened."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
@@ -101,7 +97,7 @@ async def test_a_malformed_endpoint_of_the_environment(
 
 
 @pytest.mark.parametrize("endpoint", ["http://a b/", "http://127.0.0.1:abc", "http://127.0.0.1:99999", "http://u:p@a/"])
-async def test_a_malformed_endpoint_of_the_config(endpoint: str, session: aioboto3.Session) -> None:
+async def test_a_malformed_endpoint_of_the_config(endpoint: str, session: AioSession) -> None:
     """An invalid endpoint is rejected when the store is opened, not at the first call."""
     with pytest.raises((ConfigurationError, ValueError), match="endpoint"):
         await _open(StoreConfig(endpoint_url=endpoint), session)
@@ -109,16 +105,15 @@ async def test_a_malformed_endpoint_of_the_config(endpoint: str, session: aiobot
 
 async def test_a_session_with_a_config_of_its_own(server: ScriptedServer) -> None:
     """The store ignores the session's default client config and uses its own settings."""
-    botocore_session = get_session()
-    botocore_session.set_default_client_config(AioConfig(read_timeout=1))
-    session = aioboto3.Session("a", "b", region_name="us-east-1", botocore_session=botocore_session)
+    session = session_with()
+    session.set_default_client_config(AioConfig(read_timeout=1))
     server.play(reply({}))
 
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
         assert await store.users.get("u-1") is None
 
 
-async def _open(config: StoreConfig, session: aioboto3.Session) -> None:
+async def _open(config: StoreConfig, session: AioSession) -> None:
     async with WikibotStore.open(config, session=session):
         pass
 
@@ -145,7 +140,7 @@ async def test_the_environment_names_endpoint_region_and_credentials(
 
 
 async def test_the_config_overrides_the_environment(
-    server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer, session: AioSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The config overrides the environment and the session."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
@@ -163,100 +158,10 @@ def _scope(server: ScriptedServer) -> list[str]:
     return server.requests[-1].headers["authorization"].partition("Credential=")[2].partition(",")[0].split("/")
 
 
-class _Rotation:
-    """A source of temporary credentials that fails once and then returns new ones at each call."""
-
-    def __init__(self, *failures: Exception) -> None:
-        self.issued = 0
-        self._failures = list(failures)
-
-    async def __call__(self) -> dict[str, str]:
-        if self._failures:
-            raise self._failures.pop(0)
-        self.issued += 1
-        # So close to their end that botocore wants new ones before each request.
-        expiry = datetime.now(UTC) + timedelta(minutes=5)
-        return {
-            "access_key": f"AKID{self.issued}",
-            "secret_key": "secret",
-            "token": f"token-{self.issued}",
-            "expiry_time": expiry.isoformat(),
-        }
-
-
-async def _rotating_session(refresh: Any) -> aioboto3.Session:  # noqa: ANN401 - any coroutine function
-    metadata = await _Rotation()()
-    botocore_session = get_session()
-    botocore_session._credentials = AioRefreshableCredentials.create_from_metadata(  # type: ignore[attr-defined]  # has no other door
-        metadata, refresh, "test"
-    )
-    return aioboto3.Session(botocore_session=botocore_session, region_name="us-east-1")
-
-
-async def test_rotating_credentials(server: ScriptedServer) -> None:
-    """Each request is signed with the current credentials."""
-    server.play(reply({}), reply({}))
-
-    session = await _rotating_session(_Rotation())
-    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
-        await store.wikis.get("u-1", "notes")
-        first = _scope(server)[0]
-        await store.wikis.get("u-1", "notes")
-
-    assert [first, _scope(server)[0]] == ["AKID1", "AKID2"]
-    assert [request.headers["x-amz-security-token"] for request in server.requests] == ["token-1", "token-2"]
-
-
-async def test_credentials_that_come_at_the_second_attempt(server: ScriptedServer) -> None:
-    """Loading credentials is retried; a write that waited for them was not sent."""
-    server.play(reply({}))
-
-    session = await _rotating_session(_Rotation(CredentialRetrievalError(provider="test", error_msg="not yet")))
-    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
-        await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
-
-    assert server.operations == ["PutItem"]
-
-
-@pytest.mark.parametrize(
-    "failure",
-    [
-        CredentialRetrievalError(provider="test", error_msg="no"),
-        ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole"),
-        RuntimeError("Credentials were refreshed, but the refreshed credentials are still expired."),
-    ],
-    ids=["no answer", "refused", "expired"],
-)
-async def test_credentials_that_cannot_be_renewed(failure: Exception, server: ScriptedServer) -> None:
-    """Without valid credentials nothing is sent, and the error has the reason as its cause."""
-    config = StoreConfig(endpoint_url=server.url, max_attempts=1)
-
-    async with WikibotStore.open(config, session=await _rotating_session(_Rotation(failure))) as store:
-        with pytest.raises(UnavailableError) as caught:
-            await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
-
-    assert failure in (caught.value.__cause__, getattr(caught.value.__cause__, "__cause__", None))
-    assert server.requests == []
-
-
-async def test_credentials_that_do_not_come_in_time(server: ScriptedServer) -> None:
-    """The deadline includes the time to renew credentials."""
-
-    async def never() -> None:
-        await asyncio.Event().wait()
-
-    config = StoreConfig(endpoint_url=server.url, deadline=0.05)
-    async with WikibotStore.open(config, session=await _rotating_session(never)) as store:
-        with pytest.raises(UnavailableError, match="not refreshed in time") as caught:
-            await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
-
-    assert isinstance(caught.value.__cause__, CredentialRetrievalError)
-
-
 # ---- what is at the endpoint
 
 
-async def test_a_dead_endpoint(session: aioboto3.Session) -> None:
+async def test_a_dead_endpoint(session: AioSession) -> None:
     """If nothing listens at the endpoint, the error names it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and never listens
@@ -268,9 +173,7 @@ async def test_a_dead_endpoint(session: aioboto3.Session) -> None:
     assert isinstance(caught.value.__cause__, EndpointConnectionError)
 
 
-async def test_an_endpoint_that_never_completes_the_connection(
-    server: ScriptedServer, session: aioboto3.Session
-) -> None:
+async def test_an_endpoint_that_never_completes_the_connection(server: ScriptedServer, session: AioSession) -> None:
     """If no connection is made within `connect_timeout`, the write was not sent."""
     # The server waits for a request, the client for a TLS handshake.
     url = server.url.replace("http:", "https:")
@@ -387,9 +290,7 @@ async def test_an_endpoint_that_breaks_off(server: ScriptedServer, store: Wikibo
         ("ValidationException", "table 'my-wikis' may have been made with other keys"),
     ],
 )
-async def test_a_refusal_comes_with_advice(
-    code: str, advice: str, server: ScriptedServer, session: aioboto3.Session
-) -> None:
+async def test_a_refusal_comes_with_advice(code: str, advice: str, server: ScriptedServer, session: AioSession) -> None:
     """If the library knows the remedy for a refusal, the message names it and keeps DynamoDB's message."""
     server.play(refuse(code, "The key is not what it says"))
 
@@ -417,7 +318,7 @@ async def test_a_refusal_comes_without_advice(code: str, server: ScriptedServer,
     "endpoint",
     ["http://api:8000", "http://192.0.2.7", "http://[2001:db8::7]:8000", "http://localhost.example.org", "HTTP://api"],
 )
-async def test_plain_http_over_a_network(endpoint: str, session: aioboto3.Session) -> None:
+async def test_plain_http_over_a_network(endpoint: str, session: AioSession) -> None:
     """Opening a store that sends unencrypted over a network warns once, at the line that opens it."""
     with pytest.warns(InsecureEndpointWarning) as caught:
         async with WikibotStore.open(StoreConfig(endpoint_url=endpoint), session=session):
@@ -442,7 +343,7 @@ async def test_plain_http_over_a_network(endpoint: str, session: aioboto3.Sessio
         "https://192.0.2.7",
     ],
 )
-async def test_what_nobody_can_listen_to(endpoint: str, session: aioboto3.Session) -> None:
+async def test_what_nobody_can_listen_to(endpoint: str, session: AioSession) -> None:
     """HTTPS and loopback endpoints do not warn."""
     await _open(StoreConfig(endpoint_url=endpoint), session)
 
@@ -470,7 +371,7 @@ async def secure(authority: Authority) -> AsyncIterator[ScriptedServer]:
 
 
 @pytest.mark.usefixtures("_trusted")
-async def test_https(secure: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_https(secure: ScriptedServer, session: AioSession) -> None:
     """The certificate is checked against AWS_CA_BUNDLE."""
     secure.play(reply({"Item": wiki_item()}))
 
@@ -478,7 +379,7 @@ async def test_https(secure: ScriptedServer, session: aioboto3.Session) -> None:
         assert await store.wikis.get("u-1", "notes") is not None
 
 
-async def test_https_that_is_broken_off(session: aioboto3.Session) -> None:
+async def test_https_that_is_broken_off(session: AioSession) -> None:
     """A failed TLS handshake is retried, like a connection that cannot be opened."""
     connections: list[asyncio.StreamReader] = []
 
@@ -498,7 +399,7 @@ async def test_https_that_is_broken_off(session: aioboto3.Session) -> None:
     assert caught.value.attempts == len(connections) == 5
 
 
-async def test_https_from_an_unknown_authority(secure: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_https_from_an_unknown_authority(secure: ScriptedServer, session: AioSession) -> None:
     """A certificate of an unknown authority is rejected without a retry."""
     await _expect_a_certificate_to_be_refused(secure.url, session)
 
@@ -506,7 +407,7 @@ async def test_https_from_an_unknown_authority(secure: ScriptedServer, session: 
 
 
 @pytest.mark.usefixtures("_trusted")
-async def test_https_for_another_host(authority: Authority, session: aioboto3.Session) -> None:
+async def test_https_for_another_host(authority: Authority, session: AioSession) -> None:
     """A certificate for another host is rejected without a retry."""
     async with scripted_server(authority.server_context("127.0.0.2")) as server:
         await _expect_a_certificate_to_be_refused(server.url, session)
@@ -523,7 +424,7 @@ async def test_https_for_another_host(authority: Authority, session: aioboto3.Se
     ids=["Python's switch", "empty bundles"],
 )
 async def test_verification_cannot_be_switched_off(
-    environment: dict[str, str], secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+    environment: dict[str, str], secure: ScriptedServer, session: AioSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No setting of the environment or process switches the verification of certificates off."""
     for name, value in environment.items():
@@ -537,7 +438,7 @@ async def test_verification_cannot_be_switched_off(
 
 @pytest.mark.parametrize("bundle", ["False", "0", "/dev/null"])
 async def test_a_bundle_that_is_none(
-    bundle: str, secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+    bundle: str, secure: ScriptedServer, session: AioSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A value that should switch verification off is read as a file name; without that file, opening fails."""
     monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
@@ -546,7 +447,7 @@ async def test_a_bundle_that_is_none(
         await _open(StoreConfig(endpoint_url=secure.url), session)
 
 
-async def test_the_tls_settings(secure: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_the_tls_settings(secure: ScriptedServer, session: AioSession) -> None:
     """Certificate and host name are verified, and only secure versions of TLS are allowed."""
     async with WikibotStore.open(StoreConfig(endpoint_url=secure.url), session=session) as store:
         tls = store._wire._transport._tls
@@ -559,7 +460,7 @@ async def test_the_tls_settings(secure: ScriptedServer, session: aioboto3.Sessio
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2"], ids=["unknown authority", "another host"])
 async def test_the_ordinary_client_verifies_too(
-    address: str, authority: Authority, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+    address: str, authority: Authority, session: AioSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store's aiobotocore client verifies certificates in the same way."""
     if address == "127.0.0.2":
@@ -574,7 +475,7 @@ async def test_the_ordinary_client_verifies_too(
     assert server.requests == []
 
 
-async def _expect_a_certificate_to_be_refused(url: str, session: aioboto3.Session) -> None:
+async def _expect_a_certificate_to_be_refused(url: str, session: AioSession) -> None:
     async with WikibotStore.open(StoreConfig(endpoint_url=url), session=session) as store:
         with pytest.raises(UnavailableError, match="CERTIFICATE_VERIFY_FAILED") as caught:
             await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
@@ -588,7 +489,7 @@ async def _expect_a_certificate_to_be_refused(url: str, session: aioboto3.Sessio
 
 @_plain_http
 async def test_a_proxy_carries_the_requests(
-    server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer, session: AioSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The proxy of the environment gets the whole requests, with its credentials."""
     monkeypatch.setenv("HTTP_PROXY", server.url.replace("http://", "http://user:secret@"))
@@ -603,7 +504,7 @@ async def test_a_proxy_carries_the_requests(
     assert server.requests[0].headers["proxy-authorization"].startswith("Basic ")
 
 
-async def test_no_proxy(server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_proxy(server: ScriptedServer, session: AioSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests to a host in NO_PROXY do not use the proxy."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -616,7 +517,7 @@ async def test_no_proxy(server: ScriptedServer, session: aioboto3.Session, monke
 
 
 @_plain_http
-async def test_a_dead_proxy(session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_dead_proxy(session: AioSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the proxy is not reachable, nothing is sent, and the error names the proxy without its password."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and never listens
@@ -631,7 +532,7 @@ async def test_a_dead_proxy(session: aioboto3.Session, monkeypatch: pytest.Monke
 
 @pytest.mark.usefixtures("_trusted")
 async def test_https_through_a_proxy(
-    server: ScriptedServer, secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer, secure: ScriptedServer, session: AioSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requests to an HTTPS endpoint use a tunnel through the proxy, one for each connection."""
     monkeypatch.setenv("HTTPS_PROXY", server.url)
@@ -647,7 +548,7 @@ async def test_https_through_a_proxy(
 
 
 async def test_https_through_a_proxy_from_an_unknown_authority(
-    server: ScriptedServer, secure: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer, secure: ScriptedServer, session: AioSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Certificates are also verified in a tunnel, so a proxy cannot pretend to be DynamoDB."""
     monkeypatch.setenv("HTTPS_PROXY", server.url)
@@ -660,7 +561,7 @@ async def test_https_through_a_proxy_from_an_unknown_authority(
 
 @pytest.mark.parametrize("answer", [html(407), hang_up, keep_silent], ids=["refuses", "hangs up", "keeps silent"])
 async def test_a_proxy_that_opens_no_tunnel(
-    answer: Step, server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+    answer: Step, server: ScriptedServer, session: AioSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the proxy opens no tunnel, no answer is accepted."""
     monkeypatch.setenv("HTTPS_PROXY", server.url)

@@ -2,15 +2,15 @@
 
 from collections.abc import AsyncIterator
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store.testing import FaultProxy
 
 
 @pytest.fixture
-async def lagging(direct: WikibotStore, session: aioboto3.Session) -> AsyncIterator[tuple[FaultProxy, WikibotStore]]:
+async def lagging(direct: WikibotStore, session: AioSession) -> AsyncIterator[tuple[FaultProxy, WikibotStore]]:
     """A store whose engine's index can be made to stand still."""
     assert direct.config.endpoint_url is not None
     async with (

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import (
@@ -68,7 +68,7 @@ async def test_a_retry_is_logged(server: ScriptedServer, store: WikibotStore, ca
 
 
 async def test_the_last_failure_is_logged(
-    server: ScriptedServer, session: aioboto3.Session, caplog: pytest.LogCaptureFixture
+    server: ScriptedServer, session: AioSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The failure that ends a call is a warning, with the same fields but for the wait."""
     server.play(failed, failed)
@@ -114,7 +114,7 @@ async def test_the_reason(  # noqa: PLR0917 - three parameters and three fixture
     reason: str,
     request_id: str | None,
     server: ScriptedServer,
-    session: aioboto3.Session,
+    session: AioSession,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The reason is the code of the refusal or a short text about its kind, and never the server's own message."""
@@ -130,9 +130,7 @@ async def test_the_reason(  # noqa: PLR0917 - three parameters and three fixture
     assert (vars(record)["reason"], vars(record)["request_id"]) == (reason, request_id)
 
 
-async def test_no_time_is_left(
-    server: ScriptedServer, session: aioboto3.Session, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_no_time_is_left(server: ScriptedServer, session: AioSession, caplog: pytest.LogCaptureFixture) -> None:
     """A call that waits for a connection until its deadline says so; one without time for an attempt too."""
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=0.05), session=session) as store:
         for _ in range(store.config.max_pool_connections or 0):
@@ -182,7 +180,7 @@ async def test_a_condition_that_is_not_met_is_not_logged(
 
 
 async def test_nothing_is_made_for_a_log_that_is_off(
-    server: ScriptedServer, session: aioboto3.Session, caplog: pytest.LogCaptureFixture
+    server: ScriptedServer, session: AioSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Below its level, the logger gets no records."""
     caplog.set_level(logging.ERROR, "wikibot_store")
@@ -243,9 +241,7 @@ def test_no_access_pattern() -> None:
     assert access_pattern() == "none"
 
 
-async def test_unprocessed_keys(
-    server: ScriptedServer, session: aioboto3.Session, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_unprocessed_keys(server: ScriptedServer, session: AioSession, caplog: pytest.LogCaptureFixture) -> None:
     """Keys that DynamoDB leaves unprocessed are logged as a retry, and as a failure in the end."""
     left = {"wikis": {"Keys": [{"owner_id": {"S": "u-1"}, "wiki_slug": {"S": "a"}}]}}
     server.default = reply({"Responses": {}, "UnprocessedKeys": left})

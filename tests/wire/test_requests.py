@@ -3,12 +3,13 @@
 import re
 from typing import Any
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from tests.sessions import session_with
 from tests.wire.items import wiki_item, wiki_key
 from tests.wire.scripted_server import AMZ_JSON, REQUEST_ID, Request, ScriptedServer, failed, http, refuse, reply, sent
 from wikibot_store import RequestFailedError, StoreConfig, WikibotStore
@@ -183,7 +184,7 @@ async def test_headers(server: ScriptedServer, store: WikibotStore) -> None:
     assert request.headers["content-length"] == str(len(request.body))
 
 
-async def test_cookies(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_cookies(server: ScriptedServer, session: AioSession) -> None:
     """The store ignores cookies."""
     server.play(sent(http(200, b"{}", content_type=AMZ_JSON, set_cookie="flavour=oatmeal")), reply({}))
 
@@ -199,7 +200,7 @@ async def test_cookies(server: ScriptedServer, session: aioboto3.Session) -> Non
 @pytest.mark.parametrize("token", [None, "session-token"])
 async def test_signature(server: ScriptedServer, token: str | None) -> None:
     """A request has the signature that botocore computes for it, with and without a session token."""
-    session = aioboto3.Session("AKID", "secret", token, region_name="eu-central-1")
+    session = session_with(token=token, region="eu-central-1")
     server.play(reply({}))
 
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
@@ -243,7 +244,7 @@ async def test_two_calls_have_tokens_of_their_own(server: ScriptedServer, store:
     assert first.json["ClientRequestToken"] != second.json["ClientRequestToken"]
 
 
-async def test_a_path_in_the_endpoint_is_kept(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_a_path_in_the_endpoint_is_kept(server: ScriptedServer, session: AioSession) -> None:
     """The path of an endpoint is kept."""
     server.play(reply({}))
 

@@ -7,8 +7,8 @@ import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
@@ -169,9 +169,7 @@ async def test_a_transaction_cancelled_for_another_reason_is_refused(
 
 @pytest.mark.parametrize("attempts", [1, 3])
 @_by_name(THROTTLES)
-async def test_throttled_every_time(
-    fault: Step, attempts: int, server: ScriptedServer, session: aioboto3.Session
-) -> None:
+async def test_throttled_every_time(fault: Step, attempts: int, server: ScriptedServer, session: AioSession) -> None:
     """A call that is throttled at every attempt raises ThrottledError with the last reason."""
     config = StoreConfig(endpoint_url=server.url, max_attempts=attempts)
     server.play(*[fault] * attempts)
@@ -185,7 +183,7 @@ async def test_throttled_every_time(
 
 
 @_by_name(COLLISIONS)
-async def test_colliding_every_time(fault: Step, server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_colliding_every_time(fault: Step, server: ScriptedServer, session: AioSession) -> None:
     """A write that conflicts at every attempt was not applied, and is not reported as throttled."""
     server.play(fault, fault)
 
@@ -199,7 +197,7 @@ async def test_colliding_every_time(fault: Step, server: ScriptedServer, session
 
 
 @_by_name(AMBIGUOUS)
-async def test_no_answer_every_time(fault: Step, server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_no_answer_every_time(fault: Step, server: ScriptedServer, session: AioSession) -> None:
     """A read without an answer reports the number of attempts and the last failure."""
     server.play(fault, fault)
 
@@ -224,7 +222,7 @@ async def test_no_answer_every_time(fault: Step, server: ScriptedServer, session
     ids=["failed", "hang-up", "reset", "half", "broken JSON"],
 )
 async def test_the_cause_is_kept(
-    fault: Step, cause: type[Exception], server: ScriptedServer, session: aioboto3.Session
+    fault: Step, cause: type[Exception], server: ScriptedServer, session: AioSession
 ) -> None:
     """The library's error has the original one as its cause."""
     server.play(fault)
@@ -236,7 +234,7 @@ async def test_the_cause_is_kept(
     assert isinstance(caught.value.__cause__, cause)
 
 
-async def test_silence_is_broken_off_and_sent_again(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_silence_is_broken_off_and_sent_again(server: ScriptedServer, session: AioSession) -> None:
     """An attempt without an answer within `read_timeout` is retried."""
     server.play(keep_silent)
     server.default = reply({"Item": wiki_item()})
@@ -245,7 +243,7 @@ async def test_silence_is_broken_off_and_sent_again(server: ScriptedServer, sess
         assert await store.wikis.get("u-1", "notes") is not None
 
 
-async def test_the_deadline_ends_an_attempt(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_the_deadline_ends_an_attempt(server: ScriptedServer, session: AioSession) -> None:
     """A deadline that is shorter than `read_timeout` ends the first attempt."""
     server.default = keep_silent
 
@@ -257,7 +255,7 @@ async def test_the_deadline_ends_an_attempt(server: ScriptedServer, session: aio
     assert isinstance(caught.value.__cause__, ReadTimeoutError)
 
 
-async def test_the_deadline_ends_a_write(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_the_deadline_ends_a_write(server: ScriptedServer, session: AioSession) -> None:
     """A write that was sent and not answered before the deadline may have been applied."""
     server.default = keep_silent
 
@@ -270,7 +268,7 @@ async def test_the_deadline_ends_a_write(server: ScriptedServer, session: aiobot
     assert isinstance(caught.value.__cause__, ReadTimeoutError)
 
 
-async def test_the_deadline_covers_all_attempts(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_the_deadline_covers_all_attempts(server: ScriptedServer, session: AioSession) -> None:
     """All attempts together end at the deadline."""
     config = StoreConfig(endpoint_url=server.url, max_attempts=1_000, read_timeout=0.01, deadline=0.2)
     server.default = keep_silent
@@ -282,7 +280,7 @@ async def test_the_deadline_covers_all_attempts(server: ScriptedServer, session:
     assert 1 < caught.value.attempts < 1_000
 
 
-async def test_the_deadline_covers_all_requests_of_a_call(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_the_deadline_covers_all_requests_of_a_call(server: ScriptedServer, session: AioSession) -> None:
     """A page that never fills ends at the deadline."""
     server.default = reply({"Items": [], "LastEvaluatedKey": wiki_key()})
 
@@ -363,7 +361,7 @@ async def test_a_wait_that_would_be_too_long(
 
 
 async def test_a_wait_that_dynamodb_asks_for(
-    server: ScriptedServer, session: aioboto3.Session, caplog: pytest.LogCaptureFixture
+    server: ScriptedServer, session: AioSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The next attempt waits for Retry-After, and the wait can be cancelled."""
     server.play(_refuse("ThrottlingException", retry_after="600"))
@@ -389,7 +387,7 @@ async def test_a_wait_that_dynamodb_asks_for(
         log.removeHandler(listener)
 
 
-async def test_a_wait_that_aws_asks_for(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_a_wait_that_aws_asks_for(server: ScriptedServer, session: AioSession) -> None:
     """`x-amz-retry-after` prolongs the wait to less than the deadline here, and beyond it there."""
     server.play(_refuse("ThrottlingException", x_amz_retry_after="50"), reply({"Item": wiki_item()}))
     server.play(_refuse("ThrottlingException", x_amz_retry_after="4000"))
@@ -446,7 +444,7 @@ async def test_a_wrong_clock_is_corrected(code: str, skew: float, server: Script
     assert first.headers["authorization"] != second.headers["authorization"]
 
 
-async def test_a_wrong_clock_takes_no_retry(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_a_wrong_clock_takes_no_retry(server: ScriptedServer, session: AioSession) -> None:
     """The correction of the clock works even if only one attempt is allowed."""
     server.play(_refuse("InvalidSignatureException", date=_http_date(7200)), reply({}))
 

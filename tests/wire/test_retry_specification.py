@@ -12,8 +12,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.wire.scripted_server import ScriptedServer, Step, dynamodb, http, reply, sent
 from wikibot_store import StoreConfig, ThrottledError, UnavailableError, WikibotStore
@@ -165,7 +165,7 @@ def _highest_random_numbers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 async def test_a_published_case(
-    case: Case, server: ScriptedServer, session: aioboto3.Session, monkeypatch: pytest.MonkeyPatch
+    case: Case, server: ScriptedServer, session: AioSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Attempts, quota and waits are those of the specification."""
     monkeypatch.setattr(_retry, "_BASE_DELAY", case.base)

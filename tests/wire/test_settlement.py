@@ -4,8 +4,8 @@ import socket
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 from botocore.exceptions import ClientError
 
 from tests.wire.scripted_server import (
@@ -246,7 +246,7 @@ async def test_a_refusal_leaves_an_unanswered_write_unknown(write: Write, stage:
     ids=["failed", "reset", "hang-up", "half", "damaged", "page", "not found", "redirect"],
 )
 async def test_no_usable_answer_leaves_a_write_unknown(
-    fault: Step, server: ScriptedServer, session: aioboto3.Session
+    fault: Step, server: ScriptedServer, session: AioSession
 ) -> None:
     """Every kind of lost or damaged answer leaves the outcome unknown."""
     server.play(fault, fault)
@@ -257,7 +257,7 @@ async def test_no_usable_answer_leaves_a_write_unknown(
 
 
 async def test_one_lost_answer_among_throttles_leaves_a_write_unknown(
-    server: ScriptedServer, session: aioboto3.Session
+    server: ScriptedServer, session: AioSession
 ) -> None:
     """One lost answer leaves the outcome unknown even if all other attempts are throttled."""
     throttled = refuse("ThrottlingException")
@@ -268,7 +268,7 @@ async def test_one_lost_answer_among_throttles_leaves_a_write_unknown(
             await store.wikis.create("u-1", "new", display_name="New", repo_path="/srv/new.git")
 
 
-async def test_silence_leaves_a_write_unknown(server: ScriptedServer, session: aioboto3.Session) -> None:
+async def test_silence_leaves_a_write_unknown(server: ScriptedServer, session: AioSession) -> None:
     """A write that times out may have been applied."""
     config = StoreConfig(endpoint_url=server.url, max_attempts=2, read_timeout=0.05)
     server.default = keep_silent
@@ -278,7 +278,7 @@ async def test_silence_leaves_a_write_unknown(server: ScriptedServer, session: a
             await store.wikis.create("u-1", "new", display_name="New", repo_path="/srv/new.git")
 
 
-async def test_a_write_that_did_not_leave_was_not_applied(session: aioboto3.Session) -> None:
+async def test_a_write_that_did_not_leave_was_not_applied(session: AioSession) -> None:
     """A write that never got a connection was not applied, and raises UnavailableError."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and never listens

@@ -27,7 +27,7 @@ async def test_retries_and_throttles_are_counted(server: ScriptedServer, store: 
 
 async def test_calls_without_an_answer_are_counted(server: ScriptedServer, store: WikibotStore) -> None:
     """A call without a usable answer counts as unanswered, and its requests count."""
-    server.play(*[THROTTLE] * store.config.max_attempts)
+    server.play(*[THROTTLE] * (store.config.max_attempts or 0))
 
     with collect() as usage, pytest.raises(ThrottledError):
         await store.wikis.get(*READ)

@@ -92,6 +92,7 @@ class ReadableTable(Generic[M]):
     async def get(self, *key: str, consistent: bool = False) -> M | None:
         """Send GetItem, or share a BatchGetItem with the other reads in this turn of the event loop."""
         check_switch("consistent", consistent)
+        self.wire.check_loop()
         if not self.wire.config.coalesce_reads:
             return await self._get_one(key, consistent=consistent)
         return await (self._strong if consistent else self._eventual).load(key)

@@ -6,6 +6,7 @@ from wikibot_store._wire._failures import UNKNOWN_OPERATION, client_errors, libr
 from wikibot_store._wire._logs import access_pattern, working_for
 from wikibot_store._wire._open import open_wire
 from wikibot_store._wire._retry import Contention
+from wikibot_store._wire._session import Session
 
 __all__ = [
     "UNKNOWN_OPERATION",
@@ -13,6 +14,7 @@ __all__ = [
     "Contention",
     "ExhaustedError",
     "Refusal",
+    "Session",
     "Wire",
     "access_pattern",
     "client_errors",

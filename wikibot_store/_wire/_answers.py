@@ -11,6 +11,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, SSLError
 from multidict import istr
 
+from wikibot_store._wire._credentials import UnusableCredentialsError
 from wikibot_store._wire._http import Answer
 from wikibot_store._wire._retry import (
     NOTHING_ASKED,
@@ -213,8 +214,8 @@ def verdict_on(failure: Exception) -> Verdict:
         return judge(failure.status, failure.code, tuple([reason.code or "None" for reason in failure.reasons]))
     if isinstance(failure, NoAnswerError) and failure.status in THROTTLE_STATUSES:
         return Verdict.THROTTLED
-    if isinstance(failure, SSLError):
-        return Verdict.FINAL  # the certificate is the same at the next attempt
+    if isinstance(failure, (SSLError, UnusableCredentialsError)):
+        return Verdict.FINAL  # the certificate or the credentials are the same at the next attempt
     if isinstance(failure, (HTTPClientError, NoAnswerError, *UNREADABLE)):
         return Verdict.AMBIGUOUS
     return Verdict.HARMLESS  # the request was not sent: no connection, or no credentials

@@ -5,12 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from aiobotocore.credentials import AioCredentials
-from botocore.exceptions import BotoCoreError, CredentialRetrievalError
+from botocore.exceptions import BotoCoreError
 
+from wikibot_store._wire._adaptive import RateLimiter
 from wikibot_store._wire._answers import (
     UNREADABLE,
     ExhaustedError,
@@ -23,6 +23,7 @@ from wikibot_store._wire._answers import (
     reply_in,
     verdict_on,
 )
+from wikibot_store._wire._credentials import CredentialSource
 from wikibot_store._wire._http import Transport
 from wikibot_store._wire._logs import SHARED, log, log_failure, log_retry, log_unprocessed, working_for
 from wikibot_store._wire._metering import consumed_by, tables_of
@@ -36,8 +37,8 @@ from wikibot_store._wire._retry import (
     retry_cost,
     throttle_delay,
 )
-from wikibot_store._wire._signer import Credentials, Signer
-from wikibot_store.config import StoreConfig
+from wikibot_store._wire._signer import Signer
+from wikibot_store.config import DEFAULT_MAX_ATTEMPTS, StoreConfig
 from wikibot_store.usage import Call, Stats, collecting
 
 if TYPE_CHECKING:
@@ -48,11 +49,6 @@ T = TypeVar("T")
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 
 
-class _CredentialSource(Protocol):
-    async def get_frozen_credentials(self) -> Credentials:
-        """Return the credentials of this moment, refreshed if they are about to expire."""
-
-
 class Wire:
     """Sends DynamoDB requests; safe to use from any number of tasks of one event loop."""
 
@@ -61,24 +57,28 @@ class Wire:
         *,
         transport: Transport,
         signer: Signer,
-        credentials: _CredentialSource,
+        credentials: Any,  # noqa: ANN401 - aiobotocore has no type hints
         make_client: Callable[[], Awaitable["DynamoDBClient"]],
         endpoint_url: str,
         config: StoreConfig,
+        limiter: RateLimiter | None = None,
     ) -> None:
         self.config = config
+        self._limiter = limiter
+        self._max_attempts = config.max_attempts or DEFAULT_MAX_ATTEMPTS
         self.endpoint_url = endpoint_url
         self._make_client = make_client
         self._client: DynamoDBClient | None = None
         self._client_lock = asyncio.Lock()
         self._transport = transport
         self._signer = signer
-        self._credentials = credentials
+        self._frozen_credentials = CredentialSource(credentials, self.spawn).frozen
         self._quota = RetryQuota()
         # Requests wait for a connection here, in order: aiohttp lets those pass who ask at the right moment, and counts
         # the wait into the time that the answer may take.
         self._connections = asyncio.Semaphore(config.max_pool_connections)
-        self._now = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
         # What to add to this machine's clock where it is wrong.
         self._clock_offset = 0.0
         # Entered for the time of each call: for tracing.
@@ -86,7 +86,7 @@ class Wire:
         self._in_flight = 0
         self._counts = Counter[str]()
         self._requests = Counter[str]()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
     async def pause(self, request: Mapping[str, Any], attempt: int, deadline: float) -> bool:
@@ -95,7 +95,7 @@ class Wire:
         Return False if no attempt is left, or no time.
         """
         seconds = throttle_delay(attempt) if attempt else delay(1)
-        if attempt >= self.config.max_attempts or self._now() + seconds >= deadline:
+        if attempt >= self._max_attempts or self._now() + seconds >= deadline:
             log_unprocessed(request, attempt, None)
             return False
         log_unprocessed(request, attempt, seconds)
@@ -106,13 +106,26 @@ class Wire:
         """Return the moment, in the event loop's time, at which a call that starts now must have ended."""
         return self._now() + self.config.deadline
 
+    def check_loop(self) -> None:
+        """Refuse work in another event loop: connections and locks belong to the one that the store was opened in.
+
+        Raises:
+            RuntimeError: The running event loop is another one.
+
+        """
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(
+                "this store was opened in another event loop: open one in each event loop, and use it there only"
+            )
+
     async def client(self) -> "DynamoDBClient":
         """Return the ordinary aiobotocore client over the same connections; the first call makes it."""
+        self.check_loop()
         async with self._client_lock:
             self._client = self._client or await self._make_client()
             return self._client
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run work for several readers, which outlives each of them, but not the wire."""
         with working_for(SHARED):
             task = asyncio.create_task(work)
@@ -156,9 +169,10 @@ class Wire:
         Raises:
             Refusal: DynamoDB refused the request.
             ExhaustedError: There was no usable answer.
-            RuntimeError: The store is closed.
+            RuntimeError: The store is closed, or was opened in another event loop.
 
         """
+        self.check_loop()
         if self._closed:
             raise RuntimeError("the store is closed: use it inside its `async with` block")
         progress = Progress(operation=operation, request=request, writes=operation in _WRITES)
@@ -186,10 +200,14 @@ class Wire:
             try:
                 reply = decode(await self._attempt(progress.operation, body, deadline))
             except (Refusal, BotoCoreError, NoAnswerError, *UNREADABLE) as failure:
+                if self._limiter is not None:
+                    await self._limiter.answered(throttled=verdict_on(failure) is Verdict.THROTTLED)
                 pause = self._pause_after(failure, progress, deadline)
                 log_retry(failure, progress, pause)
                 self._counts["retries"] += 1
             else:
+                if self._limiter is not None:
+                    await self._limiter.answered(throttled=False)
                 self._quota.succeeded(progress.cost)
                 return reply
             await asyncio.sleep(pause)
@@ -219,7 +237,7 @@ class Wire:
         cost = retry_cost(throttled=throttled)
         if (
             verdict is Verdict.FINAL
-            or progress.attempts >= self.config.max_attempts
+            or progress.attempts >= self._max_attempts
             or self._now() + pause >= deadline
             or not self._quota.take(cost)
         ):
@@ -241,6 +259,8 @@ class Wire:
 
     async def _attempt(self, operation: str, body: bytes, deadline: float) -> bytes:
         """Send the request once and return the bytes of the reply."""
+        if self._limiter is not None:
+            await self._limiter.wait(deadline)
         credentials = await self._frozen_credentials(deadline)
         await self._take_connection(deadline)
         self._in_flight += 1
@@ -271,15 +291,3 @@ class Wire:
                 await self._connections.acquire()
         except TimeoutError as error:
             raise NotSentError from error
-
-    async def _frozen_credentials(self, deadline: float) -> Credentials:
-        """Return the credentials of this moment; those that can expire may have to be fetched."""
-        if isinstance(self._credentials, AioCredentials):
-            return await self._credentials.get_frozen_credentials()
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await self._credentials.get_frozen_credentials()
-        except TimeoutError as error:
-            raise CredentialRetrievalError(provider="session", error_msg="not refreshed in time") from error
-        except Exception as error:  # whatever the provider of the credentials raises
-            raise CredentialRetrievalError(provider="session", error_msg=str(error)) from error

@@ -3,7 +3,14 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 
 from wikibot_store._wire._answers import ExhaustedError, Refusal
 from wikibot_store.errors import (
@@ -26,6 +33,7 @@ ADVICE = {
 }
 """What to do about a refusal, by DynamoDB's error code."""
 
+_UNREACHED = (ConnectionClosedError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError)
 _OTHER_KEYS = "table {table!r} may have been made with other keys: compare it with `wikibot-store tables verify`"
 
 
@@ -42,7 +50,12 @@ def library_error(
         message = failure.message if advice is None else f"{failure.message}; {advice.format(table=table)}"
         return RequestFailedError(operation, failure.code, message, failure.request_id)
     error = ThrottledError if failure.throttled else UnavailableError
-    return error(operation, failure.attempts, failure.reason)
+    return error(operation, failure.attempts, failure.reason, _question(failure.__cause__))
+
+
+def _question(failure: BaseException | None) -> str:
+    """Return what to ask about a failure of the network, nothing for others."""
+    return "is the endpoint up and reachable?" if isinstance(failure, _UNREACHED) else ""
 
 
 @contextmanager
@@ -56,4 +69,4 @@ def client_errors() -> Iterator[None]:
             error.operation_name, details["Code"], details["Message"], metadata.get("RequestId")
         ) from error
     except BotoCoreError as error:
-        raise UnavailableError("the request", 1, str(error)) from error
+        raise UnavailableError("the request", 1, str(error), _question(error)) from error

@@ -10,6 +10,7 @@ import asyncio
 import platform
 import re
 import ssl
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple, Self
@@ -32,7 +33,6 @@ from botocore.exceptions import (
 from botocore.httpsession import ProxyConfiguration, get_cert_path, mask_proxy_url
 from yarl import URL
 
-import wikibot_store
 from wikibot_store._wire._connections import NEW, IdleConnections, TimeLimit, abort
 
 _INFORMATIONAL = range(100, 200)
@@ -45,8 +45,9 @@ _NO_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
 
 def user_agent(app_id: str | None) -> str:
     """Return the User-Agent header: the library, aiobotocore, Python and the application, as AWS's SDKs write them."""
+    version = sys.modules["wikibot_store"].__version__  # an import would turn the layers upside down
     products = [
-        f"wikibot_store/{wikibot_store.__version__}",
+        f"wikibot_store/{version}",
         f"aiobotocore/{aiobotocore.__version__}",
         f"lang/python#{platform.python_version()}",
     ]

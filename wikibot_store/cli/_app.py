@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
-import aioboto3
 import typer
-from botocore.exceptions import ProfileNotFound
+from aiobotocore.session import AioSession, get_session
 
 from wikibot_store import __version__
 from wikibot_store.cli._output import note
@@ -64,13 +63,12 @@ class Options:
 
         return asyncio.run(opened())
 
-    def _session(self, endpoint_url: str | None) -> aioboto3.Session:
+    def _session(self, endpoint_url: str | None) -> AioSession:
         if is_loopback(endpoint_url or "") and self.profile is None and not _CREDENTIALS & os.environ.keys():
             return local_session()
-        try:
-            return aioboto3.Session(profile_name=self.profile)
-        except ProfileNotFound as error:
-            raise CommandError(f"{error}: `aws configure list-profiles` lists them") from error
+        session = get_session()
+        session.set_config_variable("profile", self.profile)
+        return session
 
 
 def with_options(command: Callable[Concatenate[Options, P], None]) -> Callable[..., None]:

@@ -1,7 +1,8 @@
-// The page. It shows what the API says, and reads again what the server says has changed.
+// The page. It shows data of the API, and reads it again when the server reports a change.
 
 const PAGE_SIZE = 5;
-const SETTLE_MS = 2000; // an index of DynamoDB follows its table within about this time
+const A_ROLE = { viewer: "a viewer", editor: "an editor", owner: "an owner" };
+const SETTLE_MS = 2000; // an index of DynamoDB lags behind its table for about this time
 
 const $ = (selector, root = document) => root.querySelector(selector);
 
@@ -21,7 +22,7 @@ function nextPage(answer) {
 
 // ---- listings
 
-// A list that grows page by page. Rows are kept by key, so that reading again disturbs neither focus nor scrolling.
+// A list that grows page by page. It keeps the rows by key, so that a reload changes neither focus nor scroll position.
 class Listing {
   #rows = new Map();
   #next;
@@ -35,16 +36,16 @@ class Listing {
   open(url) {
     this.url = url;
     this.#show([], undefined);
-    $(".empty", this.section).hidden = true; // nobody knows yet
+    $(".empty", this.section).hidden = true; // not known yet
     return this.reload();
   }
 
-  // Reads again as many items as are shown.
+  // Reads as many items again as are shown.
   reload() {
     return this.#inTurn(() => this.#read(Math.max(this.#rows.size, PAGE_SIZE)));
   }
 
-  // One answer is shown before the next is asked for, so that the last one to be shown is the latest.
+  // Each answer is shown before the next request is sent, so that the answer shown last is the latest.
   #inTurn(work) {
     this.#reading = this.#reading.catch(() => {}).then(work);
     return this.#reading;
@@ -125,7 +126,7 @@ const shared = new Listing($("#shared"), {
   key: (share) => share.wiki_id,
   fill(row, { wiki, wiki_id, owner, role }) {
     if (wiki) return fillWiki(row, wiki, { detail: `by ${nameOf(owner)}`, badge: role, owned: role === "owner" });
-    label(row, wiki_id.split(":").at(-1), "This wiki is gone.");
+    label(row, wiki_id.split(":").at(-1), "This wiki no longer exists.");
     $(".choose", row).hidden = true;
   },
 });
@@ -173,7 +174,7 @@ async function reloadMembers() {
     await members.reload();
   } catch (problem) {
     if (![403, 404].includes(problem.status)) throw problem;
-    await choose(null); // it is no longer this person's to see
+    await choose(null); // this person may no longer see it
   }
 }
 
@@ -188,11 +189,11 @@ function listen() {
   const source = (events = new EventSource(`/api/events${query}`));
   source.addEventListener("open", () => {
     setLive(true);
-    for (const reload of Object.values(reloads)) report(reload()); // whatever happened while nobody listened
+    for (const reload of Object.values(reloads)) report(reload()); // for changes while no stream was open
   });
   source.addEventListener("error", () => {
     setLive(false);
-    // The browser tries again by itself, but not after an answer that is no stream.
+    // The browser reconnects by itself, but not after an answer that is not a stream.
     if (source.readyState === EventSource.CLOSED) setTimeout(() => report(recover(source)), SETTLE_MS);
   });
   for (const [what, reload] of Object.entries(reloads)) {
@@ -203,7 +204,7 @@ function listen() {
   }
 }
 
-// Finds out what ended the stream: this session, this person's access to the chosen wiki, or the server for a while.
+// Finds out why the stream ended: the session, this person's access to the chosen wiki, or a server that is down.
 async function recover(source) {
   if (source !== events) return;
   try {
@@ -219,7 +220,7 @@ function setLive(on) {
   $("#live").classList.toggle("on", on);
 }
 
-// ---- what people do
+// ---- actions
 
 function report(work) {
   return work.catch((problem) => {
@@ -233,7 +234,7 @@ function say(text) {
   tell("");
 }
 
-// Says what was done to those who do not see the list change.
+// Announces the result to screen readers.
 function tell(text = "") {
   $("#done").textContent = text;
 }
@@ -272,24 +273,24 @@ onRow(members, ".role", "change", async (row, select) => {
   } finally {
     await members.reload();
   }
-  return `${nameOf(row.item.user)} is ${select.value} now.`;
+  return `${nameOf(row.item.user)} is now ${A_ROLE[select.value]}.`;
 });
 
 onRow(members, ".revoke", "click", async (row) => {
   await send("DELETE", `${pathOf(chosen)}/members/${encodeURIComponent(row.item.user_id)}`);
   await members.reload();
   $("#members-title").focus();
-  return `${nameOf(row.item.user)} has no role any more.`;
+  return `${nameOf(row.item.user)} no longer has a role.`;
 });
 
 onSubmit("#grant", async (form) => {
   const user = await (await send("GET", `/api/users/${encodeURIComponent(form.get("username").trim())}`)).json();
   await send("PUT", `${pathOf(chosen)}/members/${encodeURIComponent(user.id)}`, { body: { role: form.get("role") } });
   await members.reload();
-  return `${nameOf(user)} is ${form.get("role")} now.`;
+  return `${nameOf(user)} is now ${A_ROLE[form.get("role")]}.`;
 });
 
-// What a name is called in addresses: "Café notes" is cafe-notes; a name without a Latin letter gets one made up.
+// Returns the slug of a name: "Café notes" becomes cafe-notes; a name without Latin letters gets a generated slug.
 function slugOf(name) {
   const letters = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
   return letters.replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "") || `wiki-${Date.now().toString(36)}`;
@@ -302,7 +303,7 @@ onSubmit("#create", async (form) => {
   try {
     await send("PUT", pathOf(wiki), { body, headers: { "If-None-Match": "*" } });
   } catch (problem) {
-    throw problem.status === 412 ? new Problem(`You have a wiki named ${wiki.wiki_slug} already.`) : problem;
+    throw problem.status === 412 ? new Problem(`You already have a wiki named ${wiki.wiki_slug}.`) : problem;
   }
   await mine.reload();
   return `${name} was created.`;
@@ -320,7 +321,7 @@ function show(part) {
 async function start() {
   me = await (await send("GET", "/api/me")).json();
   $("#me").textContent = nameOf(me);
-  $("#handle").textContent = me.username ?? "no username: nobody can share with you";
+  $("#handle").textContent = me.username ?? "no username, so nobody can share with you";
   show("home");
   mine.url = "/api/wikis";
   shared.url = "/api/shared";
