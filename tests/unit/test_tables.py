@@ -60,7 +60,7 @@ def test_a_model_keeps_its_secrets(schema: TableSchema) -> None:
     private = {name for name in model.__struct_fields__ if _PRIVATE.search(name)}
 
     shown = repr(model) + pretty_repr(model)  # of rich, which tracebacks are printed with
-    assert [name for name in private if name in shown] == [], "wikibot_store/models.py: derive from _Discreet, write __repr__"
+    assert [name for name in private if name in shown] == [], "models.py: derive from _Discreet, write __repr__"
     if any(name.endswith("_hash") for name in private):
         with pytest.raises(TypeError, match="holds private attributes"):
             msgspec.json.encode(model)
