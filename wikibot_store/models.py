@@ -86,7 +86,8 @@ class _Refusal:
 
     def __init__(self, model: str, advice: str = "build a response of your own") -> None:
         name = f"{model}, which holds private attributes: {advice}"
-        self.__class__ = type(name, (_Refusal,), {"__module__": __name__, "__slots__": ()})
+        cls = type(name, (_Refusal,), {"__module__": __name__, "__slots__": ()})
+        self.__class__ = cls  # noqa: PLE0237 - __class__ is no slot
         self._arguments = model, advice
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich.pretty import pretty_repr
 
 import wikibot_store
 from tests.daos import DAOS, made_up, model_of
@@ -58,7 +59,8 @@ def test_a_model_keeps_its_secrets(schema: TableSchema) -> None:
     model = made_up(schema.name)
     private = {name for name in model.__struct_fields__ if _PRIVATE.search(name)}
 
-    assert [name for name in private if name in repr(model)] == [], "wikibot_store/models.py: write a __repr__"
+    shown = repr(model) + pretty_repr(model)  # of rich, which tracebacks are printed with
+    assert [name for name in private if name in shown] == [], "models.py: derive from _Discreet, write __repr__"
     if any(name.endswith("_hash") for name in private):
         with pytest.raises(TypeError, match="holds private attributes"):
             msgspec.json.encode(model)
