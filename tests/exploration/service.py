@@ -1,0 +1,119 @@
+"""The calls that are explored, by name, and the states that they start from."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from tests.exploration import model
+from tests.exploration.clients import Call
+from tests.exploration.explorer import Node
+from tests.exploration.judge import Action, play
+from tests.exploration.model import Database
+from wikibot_store import WikibotStore
+
+_SETTING_UP = 15
+_LATER = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+# ---- calls
+
+
+def rename(owner: str, slug: str, new: str) -> Action:
+    return Action(f"rename {owner}:{slug} to {new}", lambda s: s.rename_wiki(owner, slug, new), steps=True)
+
+
+def transfer(owner: str, slug: str, new: str, limit: int | None = None) -> Action:
+    name = f"transfer {owner}:{slug} to {new}" + ("" if limit is None else f" limit {limit}")
+    bound = None if limit is None else (new, limit)
+    return Action(name, lambda s: s.transfer_wiki(owner, slug, new, limit=limit), steps=True, limit=bound)
+
+
+def delete(owner: str, slug: str) -> Action:
+    return Action(f"delete {owner}:{slug}", lambda s: s.delete_wiki(owner, slug), ends=True, steps=True)
+
+
+def create(owner: str, slug: str, limit: int | None = None) -> Action:
+    name = f"create {owner}:{slug}" + ("" if limit is None else f" limit {limit}")
+    bound = None if limit is None else (owner, limit)
+    return Action(
+        name, lambda s: s.create_wiki(owner, slug, display_name="New", repo_path="/new", limit=limit), limit=bound
+    )
+
+
+def grant(owner: str, slug: str, grantee: str, role: str = "viewer") -> Action:
+    return Action(
+        f"grant {owner}:{slug} {grantee} {role}",
+        lambda s: s.grant(owner, slug, grantee, role, granted_by=owner),
+        grants=grantee,
+    )
+
+
+def revoke(owner: str, slug: str, grantee: str) -> Action:
+    return Action(
+        f"revoke {owner}:{slug} {grantee}",
+        lambda s: s.revoke(owner, slug, grantee),
+        revokes=(f"{owner}:{slug}", grantee),
+    )
+
+
+def delete_user(user: str, wikis: str) -> Action:
+    return Action(
+        f"delete user {user} {wikis}", lambda s: s.delete_user(user, wikis=wikis), ends=True, steps=True
+    )
+
+
+def set_status(user: str, status: str) -> Action:
+    return Action(f"set {user} {status}", lambda s: s.users.update(user, status=status), steps=True)
+
+
+def count(user: str) -> Action:
+    return Action(f"count {user}", lambda s: s.reconcile_wiki_count(user))
+
+
+async def _sweep(store: WikibotStore) -> object:
+    return [page async for page in store.sweep(apply=True)]
+
+
+SWEEP = Action("sweep", _sweep, steps=True)
+
+
+# ---- starts
+
+
+def after(database: Database, *calls: Call, client: int = _SETTING_UP) -> Database:
+    """Return the database after calls that succeed, each by itself."""
+
+    async def all_of_them(store: WikibotStore) -> None:
+        for call in calls:
+            await call(store)
+
+    outcome, database = play(Node(all_of_them, client), database)
+    if outcome.error is not None:
+        raise outcome.error
+    return database
+
+
+def cut(database: Database, action: Action, requests: int, client: int = 14) -> Database | None:
+    """Return the database after the first requests of a call whose client then died; None if it has fewer."""
+    node = Node(action.call, client)
+    for _ in range(requests):
+        if node.request is None:
+            return None
+        reply, database = model.execute(database, node.request.operation, node.members)
+        node = node.after(reply)
+    return None if node.request is None else Database(database.items)
+
+
+def people() -> Database:
+    """Return four users without wikis."""
+    return after(
+        Database(),
+        *[
+            (lambda s, name=name: s.users.create(id=name, oauth_provider="gh", oauth_provider_sub=name, username=name))
+            for name in ("ada", "bob", "cyd", "dan")
+        ],
+    )
+
+
+def base() -> Database:
+    """Return ada's wiki a, of which bob is an editor."""
+    return after(people(), create("ada", "a").call, grant("ada", "a", "bob", "editor").call)
