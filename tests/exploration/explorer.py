@@ -16,7 +16,8 @@ from tests.exploration.model import Database, Place, Reply
 from wikibot_store import StoreConfig
 
 _CONFIG = StoreConfig(max_attempts=2, coalesce_reads=False, grantee_index=True)
-_LONGEST_TURN = 6
+_PAIR = 2
+_LONGEST_TURN = 4
 _READS_OF_SEVERAL = frozenset({"BatchGetItem", "Query", "Scan"})
 
 
@@ -180,14 +181,12 @@ def _schedule(origin: dict[State, tuple[State, Step] | None], state: State) -> t
 def _taking_turns(start: State, job: Job) -> Failure | None:
     """Look for calls that keep each other from ending: let them take turns of all lengths, for long."""
     count = len(start.actors)
-    for turns in product(range(1, _LONGEST_TURN + 1), repeat=count) if count > 1 and job.preemptions is None else ():
+    for turns in product(range(1, _LONGEST_TURN + 1), repeat=count) if count == _PAIR and job.preemptions is None else ():
         state, schedule = start, []
         while any(actor.waits for actor in state.actors):
             for position, turn in enumerate(turns):
                 for _ in range(turn):
-                    step, then = next(
-                        (move for move in _moves(state, job) if move[0].actor == position), (None, state)
-                    )
+                    step, then = next((move for move in _moves(state, job) if move[0].actor == position), (None, state))
                     if step is None:
                         break
                     state = then
@@ -307,9 +306,7 @@ def _torn(
         yield Step(position, "", request, reply), then(node.after(reply), state.database)
 
 
-def _ahead(
-    places: Sequence[Place], view: tuple[tuple[Place, str | None], ...], *, forward: bool
-) -> Sequence[Place]:
+def _ahead(places: Sequence[Place], view: tuple[tuple[Place, str | None], ...], *, forward: bool) -> Sequence[Place]:
     """Return the places behind the last one that was read."""
     if not view:
         return places

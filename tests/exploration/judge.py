@@ -395,9 +395,7 @@ class Judge:
             outcome, _ = self._play(here, number)
             if shown(outcome) == results[number]:
                 return True
-            return any(
-                go(self._play(here, other)[1], placed | {other}) for other in others if other not in placed
-            )
+            return any(go(self._play(here, other)[1], placed | {other}) for other in others if other not in placed)
 
         return go(self.start, frozenset())
 

@@ -19,9 +19,7 @@ Place = tuple[str, tuple[str, ...]]
 """A table and the values of a primary key."""
 
 _SCHEMAS: dict[str, TableSchema] = {schema.name: schema for schema in TABLES}
-_INDEXES: dict[str, IndexSchema] = {
-    index.name: index for schema in TABLES for index in schema.with_indexes(optional=True)
-}
+_INDEXES: dict[str, IndexSchema] = {index.name: index for schema in TABLES for index in schema.indexes}
 _PREFIX = "com.amazonaws.dynamodb.v20120810#"
 _MOST_ACTIONS = 100
 
@@ -234,11 +232,7 @@ def _position(item: Item, names: tuple[str, ...]) -> tuple[bytes, ...]:
 def walked(database: Database, request: Mapping[str, Any]) -> Iterator[tuple[Place, Item]]:
     """Yield the items that a Query or Scan reads, in its order, before filter and limit."""
     walk, condition = _range(request), request.get("KeyConditionExpression")
-    candidates = [
-        (place, parsed(text))
-        for place, text in database.items.items()
-        if place[0] == request["TableName"]
-    ]
+    candidates = [(place, parsed(text)) for place, text in database.items.items() if place[0] == request["TableName"]]
     found = [
         (place, item)
         for place, item in candidates
@@ -426,7 +420,11 @@ def _clauses(update: str) -> dict[str, list[list[str]]]:
 
 
 def _updated(action: Mapping[str, Any], old: Item) -> Item:
-    names, values, clauses = action["ExpressionAttributeNames"], _values_of(action), _clauses(action["UpdateExpression"])
+    names, values, clauses = (
+        action["ExpressionAttributeNames"],
+        _values_of(action),
+        _clauses(action["UpdateExpression"]),
+    )
     item = {**action["Key"], **old}
     for name, value in clauses.get("SET", []):
         item[names[name]] = values[value]

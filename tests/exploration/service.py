@@ -8,7 +8,7 @@ from tests.exploration.clients import Call
 from tests.exploration.explorer import Node
 from tests.exploration.judge import Action, play
 from tests.exploration.model import Database
-from wikibot_store import WikibotStore
+from wikibot_store import WikibotStore, WikiKey
 
 _SETTING_UP = 15
 _LATER = datetime(2027, 1, 1, tzinfo=UTC)
@@ -18,31 +18,31 @@ _LATER = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def rename(owner: str, slug: str, new: str) -> Action:
-    return Action(f"rename {owner}:{slug} to {new}", lambda s: s.rename_wiki(owner, slug, new), steps=True)
+    return Action(f"rename {owner}:{slug} to {new}", lambda s: s.wikis.rename(owner, slug, new), steps=True)
 
 
 def transfer(owner: str, slug: str, new: str, limit: int | None = None) -> Action:
     name = f"transfer {owner}:{slug} to {new}" + ("" if limit is None else f" limit {limit}")
     bound = None if limit is None else (new, limit)
-    return Action(name, lambda s: s.transfer_wiki(owner, slug, new, limit=limit), steps=True, limit=bound)
+    return Action(name, lambda s: s.wikis.transfer(owner, slug, new, limit=limit), steps=True, limit=bound)
 
 
 def delete(owner: str, slug: str) -> Action:
-    return Action(f"delete {owner}:{slug}", lambda s: s.delete_wiki(owner, slug), ends=True, steps=True)
+    return Action(f"delete {owner}:{slug}", lambda s: s.wikis.delete(owner, slug), ends=True, steps=True)
 
 
 def create(owner: str, slug: str, limit: int | None = None) -> Action:
     name = f"create {owner}:{slug}" + ("" if limit is None else f" limit {limit}")
     bound = None if limit is None else (owner, limit)
     return Action(
-        name, lambda s: s.create_wiki(owner, slug, display_name="New", repo_path="/new", limit=limit), limit=bound
+        name, lambda s: s.wikis.create(owner, slug, display_name="New", repo_path="/new", limit=limit), limit=bound
     )
 
 
 def grant(owner: str, slug: str, grantee: str, role: str = "viewer") -> Action:
     return Action(
         f"grant {owner}:{slug} {grantee} {role}",
-        lambda s: s.grant(owner, slug, grantee, role, granted_by=owner),
+        lambda s: s.acls.create(WikiKey(owner, slug), grantee, role, granted_by=owner),
         grants=grantee,
     )
 
@@ -50,15 +50,13 @@ def grant(owner: str, slug: str, grantee: str, role: str = "viewer") -> Action:
 def revoke(owner: str, slug: str, grantee: str) -> Action:
     return Action(
         f"revoke {owner}:{slug} {grantee}",
-        lambda s: s.revoke(owner, slug, grantee),
+        lambda s: s.acls.delete(WikiKey(owner, slug), grantee),
         revokes=(f"{owner}:{slug}", grantee),
     )
 
 
 def delete_user(user: str, wikis: str) -> Action:
-    return Action(
-        f"delete user {user} {wikis}", lambda s: s.delete_user(user, wikis=wikis), ends=True, steps=True
-    )
+    return Action(f"delete user {user} {wikis}", lambda s: s.users.delete(user, wikis=wikis), ends=True, steps=True)
 
 
 def set_status(user: str, status: str) -> Action:
@@ -66,11 +64,11 @@ def set_status(user: str, status: str) -> Action:
 
 
 def count(user: str) -> Action:
-    return Action(f"count {user}", lambda s: s.reconcile_wiki_count(user))
+    return Action(f"count {user}", lambda s: s.admin.reconcile_wiki_count(user))
 
 
 async def _sweep(store: WikibotStore) -> object:
-    return [page async for page in store.sweep(apply=True)]
+    return [page async for page in store.admin.sweep(apply=True)]
 
 
 SWEEP = Action("sweep", _sweep, steps=True)
@@ -117,3 +115,37 @@ def people() -> Database:
 def base() -> Database:
     """Return ada's wiki a, of which bob is an editor."""
     return after(people(), create("ada", "a").call, grant("ada", "a", "bob", "editor").call)
+
+
+def an_editor_each(*grantees: str) -> Database:
+    """Return ada's wiki a with so many editors."""
+    return after(people(), create("ada", "a").call, *[grant("ada", "a", each, "editor").call for each in grantees])
+
+
+def with_invitation() -> Database:
+    return after(base(), invite("ada", "a").call)
+
+
+def with_expired_grant() -> Database:
+    async def expired(store: WikibotStore) -> None:
+        await store.acls.create(
+            WikiKey("ada", "a"), "bob", "editor", granted_by="ada", expires_at=datetime(2025, 1, 1, tzinfo=UTC)
+        )
+
+    return after(people(), create("ada", "a").call, expired)
+
+
+def invite(owner: str, slug: str) -> Action:
+    async def call(store: WikibotStore) -> object:
+        return await store.acls.invite(
+            WikiKey(owner, slug), "dan@example.org", "editor", invited_by=owner, expires_at=_LATER
+        )
+
+    return Action(f"invite {owner}:{slug}", call)
+
+
+def accept(database: Database, user: str) -> Action:
+    """Return the acceptance of the invitation that a start has."""
+    outcome, _ = play(Node(invite("ada", "a").call, _SETTING_UP), base())
+    _, token = outcome.value  # type: ignore[misc]  # an Acl and a text
+    return Action(f"accept {user}", lambda s: s.acls.accept_invite(token, user), grants=user)
