@@ -5,7 +5,6 @@ its call and the answers that it got: the same answers lead to the same bytes.
 """
 
 import asyncio
-import json
 import os
 import random
 import secrets
@@ -16,6 +15,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple, cast
 
+import msgspec
 import pytest
 from aiobotocore.credentials import AioCredentials
 from botocore.exceptions import ConnectionClosedError
@@ -46,7 +46,7 @@ class Request(NamedTuple):
     @property
     def members(self) -> dict[str, Any]:
         """The request's members."""
-        members: dict[str, Any] = json.loads(self.body)
+        members: dict[str, Any] = msgspec.json.decode(self.body)
         return members
 
 
@@ -228,7 +228,7 @@ class Run:
         if reply is LOST:
             future.set_exception(ConnectionClosedError(endpoint_url=_ENDPOINT))
         else:
-            future.set_result(Answer(reply.status, _HEADERS, json.dumps(reply.body).encode()))
+            future.set_result(Answer(reply.status, _HEADERS, msgspec.json.encode(reply.body)))
         self._advance()
 
     def abandon(self) -> None:

@@ -24,6 +24,7 @@ _LIVE = frozenset({"active", "moving"})
 _UNSETTLED = (WriteOutcomeUnknownError, UnavailableError, ThrottledError)
 _TRANSIENT = (NotActiveError, ConflictError)
 _MOST_SWEEPS = 2
+_PART = 100
 
 
 class Action(NamedTuple):
@@ -36,6 +37,7 @@ class Action(NamedTuple):
     grants: str | None = None  # whom it gives access
     revokes: tuple[str, str] | None = None  # at which wiki_id, and from whom it takes access
     limit: tuple[str, int] | None = None  # whose wikis it keeps below how many
+    parts: tuple[Call, ...] = ()  # what others may see of it before it is done
 
 
 # ---- what can be seen of a database
@@ -301,6 +303,9 @@ class Judge:
     def _node(self, number: int) -> Node:
         if number < 0:
             return self._sweeps.setdefault(number, Node(self.sweep, 15 + number))
+        if number >= _PART:
+            of, part = divmod(number, _PART)
+            return self._again.setdefault(number, Node(self.actions[of - 1].parts[part], of - 1))
         if number < self._count:
             return self.roots[number]
         call = self.actions[number - self._count].call
@@ -368,6 +373,10 @@ class Judge:
                 outcome, then = self._play(here, number)
                 if matches(number, outcome) and go(then, placed | {number}):
                     return True
+                for part in range(len(self.actions[number % self._count].parts)):
+                    _, then = self._play(here, _PART * (number % self._count + 1) + part)
+                    if then != here and go(then, placed):
+                        return True
             return False
 
         if go(self.start, frozenset()):

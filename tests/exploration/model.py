@@ -4,13 +4,14 @@ A database is a value: a write returns another one, so that thousands of them sh
 ones are found by comparing them. Items are kept as canonical JSON text for the same reason.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
+
+import msgspec
 
 from wikibot_store.schema import TABLES, IndexSchema, TableSchema
 
@@ -41,13 +42,13 @@ class RefusedError(Exception):
 
 def canonical(item: Item) -> str:
     """Return an item as text; equal items have equal texts."""
-    return json.dumps(item, sort_keys=True, separators=(",", ":"))
+    return msgspec.json.encode(item, order="sorted").decode()
 
 
 @lru_cache(maxsize=1 << 16)
 def parsed(text: str) -> Item:
     """Return the item of a text; nobody may change it."""
-    item: Item = json.loads(text)
+    item: Item = msgspec.json.decode(text)
     return item
 
 

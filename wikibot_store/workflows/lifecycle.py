@@ -2,8 +2,8 @@
 
 A deletion marks the wiki with the id of the deletion and counts it out, in one transaction. From then on the item is
 only what is left of a wiki. The deletion then deletes the grants, and at last the item. Each of these steps holds only
-while the item has that id, so a client that wakes up late changes nothing. Whoever wants the key of a wiki that is being
-deleted finishes the deletion first.
+while the item has that id, so a client that wakes up late changes nothing. Whoever wants the key of a wiki that is
+being deleted finishes the deletion first.
 """
 
 from collections.abc import Sequence

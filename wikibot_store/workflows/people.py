@@ -27,10 +27,10 @@ _STATE = ("wiki_slug", "uid", "status", "version", OPERATION, "uncounted")
 
 
 async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, seen: Item | None = None) -> bool:
-    """Delete a user with all claims at once; return whether this call did.
+    """Delete a user with all claims at once; return whether it is this call that has deleted or marked the user.
 
-    To delete the wikis first, the user is marked, so that no wiki is created any more. A repair only goes on with the
-    deletion that it has `seen` at a user.
+    To delete the wikis first, the user is marked, so that no wiki is created any more; whoever marks it has deleted it,
+    no matter who finishes. A repair only goes on with the deletion that it has `seen` at a user.
 
     Raises:
         UserOwnsWikisError: There are wikis, and they are not to be deleted.
@@ -38,25 +38,29 @@ async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, seen: 
 
     """
     contention = Contention()
-    maybe_deleted = False
+    is_ours = False
     while True:
-        item, owned = (
-            await _read_with_wikis(tables, user_id) if wikis == "refuse" else (await _read(tables, user_id), 0)
-        )
+        reading = _read_with_wikis(tables, user_id) if wikis == "refuse" else _read_alone(tables, user_id)
+        item, owned = await reading
         if item is None or (seen is not None and _mark_of(item) != _mark_of(seen)):
-            return maybe_deleted
+            return is_ours
         if owned:
             raise UserOwnsWikisError(*tables.users.where((user_id,)), owned)
         if wikis == "refuse" and deletion_of(item) == "delete":  # the wikis are being deleted, or are already
             raise NotActiveError(*tables.users.where((user_id,)), UserStatus.DELETING)
         try:
-            if wikis == "delete" and deletion_of(item) != "delete":
-                await _mark(tables, item)
-            elif wikis == "refuse" or not await _delete_wikis(tables, user_id, _mark_of(item)):
+            if wikis == "refuse":
                 await _delete_with_claims(tables, item)
                 return True
+            if deletion_of(item) != "delete":
+                is_ours = False  # if it was, the deletion has been called off
+                await _mark(tables, item)
+                is_ours = True
+            elif not await _delete_wikis(tables, user_id, _mark_of(item)):
+                await _delete_with_claims(tables, item)
+                return is_ours
         except TransactionRefusedError as refused:
-            maybe_deleted |= refused.maybe_applied
+            is_ours |= wikis == "refuse" and refused.maybe_applied
             await contention.pause()
         except (CalledOffError, ConditionFailedError):
             await contention.pause()
@@ -113,8 +117,9 @@ async def reconcile_wiki_count(tables: Tables, user_id: str) -> int:
             return wikis
 
 
-async def _read(tables: Tables, user_id: str) -> Item | None:
-    return await tables.users.get_item((user_id,))
+async def _read_alone(tables: Tables, user_id: str) -> tuple[Item | None, int]:
+    """Read a user whose wikis do not matter."""
+    return await tables.users.get_item((user_id,)), 0
 
 
 async def _read_with_wikis(tables: Tables, user_id: str) -> tuple[Item | None, int]:
@@ -124,7 +129,7 @@ async def _read_with_wikis(tables: Tables, user_id: str) -> tuple[Item | None, i
     """
     seen: tuple[Item | None, list[Item]] | None = None
     while True:
-        found = await _read(tables, user_id), await _states(tables, user_id)
+        found = await tables.users.get_item((user_id,)), await _states(tables, user_id)
         if found == seen:
             item, wikis = found
             return item, sum(map(_counts, wikis))
