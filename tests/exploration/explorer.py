@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 from tests.exploration import model
 from tests.exploration.clients import LOST, Call, Outcome, Request, Run
 from tests.exploration.model import Database, Place, Reply
-from wikibot_store import StoreConfig
+from wikibot_store import StoreConfig, WriteOutcomeUnknownError
+from wikibot_store.errors import ThrottledError, UnavailableError
 
 _CONFIG = StoreConfig(max_attempts=2, coalesce_reads=False, grantee_index=True)
 _PAIR = 2
 _LONGEST_TURN = 4
+_UNSETTLED = (WriteOutcomeUnknownError, UnavailableError, ThrottledError)
 _READS_OF_SEVERAL = frozenset({"BatchGetItem", "Query", "Scan"})
 
 
@@ -71,6 +73,12 @@ class Actor(NamedTuple):
     def waits(self) -> bool:
         """Whether the call has a request that is not answered."""
         return self.node is not None and self.node.request is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the call has ended, and its client knows how."""
+        outcome = None if self.node is None else self.node.outcome
+        return outcome is not None and not isinstance(outcome.error, _UNSETTLED)
 
 
 class State(NamedTuple):
@@ -181,7 +189,9 @@ def _schedule(origin: dict[State, tuple[State, Step] | None], state: State) -> t
 def _taking_turns(start: State, job: Job) -> Failure | None:
     """Look for calls that keep each other from ending: let them take turns of all lengths, for long."""
     count = len(start.actors)
-    for turns in product(range(1, _LONGEST_TURN + 1), repeat=count) if count == _PAIR and job.preemptions is None else ():
+    for turns in (
+        product(range(1, _LONGEST_TURN + 1), repeat=count) if count == _PAIR and job.preemptions is None else ()
+    ):
         state, schedule = start, []
         while any(actor.waits for actor in state.actors):
             for position, turn in enumerate(turns):
@@ -236,7 +246,7 @@ def _requests(state: State, job: Job, position: int, actor: Actor) -> Iterator[t
     assert node.request is not None
     request, began = node.request, actor.began_after
     if began is None:
-        began = frozenset(other for other, each in enumerate(state.actors) if _has_ended(each))
+        began = frozenset(other for other, each in enumerate(state.actors) if each.is_settled)
     preemptions = state.preemptions
     if preemptions is not None and state.running not in {None, position} and state.actors[state.running].waits:  # type: ignore[index]  # not None
         preemptions -= 1

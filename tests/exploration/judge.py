@@ -17,11 +17,10 @@ from tests.exploration import model
 from tests.exploration.clients import LOST, Call, Outcome
 from tests.exploration.explorer import Actor, Node, State
 from tests.exploration.model import Database, Item
-from wikibot_store import Access, Acl, NotActiveError, Page, User, Wiki, WriteOutcomeUnknownError
-from wikibot_store.errors import ConflictError, ThrottledError, UnavailableError, WikibotStoreError
+from wikibot_store import Access, Acl, NotActiveError, Page, User, UserStatus, Wiki
+from wikibot_store.errors import ConflictError, WikibotStoreError
 
 _LIVE = frozenset({"active", "moving"})
-_UNSETTLED = (WriteOutcomeUnknownError, UnavailableError, ThrottledError)
 _TRANSIENT = (NotActiveError, ConflictError)
 _MOST_SWEEPS = 2
 _PART = 100
@@ -175,7 +174,8 @@ def _shown(value: object) -> str:  # noqa: PLR0911 - one line per kind
         case Wiki():
             return f"wiki {value.wiki_id if hasattr(value, 'wiki_id') else value.key.wiki_id} {_label(value.uid)} {value.display_name}"
         case User():
-            return f"user {value.id} {value.username} {value.status} {value.oauth_provider_sub}"
+            status = "active" if value.status is UserStatus.DELETING else value.status  # its end is in sight
+            return f"user {value.id} {value.username} {status} {value.oauth_provider_sub}"
         case Acl():
             return f"acl {value.wiki_id} {_grantee(value.grantee_id)} {value.role} {_label(value.wiki_uid or '')}"
         case Access():
@@ -211,6 +211,7 @@ class Judge:
     def __post_init__(self) -> None:
         """Make the calls, and those that come after a crash: each once more."""
         count = len(self.actions)
+        self.recoveries = 0
         self.roots = [Node(action.call, client) for client, action in enumerate(self.actions)]
         self._again: dict[int, Node] = {}
         self._sweeps: dict[int, Node] = {}
@@ -218,9 +219,7 @@ class Judge:
         self._count = count
         self._ends = any(action.ends for action in self.actions)
         self._uids = {uid for uid, _ in live_wikis(self.start)}
-        self._half = _half_live(self.start)
-        given = {(uid, grantee) for uid, grantee in accesses(self.start)} | _granted(self.start)
-        self._granted = given
+        self._granted = _granted(self.start)
         self._grantees = {action.grants for action in self.actions if action.grants is not None}
         self._explained: dict[object, str | None] = {}
 
@@ -271,6 +270,7 @@ class Judge:
     def check_end(self, state: State) -> str | None:
         """Return what is wrong when all calls have ended."""
         open_ = [position for position, actor in enumerate(state.actors) if _is_open(actor)]
+        self.recoveries += bool(open_)
         if not open_:
             return unsound(state.database) or self._explain(state, state.database, {})
         return self._recover_by_calls(state, open_) or self._recover_by_sweeps(state)
@@ -429,13 +429,7 @@ def _intern(database: Database) -> Database:
 
 def _is_open(actor: Actor) -> bool:
     """Tell whether nobody knows what came of the call."""
-    if actor.node is None:
-        return True
-    return actor.node.outcome is not None and isinstance(actor.node.outcome.error, _UNSETTLED)
-
-
-def _half_live(database: Database) -> bool:
-    return unsound(database) is not None
+    return not actor.waits and not actor.is_settled
 
 
 def _is_half_done(database: Database) -> bool:

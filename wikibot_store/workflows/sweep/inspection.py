@@ -17,7 +17,7 @@ from wikibot_store._dynamo.transaction import Transaction
 from wikibot_store.errors import CorruptItemError, InvalidKeyError
 from wikibot_store.keys import CLAIM, WikiKey, is_invite
 from wikibot_store.models import WikiStatus
-from wikibot_store.workflows.claims import claims_of, own_or_free
+from wikibot_store.workflows.claims import claims_of, may_claim, own_or_free
 from wikibot_store.workflows.lifecycle import ends_of, finish_delete, give_up_move
 from wikibot_store.workflows.moves import settle
 from wikibot_store.workflows.people import (
@@ -103,20 +103,12 @@ async def _inspect_user_or_claim(tables: Tables, item: Item) -> list[Suspect]:
 async def _inspect_claim(tables: Tables, item: Item) -> list[Suspect]:
     claim = tables.claims.decode(item)
     user = await tables.users.get_item((claim.user_id,))
-    if user is not None and _may_claim(tables, user, claim.id):
+    if user is not None and may_claim(tables.users, user, claim.id):
         return []
     unused = tables.users.absent if user is None else tables.users.unchanged(user, WRITE_ID)
     transaction = Transaction(tables.wire)
     transaction.check("user", tables.users, (claim.user_id,), unused)
     return [to_remove(FindingKind.CLAIM_WITHOUT_USER, tables.claims, item, transaction)]
-
-
-def _may_claim(tables: Tables, user: Item, claim_id: str) -> bool:
-    """Return whether the user has this claim; true too if the user's item does not decode, which is its own finding."""
-    try:
-        return claim_id in claims_of(tables.users, user)
-    except _UNREADABLE:
-        return True
 
 
 async def _inspect_user(tables: Tables, item: Item) -> list[Suspect]:
