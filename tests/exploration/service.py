@@ -10,7 +10,7 @@ from tests.exploration.clients import Call
 from tests.exploration.explorer import Node
 from tests.exploration.judge import Action, play
 from tests.exploration.model import Database
-from wikibot_store import WikibotStore, WikiKey
+from wikibot_store import UserStatus, WikibotStore, WikiKey
 
 _SETTING_UP = 15
 _CUT_OFF = 14
@@ -119,7 +119,7 @@ def _token() -> str:
 
 def delete_user(user: str, wikis: str) -> Action:
     """Delete a user."""
-    parts = tuple(delete(user, slug).call for slug in ("a", "b", "c", "x")) if wikis == "delete" else ()
+    parts = _parts(user) if wikis == "delete" else ()
     return Action(
         f"delete user {user} {wikis}",
         lambda s: s.users.delete(user, wikis=wikis),  # type: ignore[arg-type]  # any text
@@ -127,6 +127,20 @@ def delete_user(user: str, wikis: str) -> Action:
         steps=True,
         parts=parts,
     )
+
+
+def _parts(user: str, *, resumed: bool = False) -> tuple[Call, ...]:
+    """Return the deletions of wikis that are seen of a user's; with `resumed` only if the user is being deleted."""
+
+    def part(slug: str) -> Call:
+        async def delete_it(store: WikibotStore) -> None:
+            owner = await store.users.get(user, consistent=True)
+            if not resumed or (owner is not None and owner.status is UserStatus.DELETING):
+                await store.wikis.delete(user, slug)
+
+        return delete_it
+
+    return tuple(map(part, ("a", "b", "c", "x")))
 
 
 def set_status(user: str, status: str) -> Action:
@@ -186,7 +200,7 @@ async def _sweep(store: WikibotStore) -> object:
     return [page async for page in store.admin.sweep(apply=True)]
 
 
-SWEEP = Action("sweep", _sweep, steps=True)
+SWEEP = Action("sweep", _sweep, steps=True, parts=_parts("ada", resumed=True))
 
 MOVES = [
     rename("ada", "a", "b"),

@@ -547,12 +547,12 @@ async def test_move_that_was_given_up_and_begun_again(move: Move) -> None:
 
 
 async def test_target_that_goes_on_at_once(move: Move) -> None:
-    """A call that finds the wiki deleted again behind its move says that there is none."""
-    with (
-        before_requests(move.store, {len(REQUESTS): lambda: move.store.wikis.delete(*key(move.target))}),
-        pytest.raises(NotFoundError),
-    ):
-        await move.run()
+    """A call returns the wiki that it has moved, also if that is deleted again behind its move."""
+    with before_requests(move.store, {len(REQUESTS): lambda: move.store.wikis.delete(*key(move.target))}):
+        moved = await move.run()
+
+    assert (moved.key, moved.uid) == (move.target, move.wiki.uid)
+    assert (await read_all(move.store)).wikis == []
 
 
 @pytest.mark.parametrize("step", range(1, 9))

@@ -40,7 +40,9 @@ async def create_wiki(tables: Tables, wiki: Wiki, *, limit: int | None) -> Wiki:
             await transaction.commit(tables.wikis, key)
         except TransactionRefusedError as refused:
             found = refused.item("wiki")
-            if found is not None and found.get("uid") == string(wiki.uid):  # created by an attempt whose answer was lost
+            if found is not None and found.get("uid") == string(
+                wiki.uid
+            ):  # created by an attempt whose answer was lost
                 return wiki
             if refused.failed("owner"):
                 raise owner_error(tables, owner, refused.item("owner"), limit) from refused

@@ -89,7 +89,7 @@ async def _has_moved(tables: Tables, left: Move | None, source: WikiKey, arrival
         return False
     if left is None:
         return True
-    if left.status is not WikiStatus.DELETING or (left.uid, left.operation) != (arrival.uid, arrival.operation):
+    if left.status is not WikiStatus.DELETING or left.uid != arrival.uid:
         return False
     await finish_delete(tables, left)
     return True

@@ -127,13 +127,13 @@ async def _read_with_wikis(tables: Tables, user_id: str) -> tuple[Item | None, i
 
     A Query is not isolated: of a wiki that is renamed meanwhile it may show both items, or none.
     """
-    seen: tuple[Item | None, list[Item]] | None = None
+    seen: tuple[Item, list[Item]] | None = None
     while True:
-        found = await tables.users.get_item((user_id,)), await _states(tables, user_id)
-        if found == seen:
-            item, wikis = found
+        item = await tables.users.get_item((user_id,))
+        wikis = [] if item is None else await _states(tables, user_id)
+        if item is None or (item, wikis) == seen:
             return item, sum(map(_counts, wikis))
-        seen = found
+        seen = item, wikis
 
 
 async def _states(tables: Tables, user_id: str) -> list[Item]:

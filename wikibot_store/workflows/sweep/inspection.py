@@ -76,6 +76,7 @@ async def _each(
 
 async def _inspect_wiki(tables: Tables, item: Item) -> list[Suspect]:
     table, state = tables.wikis, tables.moves.decode(item)
+    WikiKey(*state.key)  # it may be none
     if state.status is WikiStatus.DELETING:
         finish = partial(finish_delete, tables, state)
         return [Suspect(kind=FindingKind.WIKI_DELETING, table=table, key=state.key, repair=finish)]
