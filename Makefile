@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 DYNAMODB_LOCAL := .cache/dynamodb-local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve screenshot test check wheels docs bench bench-engine faults soak format clean
+.PHONY: help demo serve screenshot test check wheels docs bench bench-engine faults soak explore format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ faults: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Call every method under every fault, 
 
 soak: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Work for SECONDS=120 through faults, restarts and stalls, and check what is stored
 	$(BIN)/python -W error -m tests.faults.soak --seconds $(SECONDS) $(ARGS)
+
+explore: $(VENV)/.dev  ## Explore the orders of concurrent requests for SECONDS=120, or as ARGS says
+	$(BIN)/python -m tests.exploration --seconds $(SECONDS) $(ARGS)
 
 format: $(VENV)/.dev  ## Format, and mend what the linter can mend
 	$(BIN)/ruff check --fix

@@ -18,11 +18,12 @@ from tests.exploration.clients import LOST, Call, Outcome
 from tests.exploration.explorer import Actor, Node, State
 from tests.exploration.model import Database, Item
 from wikibot_store import Access, Acl, NotActiveError, Page, User, UserStatus, Wiki
-from wikibot_store.errors import AlreadyExistsError, ConflictError, QuotaExceededError, WikibotStoreError
+from wikibot_store.errors import AlreadyExistsError, ConflictError, NotFoundError, QuotaExceededError, WikibotStoreError
 
 _LIVE = frozenset({"active", "moving"})
 _TRANSIENT = (NotActiveError, ConflictError)
 _NO_ROOM = (AlreadyExistsError, QuotaExceededError)
+_NOT_THERE = (NotActiveError, NotFoundError)
 _MOST_SWEEPS = 2
 _PART = 100
 
@@ -368,7 +369,12 @@ class Judge:
                 return True
             return number in lossy and result in {"True", "False"} and isinstance(outcome.value, bool)
 
+        tried: set[tuple[Database, frozenset[int]]] = set()
+
         def go(here: Database, placed: frozenset[int]) -> bool:
+            if (here, placed) in tried:
+                return False
+            tried.add((here, placed))
             if certain <= placed and visible(self._swept(here)) == wanted:
                 left = [number for number in refused if number not in placed]
                 if all(self._justified(number, results, before, refused) for number in left):
@@ -408,7 +414,12 @@ class Judge:
             open_ = [other for other in others if other not in before[number] or results[other] is None]
             return any(self.actions[other % self._count].steps for other in open_) or _is_half_done(self.start)
 
+        tried: set[tuple[Database, frozenset[int]]] = set()
+
         def go(here: Database, placed: frozenset[int]) -> bool:
+            if (here, placed) in tried:
+                return False
+            tried.add((here, placed))
             outcome, _ = self._play(here, number)
             if shown(outcome) == results[number] or _are_alike(outcome.error, refused[number]):
                 return True
@@ -418,8 +429,11 @@ class Judge:
 
 
 def _are_alike(one: BaseException | None, other: BaseException) -> bool:
-    """Tell whether there was no room for a wiki: before it is live it takes the key, and from then on the quota too."""
-    return isinstance(one, _NO_ROOM) and isinstance(other, _NO_ROOM)
+    """Tell whether two refusals say the same of a wiki that comes or goes.
+
+    Before it is live it takes the key, and from then on the quota too; what is left of it is not active, and then gone.
+    """
+    return any(isinstance(one, kind) and isinstance(other, kind) for kind in (_NO_ROOM, _NOT_THERE))
 
 
 def play(node: Node, database: Database) -> tuple[Outcome, Database]:

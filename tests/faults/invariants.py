@@ -83,7 +83,7 @@ def violations_among(stored: Stored) -> list[str]:
 
 
 def _wrong_counts(stored: Stored) -> Iterator[str]:
-    """Compare every user's `wiki_count` with the wikis that count: all but what an operation is about to delete or put."""
+    """Compare every user's `wiki_count` with the wikis that count: all but those that arrive or are being deleted."""
     counted = Counter(wiki["owner_id"]["S"] for wiki in stored.wikis if _counts(wiki))
     for user_id, user in stored.people.items():
         count = int(user.get("wiki_count", {}).get("N", "0"))
