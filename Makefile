@@ -20,7 +20,7 @@ EXTRAS_newest := cli,example,otel,testing
 SMOKE := tests/integration/test_local.py tests/integration/test_wikis.py tests/cli/test_tables.py tests/test_telemetry.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve screenshot test check lines wheels docs bench bench-engine faults soak format clean
+.PHONY: help demo serve screenshot test check lines wheels docs bench bench-engine faults soak explore format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ faults: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Call every method under every fault, 
 
 soak: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Use the whole API for SECONDS=120 through faults, restarts and stalls, and check what is stored
 	$(BIN)/python -W error -m tests.faults.soak --seconds $(SECONDS) $(ARGS)
+
+explore: $(VENV)/.dev  ## Explore the orders of concurrent requests for SECONDS=120, or as ARGS says
+	$(BIN)/python -m tests.exploration --seconds $(SECONDS) $(ARGS)
 
 format: $(VENV)/.dev  ## Format, and fix what the linter can fix
 	$(BIN)/ruff check --fix

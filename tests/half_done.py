@@ -76,6 +76,19 @@ async def _wiki_moving(store: WikibotStore) -> Key:
     return key_of(wiki)
 
 
+async def _wiki_taken(store: WikibotStore) -> Key:
+    owner, wiki = await an_owner(store)
+    await store.wikis.create(owner.id, "taken", display_name="Another", repo_path="/srv/b")
+    await change(store, "wikis", key_of(wiki), status="moving", moving_to=f"{owner.id}:taken")
+    return key_of(wiki)
+
+
+async def _wiki_moving_nowhere(store: WikibotStore) -> Key:
+    _, wiki = await an_owner(store)
+    await change(store, "wikis", key_of(wiki), status="moving")
+    return key_of(wiki)
+
+
 async def _wiki_arriving_from_nowhere(store: WikibotStore) -> Key:
     _, wiki = await an_owner(store)
     await change(store, "wikis", key_of(wiki), status="arriving", moving_from=f"{fresh()}:gone")
@@ -150,6 +163,8 @@ async def _grant_without_user(store: WikibotStore) -> Key:
 MENDABLE: dict[str, tuple[FindingKind, Arrange]] = {
     "wiki deleting": (FindingKind.WIKI_DELETING, _wiki_deleting),
     "wiki moving": (FindingKind.WIKI_MOVING, _wiki_moving),
+    "wiki moving to a key that is taken": (FindingKind.WIKI_MOVING, _wiki_taken),
+    "wiki moving nowhere": (FindingKind.WIKI_MOVING, _wiki_moving_nowhere),
     "wiki arriving from nowhere": (FindingKind.WIKI_MOVING, _wiki_arriving_from_nowhere),
     "wiki arriving without a source": (FindingKind.WIKI_MOVING, _wiki_arriving_without_a_source),
     "user deleting": (FindingKind.USER_DELETING, _user_deleting),
@@ -163,13 +178,6 @@ MENDABLE: dict[str, tuple[FindingKind, Arrange]] = {
     "grant without user": (FindingKind.GRANT_WITHOUT_USER, _grant_without_user),
 }
 """What `sweep` repairs."""
-
-
-async def _wiki_taken(store: WikibotStore) -> Key:
-    owner, wiki = await an_owner(store)
-    await store.wikis.create(owner.id, "taken", display_name="Another", repo_path="/srv/b")
-    await change(store, "wikis", key_of(wiki), status="moving", moving_to=f"{owner.id}:taken")
-    return key_of(wiki)
 
 
 async def _claim_of_another(store: WikibotStore) -> Key:
@@ -230,12 +238,10 @@ async def _arriving_from_a_corrupt_key(store: WikibotStore) -> Key:
 
 
 UNMENDABLE: dict[str, tuple[FindingKind, Arrange, str]] = {
-    "moving to a key that is taken": (FindingKind.WIKI_MOVING, _wiki_taken, "already exists"),
     "claim of another user": (FindingKind.USER_WITHOUT_CLAIM, _claim_of_another, "somebody else holds claim#username#"),
     "wiki of no status": (FindingKind.CORRUPT, _corrupt_wiki(status="odd"), "unknown value"),
     "wiki of no name": (FindingKind.CORRUPT, _corrupt_wiki(display_name=3), "corrupt item"),
     "wiki of no slug": (FindingKind.CORRUPT, _wiki_of_no_slug, "wiki_slug must be"),
-    "wiki moving nowhere": (FindingKind.CORRUPT, _corrupt_wiki(status="moving"), "`moving_to` is missing"),
     "wiki moving to no wiki id": (
         FindingKind.CORRUPT,
         _corrupt_wiki(status="moving", moving_to="x"),

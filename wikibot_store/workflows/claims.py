@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from wikibot_store._dynamo.expressions import Condition, absent_or
 from wikibot_store._dynamo.items import Item, string
 from wikibot_store._dynamo.table import Table
-from wikibot_store.errors import CorruptItemError
+from wikibot_store.errors import CorruptItemError, InvalidKeyError
 from wikibot_store.keys import oauth_claim, username_claim
 from wikibot_store.models import Identity, User
 
@@ -50,6 +50,14 @@ def claims_of(users: Table[User], item: Item) -> list[str]:
     user = users.decode(item)
     identities = [oauth_claim(*identity) for identity in identities_of(users, user, item)]
     return identities if user.username is None else [*identities, username_claim(user.username)]
+
+
+def may_claim(users: Table[User], item: Item, claim_id: str) -> bool:
+    """Return whether a user has this claim; true too if the user's item does not say what it claims."""
+    try:
+        return claim_id in claims_of(users, item)
+    except (CorruptItemError, InvalidKeyError):
+        return True
 
 
 def own_or_free(user_id: str) -> Condition:

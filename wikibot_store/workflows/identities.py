@@ -11,7 +11,7 @@ from wikibot_store._wire import Contention
 from wikibot_store.errors import AlreadyExistsError, LastIdentityError, NotFoundError
 from wikibot_store.keys import oauth_claim, username_claim
 from wikibot_store.models import Identity, User
-from wikibot_store.workflows.claims import IDENTITIES, identities_of, joined, own_or_free
+from wikibot_store.workflows.claims import IDENTITIES, identities_of, joined, may_claim, own_or_free
 from wikibot_store.workflows.tables import Claim, Tables
 
 _MAX_IDENTITIES = 20
@@ -43,9 +43,20 @@ async def create(tables: Tables, user: User) -> User:
 
 
 async def find(tables: Tables, claim_id: str) -> User | None:
-    """Return the user who holds a claim, by two consistent reads."""
-    claim = await tables.claims.get(claim_id, consistent=True)
-    return None if claim is None else await tables.users.get(claim.user_id, consistent=True)
+    """Return the user who holds a claim, by two consistent reads.
+
+    Between the two the claim may have been freed: a user who does not have it counts only if it is still there.
+    """
+    seen: Item | None = None
+    while True:
+        claim = await tables.claims.get_item((claim_id,))
+        if claim is None:
+            return None
+        user_id = tables.claims.decode(claim).user_id
+        item = await tables.users.get_item((user_id,))
+        if item is None or claim == seen or may_claim(tables.users, item, claim_id):
+            return None if item is None else tables.users.decode(item)
+        seen = claim
 
 
 async def find_or_create(tables: Tables, user: User) -> tuple[User, bool]:

@@ -1,38 +1,68 @@
-"""The life of a wiki across the tables: made within its owner's quota, deleted with its grants."""
+"""The life of a wiki across the tables: created within its owner's quota, deleted with its grants.
+
+A deletion marks the wiki with the id of the deletion and counts it out, in one transaction. From then on the item is
+only what is left of a wiki. The deletion then deletes the grants, and at last the item. Each of these steps holds only
+while the item has that id, so a client that wakes up late changes nothing. Whoever wants the key of a wiki that is
+being deleted finishes the deletion first.
+"""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
+
+from msgspec.structs import replace
 
 from wikibot_store._dynamo.expressions import Condition, Update, absent_or, compare, equals, not_exists
 from wikibot_store._dynamo.items import Item, number, string
 from wikibot_store._dynamo.reads import Key
-from wikibot_store._dynamo.table import ConditionFailedError
+from wikibot_store._dynamo.table import new_write_id
 from wikibot_store._dynamo.transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
 from wikibot_store.errors import AlreadyExistsError, NotActiveError, NotFoundError, QuotaExceededError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import UserStatus, Wiki, WikiStatus
-from wikibot_store.workflows.tables import Move, Tables
+from wikibot_store.workflows.tables import OPERATION, Move, Tables
 
 _GRANTS_AT_A_TIME = MAX_ACTIONS - 1
+
+
+class CalledOffError(Exception):
+    """The deletion of the user to which the deletion of a wiki belongs was called off."""
 
 
 async def create_wiki(tables: Tables, wiki: Wiki, *, limit: int | None) -> Wiki:
     """Put the wiki and count it at its owner: both or neither, and only if the owner is active and below the limit."""
     owner, key = (wiki.owner_id,), tables.wikis.key_of(wiki)
-    transaction = Transaction(tables.wire)
-    transaction.update("owner", tables.users, owner, count(1), may_own_more(limit))
-    transaction.put("wiki", tables.wikis, wiki, tables.wikis.absent)
-    try:
-        await transaction.commit(tables.wikis, key)
-    except TransactionRefusedError as refused:
-        found = refused.item("wiki")
-        if found is not None and found.get("uid") == string(wiki.uid):  # created by an attempt whose answer was lost
+    while True:
+        transaction = Transaction(tables.wire)
+        transaction.update("owner", tables.users, owner, count(1), may_own_more(limit))
+        transaction.put("wiki", tables.wikis, wiki, tables.wikis.absent)
+        try:
+            await transaction.commit(tables.wikis, key)
+        except TransactionRefusedError as refused:
+            found = refused.item("wiki")
+            if found is not None and found.get("uid") == string(
+                wiki.uid
+            ):  # created by an attempt whose answer was lost
+                return wiki
+            if refused.failed("owner"):
+                raise owner_error(tables, owner, refused.item("owner"), limit) from refused
+            await vacate(tables, key, found)
+        else:
             return wiki
-        if refused.failed("owner"):
-            raise owner_error(tables, owner, refused.item("owner"), limit) from refused
-        raise AlreadyExistsError(*tables.wikis.where(key), "wiki_slug") from refused
-    return wiki
+
+
+async def vacate(tables: Tables, key: Key, item: Item | None) -> None:
+    """Finish the deletion of what stands under a key that is wanted.
+
+    Raises:
+        AlreadyExistsError: It is not being deleted.
+
+    """
+    wiki = None if item is None else tables.moves.decode(item)
+    if wiki is not None and wiki.status is not WikiStatus.DELETING:
+        raise AlreadyExistsError(*tables.wikis.where(key), "wiki_slug")
+    if wiki is not None:
+        await finish_delete(tables, wiki)
 
 
 def count(change: int) -> Update:
@@ -69,22 +99,43 @@ def owner_error(tables: Tables, owner: Key, item: Item | None, limit: int | None
     return QuotaExceededError(*where, limit)
 
 
-async def delete_wiki(tables: Tables, key: WikiKey, *, seen: Move | None = None) -> bool:
-    """Mark the wiki, so that nothing is granted any more; delete its grants; delete it and count it out.
+class CountOut:
+    """Takes a wiki out of its owner's count, in a transaction that may have to be sent again.
 
-    Each step finds what an earlier call left, so that a call after a crash goes on where that one stopped. A move that
-    is under way is given up. Who deletes it for the state that was `seen` leaves it alone in any other. Return whether
-    there was a wiki.
+    An owner who is gone, or who has never counted the wiki, is left alone, on condition that this is still so. The
+    owner must have the attributes of `marked`.
     """
-    doomed = await _mark_deleting(tables, (key.owner_id, key.wiki_slug), seen)
-    if doomed is None:
-        return False
-    if doomed.moving_to is not None:
-        arriving = await read_move(tables, WikiKey.parse(doomed.moving_to))
-        if arriving is not None and arriving.uid == doomed.uid and arriving.status is WikiStatus.DELETING:
-            await finish_delete(tables, arriving)
-    await finish_delete(tables, doomed)
-    return True
+
+    def __init__(self, tables: Tables, owner_id: str, *, marked: Item | None = None) -> None:
+        self._table = tables.users
+        self._key = (owner_id,)
+        self._marked = {} if marked is None else marked
+        self._counted = True
+
+    def add_to(self, transaction: Transaction) -> None:
+        """Add the action "count" to a transaction."""
+        none = number(0)
+        condition = compare("wiki_count", ">", none) if self._counted else absent_or("wiki_count", "<=", none)
+        for attribute, value in self._marked.items():
+            condition &= equals(attribute, value)
+        if self._counted:
+            transaction.update("count", self._table, self._key, count(-1), condition)
+        else:
+            transaction.check("count", self._table, self._key, condition)
+
+    def learn(self, refused: TransactionRefusedError) -> None:
+        """Go by the owner that a transaction has met.
+
+        Raises:
+            CalledOffError: The owner does not have the attributes any more.
+
+        """
+        if not refused.failed("count"):
+            return
+        owner: Item = refused.item("count") or {}
+        if not self._marked.items() <= owner.items():
+            raise CalledOffError from refused
+        self._counted = int(owner.get("wiki_count", number(0))["N"]) > 0
 
 
 async def read_move(tables: Tables, key: WikiKey, *, deadline: float | None = None) -> Move | None:
@@ -93,74 +144,149 @@ async def read_move(tables: Tables, key: WikiKey, *, deadline: float | None = No
     return None if item is None else tables.moves.decode(item)
 
 
-async def _mark_deleting(tables: Tables, key: Key, seen: Move | None) -> Move | None:
-    """Set the status, also of the other end of a move; return the state as it was before, None if there is no wiki."""
-    contention = Contention()
-    while True:
-        wiki = await read_move(tables, WikiKey(*key))
-        if wiki is not None and seen is not None and (wiki.uid, wiki.status) != (seen.uid, seen.status):
-            return None
-        if wiki is None or wiki.status is WikiStatus.DELETING:
-            return wiki
-        try:
-            if wiki.status is WikiStatus.ACTIVE:
-                update = tables.wikis.next_version(wiki.version, datetime.now(UTC))
-                await tables.moves.patch(key, _deleting(update), still(wiki) & tables.wikis.version_is(wiki.version))
-            else:
-                await _give_up(tables, wiki)
-        except (ConditionFailedError, TransactionRefusedError):
-            await contention.pause()
-        else:
-            return wiki
+def still(wiki: Move) -> Condition:
+    """Hold while the wiki is in the state that was read, by the same operation."""
+    status, operation = string(wiki.status.value), wiki.operation
+    is_active = wiki.status is WikiStatus.ACTIVE
+    same = equals("uid", string(wiki.uid)) & (
+        absent_or("status", "=", status) if is_active else equals("status", status)
+    )
+    return same & (not_exists(OPERATION) if operation is None else equals(OPERATION, string(operation)))
 
 
-async def _give_up(tables: Tables, wiki: Move) -> None:
-    """End a move at both of its ends: whichever is to be deleted, what has not arrived is deleted with it.
+async def ends_of(tables: Tables, wiki: Move) -> tuple[Move | None, Move | None]:
+    """Return source and target of the move that a wiki is an end of, before the switch; None for an end that is lost.
+
+    Both ends are written together. So an end that is not there, or belongs to another move, does not come back.
+    """
+    is_source = wiki.status is WikiStatus.MOVING
+    other_id = wiki.moving_to if is_source else wiki.moving_from
+    other = None if other_id is None else await read_move(tables, WikiKey.parse(other_id))
+    source, target = (wiki, other) if is_source else (other, wiki)
+    if source is None or target is None or not _are_one_move(source, target):
+        return (wiki, None) if is_source else (None, wiki)
+    return source, target
+
+
+def _are_one_move(source: Move, target: Move) -> bool:
+    return (source.status, target.status) == (WikiStatus.MOVING, WikiStatus.ARRIVING) and (
+        source.uid,
+        source.operation,
+        source.wiki_id,
+        source.moving_to,
+    ) == (target.uid, target.operation, target.moving_from, target.wiki_id)
+
+
+async def delete_wiki(tables: Tables, key: WikiKey, *, owner: Item | None = None) -> bool:
+    """Mark the wiki and count it out; delete its grants; delete the item. Return whether this call marked it.
+
+    A move that is under way is given up. A call after a crash finishes what the last one has marked. The wiki is marked
+    only if its owner has the attributes that are given as `owner`.
 
     Raises:
-        TransactionRefusedError: The move has gone on meanwhile.
+        CalledOffError: The owner does not have them.
 
     """
-    transaction = Transaction(tables.wire)
-    transaction.update("wiki", tables.moves, wiki.key, _deleting(), still(wiki))
-    other = await read_move(tables, WikiKey.parse(wiki.moving_to or wiki.moving_from or wiki.wiki_id))
-    if other is not None and wiki.wiki_id in {other.moving_to, other.moving_from} and other.uid == wiki.uid:
-        stays = Update(set={"status": string(WikiStatus.ACTIVE.value)}, remove=("moving_to",))
-        end = stays if wiki.status is WikiStatus.ARRIVING else _deleting()
-        transaction.update("other end", tables.moves, other.key, end, still(other))
-    await transaction.commit(tables.wikis, wiki.key)
+    count_out = CountOut(tables, key.owner_id, marked=owner)
+    contention = Contention()
+    maybe_marked = False
+    while True:
+        wiki = await read_move(tables, key)
+        if wiki is None:
+            return maybe_marked
+        if wiki.status is WikiStatus.DELETING:
+            await finish_delete(tables, wiki)
+            return maybe_marked
+        if wiki.status is WikiStatus.ARRIVING:
+            await give_up_move(tables, wiki)
+            return maybe_marked
+        if wiki.status is WikiStatus.MOVING and wiki.operation is None:  # begun by an earlier version
+            await give_up_move(tables, wiki)
+            continue
+        ends = await ends_of(tables, wiki) if wiki.status is WikiStatus.MOVING else (wiki, None)
+        try:
+            left = await _mark(tables, wiki.key, [end for end in ends if end is not None], count_out=count_out)
+        except TransactionRefusedError as refused:
+            maybe_marked |= refused.maybe_applied
+            await contention.pause()
+        else:
+            for end in left:
+                await finish_delete(tables, end)
+            return True
 
 
-def _deleting(attributes: Item | None = None) -> Update:
-    return Update(set={"status": string(WikiStatus.DELETING.value), **(attributes or {})})
+async def give_up_move(tables: Tables, wiki: Move) -> None:
+    """End the move that a wiki is an end of, unless it has gone on: the wiki stays at the source."""
+    source, target = await ends_of(tables, wiki)
+    count_out = CountOut(tables, target.owner_id) if target is not None and target.counts else None
+    ends = [] if target is None else [target]
+    with suppress(TransactionRefusedError):
+        for end in await _mark(tables, wiki.key, ends, staying=source, count_out=count_out):
+            await finish_delete(tables, end)
 
 
-def still(wiki: Move) -> Condition:
-    """Hold while the wiki is in the state that was read, and in the same move."""
-    same, status = equals("uid", string(wiki.uid)), string(wiki.status.value)
-    if wiki.status is WikiStatus.ACTIVE:
-        return same & absent_or("status", "=", status)
-    ends = {"moving_to": wiki.moving_to, "moving_from": wiki.moving_from}
-    for end, wiki_id in ends.items():
-        same &= not_exists(end) if wiki_id is None else equals(end, string(wiki_id))
-    return same & equals("status", status)
+async def _mark(
+    tables: Tables,
+    key: Key,
+    ends: Sequence[Move],
+    *,
+    staying: Move | None = None,
+    count_out: CountOut | None = None,
+) -> list[Move]:
+    """Mark what is to be deleted, and let the source of a move stay where it is; return what was marked.
+
+    Raises:
+        CalledOffError: The owner is not as `count_out` wants it.
+        TransactionRefusedError: Something has changed since it was read.
+
+    """
+    operation = new_write_id()
+    marked = [replace(end, status=WikiStatus.DELETING, operation=operation) for end in ends]
+    deleting = Update(
+        set={"status": string(WikiStatus.DELETING.value), OPERATION: string(operation)},
+        remove=("moving_to", "moving_from"),
+    )
+    stays = Update(set={"status": string(WikiStatus.ACTIVE.value)}, remove=("moving_to", OPERATION))
+    while True:
+        transaction = Transaction(tables.wire)
+        for end in ends:
+            transaction.update(end.wiki_id, tables.moves, end.key, deleting, still(end))
+        if staying is not None:
+            transaction.update("staying", tables.moves, staying.key, stays, still(staying))
+        if count_out is not None:
+            count_out.add_to(transaction)
+        try:
+            await transaction.commit(tables.wikis, key)
+        except TransactionRefusedError as refused:
+            if count_out is None or not refused.failed("count"):
+                raise
+            count_out.learn(refused)
+        else:
+            return marked
 
 
 async def finish_delete(tables: Tables, wiki: Move) -> None:
-    """Delete what is marked: all grants of the wiki, expired and corrupt ones too, then the item and its count."""
+    """Delete all grants of what is left of a wiki, expired and corrupt ones too, and then its item.
+
+    Nothing more is done once the item is in another state: somebody else has finished.
+    """
+    if wiki.operation is None:  # marked by an earlier version, which counts wikis out at the end
+        count_out = CountOut(tables, wiki.owner_id) if wiki.counts else None
+        with suppress(TransactionRefusedError):
+            for marked in await _mark(tables, wiki.key, [wiki], count_out=count_out):
+                await finish_delete(tables, marked)
+        return
     async for grants in tables.acls.partition(wiki.wiki_id, keys_only=True):
         for start in range(0, len(grants), _GRANTS_AT_A_TIME):
             if not await _delete_grants(tables, wiki, grants[start : start + _GRANTS_AT_A_TIME]):
                 return
-    if wiki.uncounted or not await _delete_marked(tables, wiki, counted=True):
-        # It does not count, or its owner is gone or has never counted it.
-        await _delete_marked(tables, wiki, counted=False)
+    await _delete_item(tables, wiki)
 
 
 async def _delete_grants(tables: Tables, wiki: Move, grants: Sequence[Item]) -> bool:
-    """Delete grants by key; False if the wiki has gone, and they may be those of a later one."""
+    """Delete grants by key; False if the item is in another state, and they may belong to a later wiki."""
     transaction = Transaction(tables.wire)
-    transaction.check("wiki", tables.wikis, wiki.key, _doomed(wiki))
+    transaction.check("wiki", tables.wikis, wiki.key, still(wiki))
     for grant in grants:
         grantee_id = grant["grantee_id"]["S"]
         transaction.delete(f"grant to {grantee_id}", tables.acls, (wiki.wiki_id, grantee_id))
@@ -171,19 +297,22 @@ async def _delete_grants(tables: Tables, wiki: Move, grants: Sequence[Item]) -> 
     return True
 
 
-async def _delete_marked(tables: Tables, wiki: Move, *, counted: bool) -> bool:
-    """Return False if the owner's count does not allow it; a wiki that somebody else has deleted counts as done."""
-    transaction = Transaction(tables.wire)
-    transaction.delete("wiki", tables.wikis, wiki.key, _doomed(wiki))
-    if counted:
-        some = compare("wiki_count", ">", number(0))
-        transaction.update("owner", tables.users, (wiki.owner_id,), count(-1), some)
-    try:
-        await transaction.commit(tables.wikis, wiki.key)
-    except TransactionRefusedError as refused:
-        return refused.failed("wiki")
-    return True
-
-
-def _doomed(wiki: Move) -> Condition:
-    return equals("uid", string(wiki.uid)) & equals("status", string(WikiStatus.DELETING.value))
+async def _delete_item(tables: Tables, wiki: Move) -> None:
+    """Delete the item; where a move has left it, the wiki may move again from now on."""
+    settled = wiki.moved_to is None
+    while True:
+        transaction = Transaction(tables.wire)
+        transaction.delete("wiki", tables.wikis, wiki.key, still(wiki))
+        if not settled:
+            moved = WikiKey.parse(wiki.moved_to or "")
+            here = equals("uid", string(wiki.uid)) & equals(OPERATION, string(wiki.operation or ""))
+            settle = Update(remove=(OPERATION,))
+            transaction.update("moved", tables.moves, (moved.owner_id, moved.wiki_slug), settle, here)
+        try:
+            await transaction.commit(tables.wikis, wiki.key)
+        except TransactionRefusedError as refused:
+            if settled or not refused.failed("moved") or refused.failed("wiki"):
+                return
+            settled = True  # the wiki has been deleted since
+        else:
+            return

@@ -2,39 +2,49 @@
 
     source                 target
     active                 -
-      │ begin: one transaction reserves the target's key, and a place in the receiver's count
+      │ begin: one transaction gives the move an id, which both items have from now on
     moving                 arriving
-      │ copy every grant; switch: one transaction
+      │ copy every grant; switch: one transaction, which also counts the wiki at its new owner
     deleting               active
-      │ clean up: the source is deleted like any other wiki
+      │ clean up: what is left is deleted; the id goes with it
     -                      active
 
 The wiki is live under the source's key until the switch and under the target's from then on: at every moment under one
-of them. While it moves nothing is granted, so that the copies are complete; a revoke reaches both keys. Each state says
-where the wiki goes, so that a call after a crash, or a second call at the same time, goes on from there.
+of them. While it moves nothing is granted, so that the copies are complete; a revoke reaches both keys.
+
+Every step holds only while both items have the move's id. So whoever calls the same move again goes on with it, and a
+client that wakes up late finds that its step does not hold. Until the switch a deletion of either key or a sweep gives
+the move up: only the same call finishes it, so that every call knows its result. A wiki moves again only after what the
+last move has left is deleted.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from wikibot_store._dynamo.expressions import Update, equals
 from wikibot_store._dynamo.items import WRITE_ID, Item, string
+from wikibot_store._dynamo.table import ConditionFailedError, new_write_id
 from wikibot_store._dynamo.transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
-from wikibot_store.errors import AlreadyExistsError, NotActiveError, NotFoundError
+from wikibot_store.errors import NotActiveError, NotFoundError, WriteOutcomeUnknownError
 from wikibot_store.keys import WikiKey, is_invite
 from wikibot_store.models import Wiki, WikiStatus
 from wikibot_store.workflows.lifecycle import (
+    CountOut,
     count,
+    ends_of,
     finish_delete,
+    give_up_move,
     is_staying,
     may_own_more,
     owner_error,
     read_move,
     still,
+    vacate,
 )
-from wikibot_store.workflows.tables import Move, Tables
+from wikibot_store.workflows.tables import OPERATION, Move, Tables
 
 _ACTIVE = string(WikiStatus.ACTIVE.value)
 _MOVING = string(WikiStatus.MOVING.value)
@@ -42,7 +52,7 @@ _ARRIVING = string(WikiStatus.ARRIVING.value)
 _DELETING = string(WikiStatus.DELETING.value)
 
 # What an item says of a move, and not of the wiki.
-_STATE = frozenset({"moving_to", "moved_to", "moving_from", "moved_from", "uncounted"})
+_STATE = frozenset({OPERATION, "moving_to", "moved_to", "moving_from", "moved_from", "uncounted"})
 _GRANTS_AT_A_TIME = (MAX_ACTIONS - 1) // 2
 
 
@@ -54,89 +64,91 @@ async def move_wiki(tables: Tables, source: WikiKey, target: WikiKey, *, limit: 
     """Move a wiki from key to key, or go on with such a move where an earlier call stopped."""
     contention = Contention()
     while True:
-        # In this order: where the source has gone the target is seen to have come from it.
+        # In this order: a wiki that is not at the source any more is seen at the target.
         item = await tables.moves.get_item((source.owner_id, source.wiki_slug))
-        arrival = await read_move(tables, target)
-        if item is None and arrival is not None and arrival.moved_from == source.wiki_id:
-            return await _arrived(tables, target)
-        item = _require_movable(tables, item, source, target)
+        arrival = await tables.moves.get_item((target.owner_id, target.wiki_slug))
+        wiki = None if item is None else tables.moves.decode(item)
+        if arrival is not None and await _has_moved(tables, wiki, source, tables.moves.decode(arrival)):
+            return tables.wikis.decode(arrival)
+        if item is None or wiki is None:
+            raise NotFoundError(*tables.wikis.where((source.owner_id, source.wiki_slug)))
+        _require_movable(tables, wiki, target)
         if source == target:
-            return await _arrived(tables, target)
+            return tables.wikis.decode(item)
         try:
-            await _go_on(tables, item, arrival, target, limit=limit)
-            return await _arrived(tables, target)
+            moving = await _begin(tables, wiki, item, target, limit=limit)
+            await _copy_grants(tables, moving, target)
+            return await _switch(tables, moving, target, limit=limit)
         except _OvertakenError:
             await contention.pause()
 
 
-async def finish_move(tables: Tables, item: Item, target: WikiKey) -> None:
-    """Go on with a move that seemed to stand still; leave the wiki alone if it is in another state by now."""
-    arrival = await read_move(tables, target)
-    with suppress(_OvertakenError):
-        await _go_on(tables, item, arrival, target, limit=None)
+async def _has_moved(tables: Tables, left: Move | None, source: WikiKey, arrival: Move) -> bool:
+    """Return whether the wiki at the target has come from the source; what is left there is deleted then."""
+    if arrival.moved_from != source.wiki_id or arrival.status not in {WikiStatus.ACTIVE, WikiStatus.MOVING}:
+        return False
+    if left is None:
+        return True
+    if left.status is not WikiStatus.DELETING or left.uid != arrival.uid:
+        return False
+    await finish_delete(tables, left)
+    return True
 
 
-async def _go_on(tables: Tables, item: Item, arrival: Move | None, target: WikiKey, *, limit: int | None) -> None:
-    """Take the steps that are left; each is bound to the state and the incarnation of the source's item."""
-    wiki = tables.moves.decode(item)
-    if wiki.status is not WikiStatus.DELETING:
-        if wiki.status is WikiStatus.ACTIVE or arrival is None or not _belongs(arrival, wiki):
-            await _begin(tables, wiki, item, target, limit=limit)
-        await _copy_grants(tables, wiki, target)
-        wiki = await _switch(tables, wiki, target)
-    await finish_delete(tables, wiki)
+def _require_movable(tables: Tables, wiki: Move, target: WikiKey) -> None:
+    """Reject a move of a wiki that is not active, unless it moves to the target already."""
+    if wiki.status is not WikiStatus.ACTIVE and wiki.moving_to != target.wiki_id:
+        raise NotActiveError(*tables.wikis.where(wiki.key), wiki.status)
 
 
-def _require_movable(tables: Tables, item: Item | None, source: WikiKey, target: WikiKey) -> Item:
-    """Return the source's item if a move to the target can begin or go on."""
-    where = tables.wikis.where((source.owner_id, source.wiki_slug))
-    if item is None:
-        raise NotFoundError(*where)
-    wiki = tables.moves.decode(item)
-    # One that is deleted in the middle of a move still says where it was moving to, but does not go there any more.
-    goes_to = wiki.moved_to if wiki.status is WikiStatus.DELETING else wiki.moving_to
-    if wiki.status is not WikiStatus.ACTIVE and goes_to != target.wiki_id:
-        raise NotActiveError(*where, wiki.status)
-    return item
+async def _begin(tables: Tables, wiki: Move, item: Item, target: WikiKey, *, limit: int | None) -> Move:
+    """Reserve the target's key and say so at the source, or go on with the move that is under way; return the source.
 
+    What is written to the wiki from now on, the switch brings.
 
-def _belongs(arrival: Move, wiki: Move) -> bool:
-    """Tell whether a target's item has been put by this move."""
-    return (arrival.uid, arrival.status, arrival.moving_from) == (wiki.uid, WikiStatus.ARRIVING, wiki.wiki_id)
+    Raises:
+        _OvertakenError: The source is in another state by now, or had to be brought into another one first.
 
-
-async def _begin(tables: Tables, wiki: Move, item: Item, target: WikiKey, *, limit: int | None) -> None:
-    """Reserve the target's key and a place in the receiver's count, and say so at the source; or refuse all of it.
-
-    Also a begun move whose target has got lost begins anew. What is written to the wiki from now on, the switch brings.
     """
+    if wiki.status is WikiStatus.MOVING:
+        if wiki.operation is not None and None not in await ends_of(tables, wiki):
+            return wiki
+        await give_up_move(tables, wiki)  # begun by an earlier version, or its target has got lost
+        raise _OvertakenError
+    if wiki.operation is not None:
+        await settle(tables, wiki)
+        raise _OvertakenError
+    operation = string(new_write_id())
     key, owner = (target.owner_id, target.wiki_slug), (target.owner_id,)
-    begun = Update(set={"status": _MOVING, "moving_to": string(target.wiki_id)})
-    arriving = {"status": _ARRIVING, "moving_from": string(wiki.wiki_id), **_uncounted(wiki, target)}
+    begun = {"status": _MOVING, OPERATION: operation, "moving_to": string(target.wiki_id)}
+    arriving = {"status": _ARRIVING, OPERATION: operation, "moving_from": string(wiki.wiki_id)}
+    may_come = is_staying() if target.owner_id == wiki.owner_id else tables.users.exists & may_own_more(limit)
     transaction = Transaction(tables.wire)
-    transaction.update("source", tables.moves, wiki.key, begun, still(wiki))
+    transaction.update("source", tables.moves, wiki.key, Update(set=begun), still(wiki))
     transaction.put_item("target", tables.wikis, _item_at(target, item, arriving), tables.wikis.absent)
-    if target.owner_id == wiki.owner_id:
-        transaction.check("owner", tables.users, owner, is_staying())
-    else:
-        transaction.update("owner", tables.users, owner, count(1), may_own_more(limit))
+    transaction.check("owner", tables.users, owner, may_come)
     try:
         await transaction.commit(tables.wikis, key)
     except TransactionRefusedError as refused:
-        if refused.failed("source"):
-            raise _OvertakenError from refused
-        if not refused.failed("target"):
-            raise owner_error(tables, owner, refused.item("owner"), limit) from refused
-        taken = refused.item("target")
-        has_begun = taken is not None and _belongs(tables.moves.decode(taken), wiki)
-        if has_begun and wiki.status is WikiStatus.MOVING:
-            raise _OvertakenError from refused
-        raise AlreadyExistsError(*tables.wikis.where(key), "wiki_slug") from refused
+        if not refused.failed("source"):
+            if refused.failed("target"):
+                await vacate(tables, key, refused.item("target"))
+            else:
+                raise owner_error(tables, owner, refused.item("owner"), limit) from refused
+        raise _OvertakenError from refused
+    return replace(wiki, status=WikiStatus.MOVING, operation=operation["S"], moving_to=target.wiki_id)
 
 
-def _uncounted(wiki: Move, target: WikiKey) -> Item:
-    """Return what marks the end of a move that is not live: of the two items of one owner one counts."""
-    return {"uncounted": {"BOOL": True}} if target.owner_id == wiki.owner_id else {}
+async def settle(tables: Tables, wiki: Move) -> None:
+    """Delete what the last move of an active wiki has left, so that the wiki can move again."""
+    left = None if wiki.moved_from is None else await read_move(tables, WikiKey.parse(wiki.moved_from))
+    if left is not None and (left.status, left.operation) == (WikiStatus.DELETING, wiki.operation):
+        await finish_delete(tables, left)
+        return
+    try:
+        await tables.moves.patch(wiki.key, Update(remove=(OPERATION,)), still(wiki))
+    except ConditionFailedError:
+        return  # it has been settled, or is in another state
 
 
 def _item_at(target: WikiKey, item: Item, state: Item) -> Item:
@@ -161,10 +173,9 @@ def _comes_along(grant: Item, wiki: Move, target: WikiKey) -> bool:
 
 async def _copy(tables: Tables, wiki: Move, target: WikiKey, grants: Sequence[Item]) -> None:
     """Copy grants as they are at this moment: one that is revoked meanwhile is left out."""
-    moving = equals("uid", string(wiki.uid)) & equals("moving_to", string(target.wiki_id)) & equals("status", _MOVING)
     while grants:
         transaction = Transaction(tables.wire)
-        transaction.check("wiki", tables.wikis, wiki.key, moving)
+        transaction.check("wiki", tables.wikis, wiki.key, still(wiki))
         for position, grant in enumerate(grants):
             key = (wiki.wiki_id, grant["grantee_id"]["S"])
             transaction.check(f"{position} stays", tables.acls, key, tables.acls.unchanged(grant, WRITE_ID))
@@ -183,38 +194,53 @@ async def _copy(tables: Tables, wiki: Move, target: WikiKey, grants: Sequence[It
             return
 
 
-async def _switch(tables: Tables, wiki: Move, target: WikiKey) -> Move:
+async def _switch(tables: Tables, wiki: Move, target: WikiKey, *, limit: int | None) -> Wiki:
     """Let the wiki be live at the target, with all that was written to it until then, and no longer at the source.
 
-    Return what is left at the source.
+    Return what was written there, after deleting what is left at the source.
     """
-    moving = {"uid": string(wiki.uid), "status": _MOVING, "moving_to": string(target.wiki_id)}
-    arriving = equals("uid", string(wiki.uid)) & equals("status", _ARRIVING)
-    left = {"status": _DELETING, "moved_to": string(target.wiki_id), **_uncounted(wiki, target)}
+    operation = string(wiki.operation or "")
+    left = {"status": _DELETING, "moved_to": string(target.wiki_id)}
+    arriving = equals("uid", string(wiki.uid)) & equals("status", _ARRIVING) & equals(OPERATION, operation)
+    count_out = CountOut(tables, wiki.owner_id)
+    is_transfer = target.owner_id != wiki.owner_id
     contention = Contention()
     while True:
         item = await tables.wikis.get_item(wiki.key)
-        if item is None or not moving.items() <= item.items():
+        if item is None or (item.get("status"), item.get(OPERATION)) != (_MOVING, operation):
             raise _OvertakenError
-        version = tables.moves.decode(item).version
-        arrived = {"status": _ACTIVE, "moved_from": string(wiki.wiki_id)}
-        arrived |= tables.wikis.next_version(version, datetime.now(UTC))
+        arrived = {"status": _ACTIVE, OPERATION: operation, "moved_from": string(wiki.wiki_id)}
+        arrived |= tables.wikis.next_version(tables.moves.decode(item).version, datetime.now(UTC))
+        there = _item_at(target, item, arrived)
         transaction = Transaction(tables.wire)
         unchanged = tables.wikis.unchanged(item, WRITE_ID)
         transaction.update("source", tables.moves, wiki.key, Update(set=left, remove=("moving_to",)), unchanged)
-        transaction.put_item("target", tables.wikis, _item_at(target, item, arrived), arriving)
+        transaction.put_item("target", tables.wikis, there, arriving)
+        if is_transfer:
+            transaction.update("receiver", tables.users, (target.owner_id,), count(1), may_own_more(limit))
+            count_out.add_to(transaction)
         try:
             await transaction.commit(tables.wikis, wiki.key)
         except TransactionRefusedError as refused:
             if refused.failed("target"):
-                raise _OvertakenError from refused
+                await _settle_switch(tables, wiki, target, refused)
+            if is_transfer and refused.failed("receiver") and not refused.failed("source"):
+                await give_up_move(tables, tables.moves.decode(item))
+                raise owner_error(tables, (target.owner_id,), refused.item("receiver"), limit) from refused
+            if is_transfer:
+                count_out.learn(refused)
             await contention.pause()
         else:
-            return tables.moves.decode({name: item[name] for name in item if name != "moving_to"} | left)
+            remnant = replace(wiki, status=WikiStatus.DELETING, moving_to=None, moved_to=target.wiki_id)
+            await finish_delete(tables, remnant)
+            return tables.wikis.decode(there)
 
 
-async def _arrived(tables: Tables, target: WikiKey) -> Wiki:
-    wiki = await tables.wikis.get(target.owner_id, target.wiki_slug, consistent=True)
-    if wiki is None:  # deleted since
-        raise NotFoundError(*tables.wikis.where((target.owner_id, target.wiki_slug)))
-    return wiki
+async def _settle_switch(tables: Tables, wiki: Move, target: WikiKey, refused: TransactionRefusedError) -> None:
+    """Raise what a switch comes to that has found another state at the target."""
+    arrival = await read_move(tables, target)
+    has_switched = arrival is not None and (arrival.uid, arrival.operation) == (wiki.uid, wiki.operation)
+    if refused.maybe_applied and not has_switched:
+        where = tables.wikis.where(wiki.key)
+        raise WriteOutcomeUnknownError(*where, "TransactWriteItems") from refused
+    raise _OvertakenError from refused

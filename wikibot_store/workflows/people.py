@@ -2,94 +2,109 @@
 
 from typing import Literal, get_args
 
-from wikibot_store._dynamo.expressions import Update, absent_or
+from wikibot_store._dynamo.expressions import Update
 from wikibot_store._dynamo.items import WRITE_ID, Item, number, string
-from wikibot_store._dynamo.table import ConditionFailedError
+from wikibot_store._dynamo.table import ConditionFailedError, new_write_id
 from wikibot_store._dynamo.transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
-from wikibot_store.errors import NotFoundError, UserOwnsWikisError
+from wikibot_store.errors import NotActiveError, NotFoundError, UserOwnsWikisError
 from wikibot_store.keys import WikiKey
-from wikibot_store.models import UserStatus
+from wikibot_store.models import UserStatus, WikiStatus
 from wikibot_store.workflows.claims import claims_of, own_or_free
-from wikibot_store.workflows.lifecycle import delete_wiki
-from wikibot_store.workflows.tables import Tables
+from wikibot_store.workflows.lifecycle import CalledOffError, delete_wiki
+from wikibot_store.workflows.tables import OPERATION, Tables
 
 OwnedWikis = Literal["refuse", "delete"]
 """What to do if the user owns wikis."""
 
 _DELETION = "deletion"
-DELETION_ATTRIBUTES = (_DELETION,)
-"""The attributes of a user who is being deleted, besides the status: what is to become of the wikis."""
+DELETION_ATTRIBUTES = (_DELETION, OPERATION)
+"""The attributes of a user who is being deleted, besides the status: what is to become of the wikis, and the id."""
 
 _DELETING = string(UserStatus.DELETING.value)
+# What tells an item of a wiki from what it was before, and what tells whether it counts.
+_STATE = ("wiki_slug", "uid", "status", "version", OPERATION, "uncounted")
 
 
-async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, resume: bool = False) -> bool:
-    """Mark the user, so that no wiki is created any more; delete the wikis; delete the user with all claims at once.
+async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, seen: Item | None = None) -> bool:
+    """Delete a user with all claims at once; return whether it is this call that has deleted or marked the user.
 
-    With `resume`, a user who is not marked, or no longer, is left alone. Return whether there was a user.
+    To delete the wikis first, the user is marked, so that no wiki is created any more; whoever marks it has deleted it,
+    no matter who finishes. A repair only goes on with the deletion that it has `seen` at a user.
+
+    Raises:
+        UserOwnsWikisError: There are wikis, and they are not to be deleted.
+        NotActiveError: Another call is deleting the user with the wikis.
+
     """
     contention = Contention()
-    found = False
+    is_ours = False
     while True:
-        item = await tables.users.get_item((user_id,))
-        if item is None:
-            return found
-        found = True
+        reading = _read_with_wikis(tables, user_id) if wikis == "refuse" else _read_alone(tables, user_id)
+        item, owned = await reading
+        if item is None or (seen is not None and _mark_of(item) != _mark_of(seen)):
+            return is_ours
+        if owned:
+            raise UserOwnsWikisError(*tables.users.where((user_id,)), owned)
+        if wikis == "refuse" and deletion_of(item) == "delete":  # the wikis are being deleted, or are already
+            raise NotActiveError(*tables.users.where((user_id,)), UserStatus.DELETING)
         try:
-            if resume and deletion_of(item) != wikis:
-                return found
-            if deletion_of(item) != wikis:
-                await _mark(tables, item, wikis)
-            elif wikis == "refuse" or not await _delete_wikis(tables, user_id):
+            if wikis == "refuse":
                 await _delete_with_claims(tables, item)
-                return found
-        except (ConditionFailedError, TransactionRefusedError):
+                return True
+            if deletion_of(item) != "delete":
+                is_ours = False  # if it was, the deletion has been called off
+                await _mark(tables, item)
+                is_ours = True
+            elif not await _delete_wikis(tables, user_id, _mark_of(item)):
+                await _delete_with_claims(tables, item)
+                return is_ours
+        except TransactionRefusedError as refused:
+            is_ours |= wikis == "refuse" and refused.maybe_applied
+            await contention.pause()
+        except (CalledOffError, ConditionFailedError):
             await contention.pause()
 
 
 def deletion_of(item: Item) -> OwnedWikis | None:
-    """Return what is to become of the wikis of a user that `delete_user` has marked; None if it has not."""
+    """Return what is to become of the wikis of a user who is being deleted; None if nobody is at it.
+
+    Only earlier versions marked a user whose wikis were not to be deleted.
+    """
     if item.get("status") != _DELETING:
         return None
     return next((choice for choice in get_args(OwnedWikis) if item.get(_DELETION) == string(choice)), None)
 
 
-async def _mark(tables: Tables, item: Item, wikis: OwnedWikis) -> None:
-    """Set the status, unless there are wikis that must not be deleted."""
-    user = tables.users.decode(item)
-    condition = tables.users.unchanged(item, WRITE_ID)
-    if wikis == "refuse":
-        owned = max(user.wiki_count, await count_wikis(tables, user.id))
-        if owned:
-            raise UserOwnsWikisError(*tables.users.where((user.id,)), owned)
-        condition &= absent_or("wiki_count", "=", number(0))
-    update = Update(set={"status": _DELETING, _DELETION: string(wikis)})
-    await tables.users.patch((user.id,), update, condition)
+def _mark_of(item: Item) -> Item:
+    """Return what a deletion has set at a user."""
+    return {name: item[name] for name in ("status", *DELETION_ATTRIBUTES) if name in item}
+
+
+async def _mark(tables: Tables, item: Item) -> None:
+    """Set the status, on condition that nothing has changed."""
+    marked = {"status": _DELETING, _DELETION: string("delete"), OPERATION: string(new_write_id())}
+    await tables.users.patch((item["id"]["S"],), Update(set=marked), tables.users.unchanged(item, WRITE_ID))
 
 
 async def count_wikis(tables: Tables, user_id: str) -> int:
-    """Count the wikis of an owner; one that is being renamed has two items and counts once.
+    """Count the wikis of an owner in one pass, which may miss one that moves meanwhile, or see it twice."""
+    return sum(map(_counts, await _states(tables, user_id)))
 
-    Several pages are read until two passes agree: a wiki that is renamed between two of them may be on none.
-    """
-    seen: set[str] | None = None
-    while True:
-        pages = [wikis async for wikis in tables.wikis.partition(user_id)]
-        wikis = {str(wiki.get("uid", wiki["wiki_slug"])) for page in pages for wiki in page}
-        if len(pages) == 1 or wikis == seen:
-            return len(wikis)
-        seen = wikis
+
+async def is_count_wrong(tables: Tables, user_id: str) -> bool:
+    """Return whether a user counts other wikis than there are."""
+    item, wikis = await _read_with_wikis(tables, user_id)
+    return item is not None and item.get("wiki_count", number(0)) != number(wikis)
 
 
 async def reconcile_wiki_count(tables: Tables, user_id: str) -> int:
     """Set a user's count to the number of wikis that are there; return it."""
     contention = Contention()
     while True:
-        item = await tables.users.get_item((user_id,))
+        item, wikis = await _read_with_wikis(tables, user_id)
         if item is None:
             raise NotFoundError(*tables.users.where((user_id,)))
-        wikis = await count_wikis(tables, user_id)
         if item.get("wiki_count", number(0)) == number(wikis):
             return wikis
         # Whatever is counted in or out stamps the user: the count is right only if nothing was since it was read.
@@ -102,13 +117,49 @@ async def reconcile_wiki_count(tables: Tables, user_id: str) -> int:
             return wikis
 
 
-async def _delete_wikis(tables: Tables, user_id: str) -> bool:
-    """Return whether there were any: then the user has been counted down, and there may be others behind them."""
+async def _read_alone(tables: Tables, user_id: str) -> tuple[Item | None, int]:
+    """Read a user whose wikis do not matter."""
+    return await tables.users.get_item((user_id,)), 0
+
+
+async def _read_with_wikis(tables: Tables, user_id: str) -> tuple[Item | None, int]:
+    """Read a user, and count the wikis as they were at one moment: until two passes agree.
+
+    A Query is not isolated: of a wiki that is renamed meanwhile it may show both items, or none.
+    """
+    seen: tuple[Item, list[Item]] | None = None
+    while True:
+        item = await tables.users.get_item((user_id,))
+        wikis = [] if item is None else await _states(tables, user_id)
+        if item is None or (item, wikis) == seen:
+            return item, sum(map(_counts, wikis))
+        seen = item, wikis
+
+
+async def _states(tables: Tables, user_id: str) -> list[Item]:
+    """Return what the items of an owner's wikis say of their state; the rest of them need not decode."""
+    pages = [wikis async for wikis in tables.wikis.partition(user_id)]
+    return [{name: wiki[name] for name in _STATE if name in wiki} for page in pages for wiki in page]
+
+
+def _counts(wiki: Item) -> bool:
+    """Return whether an item is in its owner's `wiki_count`, as Move.counts says."""
+    is_left = wiki.get("status") in [string(status.value) for status in (WikiStatus.ARRIVING, WikiStatus.DELETING)]
+    return not is_left or not wiki.keys() & {OPERATION, "uncounted"}
+
+
+async def _delete_wikis(tables: Tables, user_id: str, mark: Item) -> bool:
+    """Return whether there were any: then the user has been counted down, and there may be others behind them.
+
+    Raises:
+        CalledOffError: The user has not the mark any more.
+
+    """
     found = False
     async for wikis in tables.wikis.partition(user_id, keys_only=True):
         for wiki in wikis:
             found = True
-            await delete_wiki(tables, WikiKey(user_id, wiki["wiki_slug"]["S"]))
+            await delete_wiki(tables, WikiKey(user_id, wiki["wiki_slug"]["S"]), owner=mark)
     return found
 
 

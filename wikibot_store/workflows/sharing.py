@@ -9,7 +9,7 @@ from wikibot_store._dynamo.items import WRITE_ID, string, time
 from wikibot_store._dynamo.reads import Key, ReadableTable, batch_get
 from wikibot_store._dynamo.transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
-from wikibot_store.errors import NotActiveError, NotFoundError, ProtectedOwnerError
+from wikibot_store.errors import NotActiveError, NotFoundError, ProtectedOwnerError, WriteOutcomeUnknownError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import Acl, Member, Role, Share, User, UserStatus, Wiki, WikiStatus
 from wikibot_store.workflows.lifecycle import read_move, still
@@ -72,46 +72,53 @@ async def grant(
 
 
 async def revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
-    """Delete the grant in any state of the wiki, at all ends of a move at once; return whether there was one."""
+    """Delete the grant, at both ends of a move at once; return whether there was one.
+
+    Raises:
+        WriteOutcomeUnknownError: An answer was lost, and the wiki has moved or gone since.
+
+    """
     protect_owner(tables, key, grantee_id)
     deadline = tables.wire.deadline()
     contention = Contention()
-    was_there = False
+    unsettled: TransactionRefusedError | None = None
     while True:
-        ends = await _ends(tables, key, deadline)
-        grants = [await tables.acls.get_item((end.wiki_id, grantee_id), deadline) for end in ends]
-        found = any(grant is not None for grant in grants)
-        # The transaction checks everything that was read, absence too, so that it misses no copy of the grant.
+        place, wiki = await _place_of(tables, key, deadline)
+        acl_key = (place.wiki_id, grantee_id)
+        is_there = wiki is None or wiki.status in {WikiStatus.ACTIVE, WikiStatus.MOVING}
+        grant = await tables.acls.get_item(acl_key, deadline) if is_there else None
+        if grant is None:
+            if unsettled is not None:
+                raise WriteOutcomeUnknownError(*tables.acls.where(acl_key), "TransactWriteItems") from unsettled
+            return False
         transaction = Transaction(tables.wire)
-        for (end, wiki), grant in zip(ends.items(), grants, strict=True):
-            state = tables.moves.absent if wiki is None else still(wiki)
-            transaction.check(f"wiki {end}", tables.moves, (end.owner_id, end.wiki_slug), state)
-            acl_key, name = (end.wiki_id, grantee_id), f"grant {end}"
-            if grant is None:
-                transaction.check(name, tables.acls, acl_key, tables.acls.absent)
-            else:
-                transaction.delete(name, tables.acls, acl_key, tables.acls.unchanged(grant, WRITE_ID))
+        state = tables.wikis.absent if wiki is None else still(wiki)
+        transaction.check("wiki", tables.wikis, (place.owner_id, place.wiki_slug), state)
+        transaction.delete("grant", tables.acls, acl_key, tables.acls.unchanged(grant, WRITE_ID))
+        if wiki is not None and wiki.moving_to is not None:  # there may be a copy
+            transaction.delete("copy", tables.acls, (wiki.moving_to, grantee_id))
         try:
-            await transaction.commit(tables.acls, (key.wiki_id, grantee_id), deadline=deadline)
+            await transaction.commit(tables.acls, acl_key, deadline=deadline)
         except TransactionRefusedError as refused:
-            was_there |= found and refused.maybe_applied
+            if refused.maybe_applied:
+                if not refused.failed("wiki") and refused.item("grant") is None:
+                    return True
+                unsettled = refused
             await contention.pause()
         else:
-            return found or was_there
+            return True
 
 
-async def _ends(tables: Tables, key: WikiKey, deadline: float) -> dict[WikiKey, Move | None]:
-    """Read the state of the wiki and, while it moves, of the key that it comes from or goes to."""
+async def _place_of(tables: Tables, key: WikiKey, deadline: float) -> tuple[WikiKey, Move | None]:
+    """Return where the wiki is and its state: not under this key any more if a move has left something there."""
     wiki = await read_move(tables, key, deadline=deadline)
-    ends = {key: wiki}
-    other = None if wiki is None else wiki.moving_from or wiki.moving_to or wiki.moved_to
-    while wiki is not None and other is not None and WikiKey.parse(other) not in ends:
-        end = await read_move(tables, WikiKey.parse(other), deadline=deadline)
-        if end is None or end.uid != wiki.uid:
-            break
-        ends[WikiKey.parse(other)] = end
-        other = end.moving_to or end.moved_to
-    return ends
+    if wiki is None or wiki.status is not WikiStatus.DELETING or wiki.moved_to is None:
+        return key, wiki
+    target = WikiKey.parse(wiki.moved_to)
+    moved = await read_move(tables, target, deadline=deadline)
+    if moved is None or (moved.uid, moved.operation) != (wiki.uid, wiki.operation):
+        return key, wiki
+    return target, moved
 
 
 async def with_users(tables: Tables, acls: Sequence[Acl]) -> list[Member]:

@@ -20,9 +20,9 @@ class Claim(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Move(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The state of a wiki's life and of its move (workflows/moves.py); the other keys are wiki ids.
+    """The state of a wiki's life and of its move (workflows/moves.py).
 
-    An `uncounted` item is the second one of a wiki that is renamed, which counts once in its owner's `wiki_count`.
+    `operation` is the id of the move or deletion that put the item into its state; the ends of a move are wiki ids.
     """
 
     owner_id: str
@@ -30,11 +30,22 @@ class Move(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     uid: str
     status: WikiStatus = WikiStatus.ACTIVE
     version: int = 1
+    operation: str | None = None
     moving_to: str | None = None
     moved_to: str | None = None
     moving_from: str | None = None
     moved_from: str | None = None
     uncounted: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether the item is in its owner's `wiki_count`.
+
+        Live wikis are. Earlier versions, which gave their operations no id, counted what they were at work on too,
+        except for items that they marked as `uncounted`.
+        """
+        is_live = self.status in {WikiStatus.ACTIVE, WikiStatus.MOVING}
+        return is_live or (self.operation is None and not self.uncounted)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -45,6 +56,10 @@ class Move(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     def wiki_id(self) -> str:
         """The partition key of the wiki's grants."""
         return f"{self.owner_id}:{self.wiki_slug}"
+
+
+OPERATION = "operation"
+"""The attribute with the id of a move or deletion that is under way, of a wiki or of a user."""
 
 
 # Made once: a codec takes a millisecond of the event loop, and is the same for every store.

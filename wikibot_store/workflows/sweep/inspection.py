@@ -18,13 +18,19 @@ from wikibot_store._wire import access_pattern, working_for
 from wikibot_store.errors import CorruptItemError, InvalidKeyError
 from wikibot_store.keys import CLAIM, WikiKey, is_invite
 from wikibot_store.models import WikiStatus
-from wikibot_store.workflows.claims import claims_of, own_or_free
-from wikibot_store.workflows.lifecycle import delete_wiki
-from wikibot_store.workflows.moves import finish_move
-from wikibot_store.workflows.people import count_wikis, delete_user, deletion_of, reconcile_wiki_count
+from wikibot_store.workflows.claims import claims_of, may_claim, own_or_free
+from wikibot_store.workflows.lifecycle import ends_of, finish_delete, give_up_move
+from wikibot_store.workflows.moves import settle
+from wikibot_store.workflows.people import (
+    count_wikis,
+    delete_user,
+    deletion_of,
+    is_count_wrong,
+    reconcile_wiki_count,
+)
 from wikibot_store.workflows.sharing import FOREIGN
 from wikibot_store.workflows.sweep.findings import FindingKind, Suspect, corrupt, to_remove
-from wikibot_store.workflows.tables import Claim, Move, Tables
+from wikibot_store.workflows.tables import Claim, Tables
 
 _Found = Mapping[Key, Item | None]
 
@@ -72,28 +78,21 @@ async def _each(
 
 async def _inspect_wiki(tables: Tables, item: Item) -> list[Suspect]:
     table, state = tables.wikis, tables.moves.decode(item)
-    key = WikiKey(*state.key)
-    if state.status is WikiStatus.MOVING:
-        if state.moving_to is None:
-            raise CorruptItemError(*table.where(state.key), "it is moving, and `moving_to` is missing")
-        finish = partial(finish_move, tables, item, WikiKey.parse(state.moving_to))
-        return [Suspect(kind=FindingKind.WIKI_MOVING, table=table, key=state.key, repair=finish)]
-    delete = partial(delete_wiki, tables, key, seen=state)
+    WikiKey(*state.key)  # it may be none
     if state.status is WikiStatus.DELETING:
-        return [Suspect(kind=FindingKind.WIKI_DELETING, table=table, key=state.key, repair=delete)]
-    if state.status is WikiStatus.ARRIVING and not await _is_awaited(tables, state):
-        return [Suspect(kind=FindingKind.WIKI_MOVING, table=table, key=state.key, repair=delete)]
+        finish = partial(finish_delete, tables, state)
+        return [Suspect(kind=FindingKind.WIKI_DELETING, table=table, key=state.key, repair=finish)]
     table.decode(item)  # the rest of it
-    return []
-
-
-async def _is_awaited(tables: Tables, wiki: Move) -> bool:
-    """Return whether a wiki that is arriving is still on its way; its source is found and finished by itself."""
-    if wiki.moving_from is None:
-        return False
-    source = WikiKey.parse(wiki.moving_from)
-    item = await tables.wikis.get_item((source.owner_id, source.wiki_slug))
-    return item is not None and (item.get("uid"), item.get("moving_to")) == (string(wiki.uid), string(wiki.wiki_id))
+    if state.status is WikiStatus.ACTIVE and state.operation is None:
+        return []
+    if state.status is WikiStatus.ACTIVE:
+        repair = partial(settle, tables, state)
+    else:
+        source, target = await ends_of(tables, state)
+        if state is target and source is not None:  # it is found there
+            return []
+        repair = partial(give_up_move, tables, state)
+    return [Suspect(kind=FindingKind.WIKI_MOVING, table=table, key=state.key, repair=repair)]
 
 
 # ---- users
@@ -107,7 +106,7 @@ async def _inspect_user_or_claim(tables: Tables, item: Item) -> list[Suspect]:
 async def _inspect_claim(tables: Tables, item: Item) -> list[Suspect]:
     claim = tables.claims.decode(item)
     user = await tables.users.get_item((claim.user_id,))
-    if user is not None and _may_claim(tables, user, claim.id):
+    if user is not None and may_claim(tables.users, user, claim.id):
         return []
     unused = tables.users.absent if user is None else tables.users.unchanged(user, WRITE_ID)
     transaction = Transaction(tables.wire)
@@ -115,25 +114,18 @@ async def _inspect_claim(tables: Tables, item: Item) -> list[Suspect]:
     return [to_remove(FindingKind.CLAIM_WITHOUT_USER, tables.claims, item, transaction)]
 
 
-def _may_claim(tables: Tables, user: Item, claim_id: str) -> bool:
-    """Return whether the user has this claim; true too if the user's item does not decode, which is its own finding."""
-    try:
-        return claim_id in claims_of(tables.users, user)
-    except _UNREADABLE:
-        return True
-
-
 async def _inspect_user(tables: Tables, item: Item) -> list[Suspect]:
     claims, user_id = claims_of(tables.users, item), tables.users.key_in(item)[0]
     if (wikis := deletion_of(item)) is not None:
-        finish = partial(delete_user, tables, user_id, wikis=wikis, resume=True)
+        finish = partial(delete_user, tables, user_id, wikis=wikis, seen=item)
         return [Suspect(kind=FindingKind.USER_DELETING, table=tables.users, key=(user_id,), repair=finish)]
     suspects = []
     for claim_id in claims:
         claim = await tables.claims.get_item((claim_id,))
         if claim is None or claim.get("user_id") != string(user_id):
             suspects.append(_without_claim(tables, item, claim_id, claim))
-    if item.get("wiki_count", number(0)) != number(await count_wikis(tables, user_id)):
+    is_suspect = item.get("wiki_count", number(0)) != number(await count_wikis(tables, user_id))
+    if is_suspect and await is_count_wrong(tables, user_id):
         recount = partial(reconcile_wiki_count, tables, user_id)
         suspects.append(Suspect(kind=FindingKind.WRONG_COUNT, table=tables.users, key=(user_id,), repair=recount))
     return suspects

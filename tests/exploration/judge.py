@@ -1,0 +1,482 @@
+"""What must be true of every state, and of what the calls of an exploration returned and left behind.
+
+The library itself says what calls mean: played one after another, without any interference, it gives the results and
+the tables that an exploration's must be equal to, for some order of its calls that respects which of them had ended
+before others began.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tests.exploration import model
+from tests.exploration.clients import LOST, Call, Outcome
+from tests.exploration.explorer import Actor, Node, State
+from tests.exploration.model import Database, Item
+from wikibot_store import Access, Acl, NotActiveError, Page, User, UserStatus, Wiki
+from wikibot_store.errors import AlreadyExistsError, ConflictError, NotFoundError, QuotaExceededError, WikibotStoreError
+
+_LIVE = frozenset({"active", "moving"})
+_TRANSIENT = (NotActiveError, ConflictError)
+_NO_ROOM = (AlreadyExistsError, QuotaExceededError)
+_NOT_THERE = (NotActiveError, NotFoundError)
+_MOST_SWEEPS = 2
+_PART = 100
+
+
+class Action(NamedTuple):
+    """A call by its name, and what the checks must know of it."""
+
+    name: str
+    call: Call
+    ends: bool = False  # it can end a wiki's life
+    steps: bool = False  # it takes several steps, in between which others are refused
+    grants: str | None = None  # whom it gives access
+    revokes: tuple[str, str] | None = None  # at which wiki_id, and from whom it takes access
+    limit: tuple[str, int] | None = None  # whose wikis it keeps below how many
+    parts: tuple[Call, ...] = ()  # what others may see of it before it is done
+
+
+# ---- what can be seen of a database
+
+
+def _text(item: Item, name: str, default: str = "") -> str:
+    value: str = item[name]["S"] if name in item else default
+    return value
+
+
+def live_wikis(database: Database) -> list[tuple[str, str]]:
+    """Return uid and wiki_id of every wiki that can be read."""
+    return _seen(database).live
+
+
+def accesses(database: Database) -> frozenset[tuple[str, str]]:
+    """Return whom a grant lets into which wiki, by its uid."""
+    return _seen(database).accesses
+
+
+class _Seen(NamedTuple):
+    live: list[tuple[str, str]]
+    accesses: frozenset[tuple[str, str]]
+    uids: Mapping[str, str]
+
+
+@lru_cache(maxsize=1 << 15)
+def _seen(database: Database) -> _Seen:
+    wikis = database.table("wikis")
+    uids = {f"{_text(wiki, 'owner_id')}:{_text(wiki, 'wiki_slug')}": _text(wiki, "uid") for wiki in wikis}
+    live = [
+        (_text(wiki, "uid"), f"{_text(wiki, 'owner_id')}:{_text(wiki, 'wiki_slug')}")
+        for wiki in wikis
+        if _text(wiki, "status", "active") in _LIVE
+    ]
+    open_to = {wiki_id: uid for uid, wiki_id in live}
+    found = frozenset(
+        (open_to[_text(grant, "wiki_id")], _text(grant, "grantee_id"))
+        for grant in database.table("acls")
+        if _text(grant, "wiki_id") in open_to
+        and _text(grant, "wiki_uid", open_to[_text(grant, "wiki_id")]) == open_to[_text(grant, "wiki_id")]
+        and "invited_email" not in grant
+    )
+    return _Seen(live, found, uids)
+
+
+def _label(uid: str) -> str:
+    """Return a wiki's uid, or by which call it was made, since that draws another one in another order."""
+    return uid if uid.startswith("af") else uid[:2]
+
+
+@lru_cache(maxsize=1 << 14)
+def visible(database: Database) -> Mapping[str, Any]:
+    """Return what the tables say, without what only the library's own steps go by."""
+    users, claims = {}, {}
+    for item in database.table("users"):
+        if _text(item, "id").startswith("claim#"):
+            claims[_text(item, "id")] = _text(item, "user_id")
+        else:
+            names = ("status", "username", "oauth_provider", "oauth_provider_sub", "email", "identities", "wiki_count")
+            users[_text(item, "id")] = tuple(str(item.get(name, {})) for name in names)
+    wikis = {
+        (_text(item, "owner_id"), _text(item, "wiki_slug")): (
+            _label(_text(item, "uid")),
+            _text(item, "status", "active"),
+            _text(item, "display_name"),
+            str(item.get("is_public")),
+            str(item.get("page_count")),
+        )
+        for item in database.table("wikis")
+    }
+    acls = {
+        (_text(item, "wiki_id"), _grantee(_text(item, "grantee_id"))): (
+            _text(item, "role"),
+            _label(_text(item, "wiki_uid")),
+            _text(item, "granted_by"),
+            str(item.get("expires_at")),
+        )
+        for item in database.table("acls")
+    }
+    return {"users": users, "claims": claims, "wikis": wikis, "acls": acls}
+
+
+def _grantee(grantee_id: str) -> str:
+    return "invite" if grantee_id.startswith("invite#") else grantee_id
+
+
+@lru_cache(maxsize=1 << 14)
+def unsound(database: Database) -> str | None:
+    """Return what is wrong with tables that nobody is at work on, None if nothing is."""
+    problems: list[str] = []
+    wikis = database.table("wikis")
+    by_id = {f"{_text(wiki, 'owner_id')}:{_text(wiki, 'wiki_slug')}": wiki for wiki in wikis}
+    users = [item for item in database.table("users") if not _text(item, "id").startswith("claim#")]
+    claims = {_text(item, "id"): _text(item, "user_id") for item in database.table("users") if "user_id" in item}
+    for wiki_id, wiki in by_id.items():
+        state = {"status": wiki["status"], **{name: wiki[name] for name in _STATE if name in wiki}}
+        if state != {"status": {"S": "active"}}:
+            problems.append(f"wiki {wiki_id} is half done: {state}")
+    counts = Counter(_text(wiki, "owner_id") for wiki in wikis)
+    held = {}
+    for user in users:
+        user_id = _text(user, "id")
+        if _text(user, "status", "active") == "deleting":
+            problems.append(f"user {user_id} is half deleted")
+        if int(user.get("wiki_count", {"N": "0"})["N"]) != counts[user_id]:
+            problems.append(f"user {user_id} counts {user.get('wiki_count')} wikis and has {counts[user_id]}")
+        first = f"{_text(user, 'oauth_provider')}#{_text(user, 'oauth_provider_sub')}"
+        for identity in [first, *_text(user, "identities").split()]:
+            held[f"claim#oauth#{identity}"] = user_id
+        if "username" in user:
+            held[f"claim#username#{_text(user, 'username')}"] = user_id
+    if claims != held:
+        problems.append(f"claims differ: {sorted(claims.items() ^ held.items())}")
+    for grant in database.table("acls"):
+        wiki = by_id.get(_text(grant, "wiki_id"), {})
+        if _text(wiki, "uid") != _text(grant, "wiki_uid"):
+            problems.append(f"grant without its wiki: {_text(grant, 'wiki_id')} to {_text(grant, 'grantee_id')}")
+    return "; ".join(problems) or None
+
+
+_STATE = ("moving_to", "moved_to", "moving_from", "operation", "uncounted")
+
+
+def shown(outcome: Outcome) -> str:
+    """Return an outcome without what differs from order to order, such as times and versions."""
+    value, error = outcome
+    if error is not None:
+        return f"{type(error).__name__} {getattr(error, 'field', '')}"
+    return _shown(value)
+
+
+def _shown(value: object) -> str:  # noqa: PLR0911 - one line per kind
+    match value:
+        case Wiki():
+            return f"wiki {value.wiki_id if hasattr(value, 'wiki_id') else value.key.wiki_id} {_label(value.uid)} {value.display_name}"
+        case User():
+            status = "active" if value.status is UserStatus.DELETING else value.status  # its end is in sight
+            return f"user {value.id} {value.username} {status} {value.oauth_provider_sub}"
+        case Acl():
+            return f"acl {value.wiki_id} {_grantee(value.grantee_id)} {value.role} {_label(value.wiki_uid or '')}"
+        case Access():
+            return f"access {value.role}"
+        case Page():
+            return _shown(value.items)
+        case list() if any(hasattr(each, "findings") for each in value):
+            return "swept"
+        case list() if all(isinstance(each, Wiki) for each in value):
+            return str([_shown(each) for each in value if each.is_live])
+        case list():
+            return str([_shown(each) for each in value])
+        case tuple():
+            return str(tuple(_shown(each) for each in value if not isinstance(each, str)))
+        case msgspec.Struct():
+            return type(value).__name__
+        case _:
+            return repr(value)
+
+
+# ---- the judge
+
+
+@dataclass
+class Judge:
+    """Checks the states of one exploration."""
+
+    start: Database
+    actions: Sequence[Action]
+    sweep: Call
+    roots: list[Node] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the calls, and those that come after a crash: each once more."""
+        count = len(self.actions)
+        self.recoveries = 0
+        self.roots = [Node(action.call, client) for client, action in enumerate(self.actions)]
+        self._again: dict[int, Node] = {}
+        self._sweeps: dict[int, Node] = {}
+        self._solo: dict[tuple[Database, int], tuple[Outcome, Database]] = {}
+        self._count = count
+        is_deleting = any(_text(item, "status") == "deleting" for item in self.start.table("users"))
+        self._ends = is_deleting or any(action.ends for action in self.actions)
+        self._uids = {uid for uid, _ in live_wikis(self.start)}
+        self._granted = _granted(self.start)
+        self._grantees = {action.grants for action in self.actions if action.grants is not None}
+        self._explained: dict[object, str | None] = {}
+
+    # -- every state
+
+    def check(self, state: State) -> str | None:
+        """Return what is wrong at this moment, if anything is."""
+        live = live_wikis(state.database)
+        counted = Counter(uid for uid, _ in live)
+        for uid, keys in counted.items():
+            if keys > 1:
+                return f"the wiki {uid} is live under {keys} keys"
+        if not self._ends:
+            for uid in self._uids:
+                if counted[uid] != 1:
+                    return f"the wiki {uid} is live nowhere"
+        for uid, grantee in accesses(state.database) - self._granted:
+            if grantee not in self._grantees:
+                return f"{grantee} has access to {uid}, which nobody granted"
+        for position, actor in enumerate(state.actors):
+            problem = self._revoked(state, position, actor)
+            if problem is not None:
+                return problem
+        for action in self.actions:
+            if action.limit is not None:
+                owner, limit = action.limit
+                owned = [wiki_id for _, wiki_id in live if wiki_id.rpartition(":")[0] == owner]
+                before = [each for _, each in live_wikis(self.start) if each.rpartition(":")[0] == owner]
+                if len(owned) > max(limit, len(before)):
+                    return f"{owner} owns {len(owned)} wikis, of at most {limit}"
+        return None
+
+    def _revoked(self, state: State, position: int, actor: Actor) -> str | None:
+        """Return who has access again although a revoke said that none is left."""
+        action = self.actions[position]
+        if action.revokes is None or actor.node is None or actor.node.outcome is None:
+            return None
+        wiki_id, grantee = action.revokes
+        if actor.node.outcome.value is not True or grantee in self._grantees:
+            return None
+        uid = _seen(self.start).uids.get(wiki_id)
+        if uid is not None and (uid, grantee) in accesses(state.database):
+            return f"{action.name} returned True, and {grantee} has access to {uid}"
+        return None
+
+    # -- the end
+
+    def check_end(self, state: State) -> str | None:
+        """Return what is wrong when all calls have ended."""
+        open_ = [position for position, actor in enumerate(state.actors) if _is_open(actor)]
+        self.recoveries += bool(open_)
+        if not open_ and unsound(self.start) is None:
+            return unsound(state.database) or self._explain(state, state.database, {})
+        return self._recover_by_calls(state, open_) or self._recover_by_sweeps(state)
+
+    def _recover_by_calls(self, state: State, open_: Sequence[int]) -> str | None:
+        database, outcomes = state.database, {}
+        for position in open_:
+            outcomes[self._count + position], database = self._play(database, self._count + position)
+        return self._settle(state, database, outcomes, "calling again")
+
+    def _recover_by_sweeps(self, state: State) -> str | None:
+        return self._settle(state, state.database, {}, "nothing")
+
+    def _settle(self, state: State, database: Database, outcomes: dict[int, Outcome], how: str) -> str | None:
+        for number in range(_MOST_SWEEPS + 1):
+            problem = unsound(database)
+            if problem is None:
+                return self._explain(state, database, outcomes)
+            if number < _MOST_SWEEPS:
+                _, database = self._play(database, -1 - number)
+        return f"after {how} and {_MOST_SWEEPS} sweeps: {problem}"
+
+    def _play(self, database: Database, number: int) -> tuple[Outcome, Database]:
+        """Play one call alone, from its first request to its last."""
+        known = self._solo.get((database, number))
+        if known is None:
+            known = self._solo[database, number] = play(self._node(number), database)
+        return known
+
+    def _node(self, number: int) -> Node:
+        if number < 0:
+            return self._sweeps.setdefault(number, Node(self.sweep, 15 + number))
+        if number >= _PART:
+            of, part = divmod(number, _PART)
+            return self._again.setdefault(number, Node(self.actions[of - 1].parts[part], of - 1))
+        if number < self._count:
+            return self.roots[number]
+        call = self.actions[number - self._count].call
+        return self._again.setdefault(number, Node(call, number))
+
+    def _swept(self, database: Database) -> Database:
+        """Return a database that is sound, as far as sweeps make it so."""
+        for number in range(_MOST_SWEEPS):
+            if unsound(database) is None:
+                break
+            _, database = self._play(database, -1 - number)
+        return database
+
+    def _explain(self, state: State, database: Database, again: Mapping[int, Outcome]) -> str | None:
+        """Return None if some order of the calls, one after another, gives these results and these tables."""
+        results: dict[int, str | None] = {}
+        before: dict[int, frozenset[int]] = {}
+        lossy: set[int] = set()
+        refused: dict[int, BaseException] = {}
+        for position, actor in enumerate(state.actors):
+            before[position] = actor.began_after or frozenset()
+            if actor.node is None or _is_open(actor):
+                results[position] = None
+                continue
+            outcome = actor.node.outcome
+            assert outcome is not None
+            results[position] = shown(outcome)
+            if isinstance(outcome.error, WikibotStoreError):
+                refused[position] = outcome.error
+            elif outcome.error is not None:
+                return f"{self.actions[position].name} raised {outcome.error!r}"
+            if any(answer is LOST for answer in actor.node.answers):
+                lossy.add(position)
+        for number, outcome in again.items():
+            results[number] = shown(outcome)
+            before[number] = frozenset(range(self._count)) | {other for other in again if other < number}
+            if isinstance(outcome.error, WikibotStoreError):
+                refused[number] = outcome.error
+        key = (tuple(results.items()), tuple(before.items()), frozenset(lossy), id(_intern(database)))
+        if key not in self._explained:
+            self._explained[key] = self._search(database, results, before, lossy, refused)
+        return self._explained[key]
+
+    def _search(
+        self,
+        database: Database,
+        results: Mapping[int, str | None],
+        before: Mapping[int, frozenset[int]],
+        lossy: set[int],
+        refused: Mapping[int, BaseException],
+    ) -> str | None:
+        wanted = visible(database)
+        certain = {number for number, result in results.items() if result is not None and number not in refused}
+
+        def matches(number: int, outcome: Outcome) -> bool:
+            result = results[number]
+            if result is None or shown(outcome) == result:
+                return True
+            return number in lossy and result in {"True", "False"} and isinstance(outcome.value, bool)
+
+        tried: set[tuple[Database, frozenset[int]]] = set()
+
+        def go(here: Database, placed: frozenset[int]) -> bool:
+            if (here, placed) in tried:
+                return False
+            tried.add((here, placed))
+            if certain <= placed and visible(self._swept(here)) == wanted:
+                left = [number for number in refused if number not in placed]
+                if all(self._justified(number, results, before, refused) for number in left):
+                    return True
+            for number in results:
+                if number in placed or any(number in before[other] for other in placed):
+                    continue
+                if any(other in certain and other not in placed for other in before[number]):
+                    continue
+                outcome, then = self._play(here, number)
+                if matches(number, outcome) and go(then, placed | {number}):
+                    return True
+                for part in range(len(self.actions[number % self._count].parts)):
+                    _, then = self._play(here, _PART * (number % self._count + 1) + part)
+                    if then != here and go(then, placed):
+                        return True
+            return False
+
+        if go(self.start, frozenset()):
+            return None
+        told = ", ".join(f"{self._name(number)} → {result or 'unknown'}" for number, result in results.items())
+        return f"no order of the calls explains this: {told}; {_difference(visible(self.start), wanted)}"
+
+    def _name(self, number: int) -> str:
+        return self.actions[number % self._count].name + (" again" if number >= self._count else "")
+
+    def _justified(
+        self,
+        number: int,
+        results: Mapping[int, str | None],
+        before: Mapping[int, frozenset[int]],
+        refused: Mapping[int, BaseException],
+    ) -> bool:
+        """Tell whether a call may have been refused so, beside what was going on, and have done nothing."""
+        others = [other for other in results if other != number and number not in before[other]]
+        if isinstance(refused[number], _TRANSIENT):
+            open_ = [other for other in others if other not in before[number] or results[other] is None]
+            return any(self.actions[other % self._count].steps for other in open_) or _is_half_done(self.start)
+
+        tried: set[tuple[Database, frozenset[int]]] = set()
+
+        def go(here: Database, placed: frozenset[int]) -> bool:
+            if (here, placed) in tried:
+                return False
+            tried.add((here, placed))
+            outcome, _ = self._play(here, number)
+            if shown(outcome) == results[number] or _are_alike(outcome.error, refused[number]):
+                return True
+            return any(go(self._play(here, other)[1], placed | {other}) for other in others if other not in placed)
+
+        return go(self.start, frozenset())
+
+
+def _are_alike(one: BaseException | None, other: BaseException) -> bool:
+    """Tell whether two refusals say the same of a wiki that comes or goes.
+
+    Before it is live it takes the key, and from then on the quota too; what is left of it is not active, and then gone.
+    """
+    return any(isinstance(one, kind) and isinstance(other, kind) for kind in (_NO_ROOM, _NOT_THERE))
+
+
+def play(node: Node, database: Database) -> tuple[Outcome, Database]:
+    """Answer a call's requests until it ends."""
+    while node.request is not None:
+        reply, database = model.execute(database, node.request.operation, node.members)
+        if node.request.operation == "TransactWriteItems":
+            database = database.without_token(node.members["ClientRequestToken"])
+        node = node.after(reply)
+    assert node.outcome is not None
+    return node.outcome, database
+
+
+_INTERNED: dict[Database, Database] = {}
+
+
+def _intern(database: Database) -> Database:
+    return _INTERNED.setdefault(database, database)
+
+
+def _is_open(actor: Actor) -> bool:
+    """Tell whether nobody knows what came of the call."""
+    return not actor.waits and not actor.is_settled
+
+
+def _is_half_done(database: Database) -> bool:
+    return unsound(database) is not None
+
+
+def _granted(database: Database) -> set[tuple[str, str]]:
+    """Return whom grants of whatever key were given to, by the uid."""
+    return {
+        (_text(grant, "wiki_uid"), _text(grant, "grantee_id"))
+        for grant in database.table("acls")
+        if "invited_email" not in grant
+    }
+
+
+def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    told = []
+    for table, items in after.items():
+        for key in sorted({*items, *before[table]}, key=str):
+            old, new = before[table].get(key), items.get(key)
+            if old != new:
+                told.append(f"{table} {key}: {old} is now {new}")
+    return "; ".join(told) or "nothing has changed"
