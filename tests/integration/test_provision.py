@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import repeat
 from typing import Any
 
+import aioboto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
@@ -62,12 +63,16 @@ async def test_tables_are_made_once(bare_store: WikibotStore, engine: Engine) ->
     assert await bare_store.users.get(user.id, consistent=True) == user
 
 
-async def test_tables_are_as_the_schema_says(bare_store: WikibotStore) -> None:
-    """The tables have the keys, indexes and billing of the schema and are ACTIVE."""
-    await create_tables(bare_store)
+@pytest.mark.parametrize("grantee_index", [False, True])
+async def test_tables_are_as_the_schema_says(
+    bare_store: WikibotStore, session: aioboto3.Session, *, grantee_index: bool
+) -> None:
+    """The tables have the keys, indexes and billing of the schema, opt-in indexes if switched on, and are ACTIVE."""
+    async with WikibotStore.open(replace(bare_store.config, grantee_index=grantee_index), session=session) as store:
+        await create_tables(store)
 
     for schema, name in zip(TABLES, _names(bare_store), strict=True):
-        wanted = create_table_request(schema, name, optional={GRANTEE_INDEX})
+        wanted = create_table_request(schema, name, optional={GRANTEE_INDEX} if grantee_index else ())
         table = await _describe(bare_store, name)
         assert table["TableStatus"] == "ACTIVE"
         assert table["KeySchema"] == wanted["KeySchema"]
@@ -94,8 +99,8 @@ async def _has_tags(store: WikibotStore, name: str) -> bool:
 
 async def _has_ttl(store: WikibotStore, name: str) -> bool:
     reply = await (await store.client()).describe_time_to_live(TableName=name)
-    expires = name == store.config.acls_table
-    return reply["TimeToLiveDescription"].get("AttributeName") == ("expires_at" if expires else None)
+    (schema,) = [schema for schema in TABLES if store.config.table_name(schema.name) == name]
+    return reply["TimeToLiveDescription"].get("AttributeName") == schema.ttl_attribute
 
 
 async def _is_protected(store: WikibotStore, name: str) -> bool:
@@ -207,7 +212,7 @@ async def test_patience_ends(bare_store: WikibotStore, monkeypatch: pytest.Monke
     creating = repeat({"Table": {"TableStatus": "CREATING"}})
 
     async with _answering(bare_store, "DescribeTable", creating):
-        with pytest.raises(UnavailableError, match=f"{bare_store.config.users_table}.*not ready"):
+        with pytest.raises(UnavailableError, match=f"{bare_store.config.users_table}.*is not ACTIVE"):
             await create_tables(bare_store, patience=0.2)
 
 
