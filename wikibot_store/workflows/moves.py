@@ -101,7 +101,7 @@ def _require_movable(tables: Tables, item: Item | None, source: WikiKey, target:
 
 
 def _belongs(arrival: Move, wiki: Move) -> bool:
-    """Tell whether a target's item has been put by this move."""
+    """Return whether this move has put the target's item."""
     return (arrival.uid, arrival.status, arrival.moving_from) == (wiki.uid, WikiStatus.ARRIVING, wiki.wiki_id)
 
 
