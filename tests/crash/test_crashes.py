@@ -91,9 +91,9 @@ async def test_sweep_completes(store: WikibotStore, forks: ForkServerContext, op
     recorded = await record(store, OPERATIONS[operation])
     runs = await die_at_each(store, forks, operation, recorded.points)
 
-    mended = [finding async for page in store.admin.sweep(apply=True) for finding in page.findings]
+    found = [finding async for page in store.admin.sweep(apply=True) for finding in page.findings]
 
-    assert [finding for finding in mended if not finding.repaired] == []
+    assert [finding for finding in found if not finding.repaired] == []
     assert [finding async for page in store.admin.sweep() for finding in page.findings] == []
     seen = [await OPERATIONS[operation].see(store, names) for names in runs]
     assert [state for state in seen if state not in (recorded.before, recorded.after)] == []

@@ -98,7 +98,7 @@ async def test_stream_needs_a_session(http: httpx.AsyncClient) -> None:
 
 
 async def test_streams_end_with_the_server() -> None:
-    """A server that is told to end lets the listeners go: their streams end in good order and not by a cut."""
+    """A server that shuts down ends the streams of its listeners cleanly and does not reset them."""
     async with AsyncExitStack() as stack:
         with serve(open_store) as url:
             http = await stack.enter_async_context(client(url))

@@ -64,7 +64,7 @@ async def nothing_is_given(store: WikibotStore, wiki: Wiki) -> None:
 
 @pytest.mark.parametrize("give", GIVING.values(), ids=GIVING)
 async def test_an_unknown_id_is_named(store: WikibotStore, give: Give) -> None:
-    """An id that is no user, such as a username in place of an id, is a NotFoundError of the users table."""
+    """An id that is not a user's, such as a username in place of an id, is a NotFoundError of the users table."""
     wiki, bob = await a_wiki(store), await a_user(store, username=fresh())
     assert bob.username is not None
 

@@ -64,11 +64,11 @@ async def test_fault_is_found_and_mended(store: WikibotStore, fault: FindingKind
 
     dry = await findings_of(store)
     assert await snapshot(store) == before
-    mended = await findings_of(store, apply=True)
+    repaired = await findings_of(store, apply=True)
 
     assert [(found.kind, found.key, found.repaired, found.problem) for found in dry] == [(fault, key, False, None)]
-    assert [(found.kind, found.key, found.repaired, found.problem) for found in mended] == [(fault, key, True, None)]
-    assert mended[0].table in {store.config.table_name(schema.name) for schema in TABLES}
+    assert [(found.kind, found.key, found.repaired, found.problem) for found in repaired] == [(fault, key, True, None)]
+    assert repaired[0].table in {store.config.table_name(schema.name) for schema in TABLES}
     assert await findings_of(store) == []
     await assert_sound(store)
 

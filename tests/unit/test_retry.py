@@ -112,7 +112,7 @@ def test_botocores_conditions() -> None:
     ]
     assert [type(checker) for checker in tables[-1]._checkers] == [
         special.RetryIDPCommunicationError,  # STS, not DynamoDB
-        special.RetryDDBChecksumError,  # a wrong checksum is no answer
+        special.RetryDDBChecksumError,  # a wrong checksum is an invalid answer
     ]
 
 

@@ -308,7 +308,7 @@ async def test_an_answer_that_is_compressed_unasked(answer: Step, server: Script
 async def test_a_compressed_answer_that_cannot_be_read(
     answer: Step, server: ScriptedServer, store: WikibotStore
 ) -> None:
-    """A compressed answer that is damaged, or made to fill the memory, is no answer: the request is retried."""
+    """After a compressed answer that is damaged, or made to fill the memory, the request is retried."""
     server.play(answer, reply(_WIKI))
 
     assert await _read(store) is not None

@@ -158,7 +158,7 @@ def explained(error: Exception) -> tuple[str, bool]:
 
 
 def _retrieval_error(error: Exception) -> CredentialRetrievalError:
-    """Return what a provider of credentials raised as one error that tells whether to ask again."""
+    """Return what a provider of credentials raised as one error that says if a retry may help."""
     text, may_pass = explained(error)
     kind = CredentialRetrievalError if may_pass else UnusableCredentialsError
     return kind(provider="session", error_msg=text)
