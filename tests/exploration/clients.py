@@ -185,9 +185,9 @@ class _Transport:
 class Run:
     """One call of the library, stopped at the first request that it waits for."""
 
-    def __init__(self, call: Call, client: int, config: StoreConfig) -> None:
+    def __init__(self, call: Call, client: int, config: StoreConfig, first_step: int = 0) -> None:
         self._client = client
-        self._step = 0
+        self._step = first_step
         self._loop = _Loop()
         self._transport = _Transport(self._loop)
         self._task = self._loop.create_task(self._play(call, config))

@@ -8,7 +8,7 @@ meets has the shortest schedule.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tests.exploration import model
 from tests.exploration.clients import LOST, Call, Outcome, Request, Run
@@ -20,18 +20,27 @@ _CONFIG = StoreConfig(max_attempts=2, coalesce_reads=False, grantee_index=True)
 _PAIR = 2
 _LONGEST_TURN = 4
 _UNSETTLED = (WriteOutcomeUnknownError, UnavailableError, ThrottledError)
+_AHEAD = "ahead"
 _READS_OF_SEVERAL = frozenset({"BatchGetItem", "Query", "Scan"})
 
 
 class Node:
     """A call and the answers that it got so far: what it waits for now, or what came of it."""
 
-    __slots__ = ("_call", "_children", "_run", "answers", "client", "members", "outcome", "request")
+    __slots__ = ("_call", "_children", "_first", "_run", "answers", "client", "members", "outcome", "request")
 
-    def __init__(self, call: Call, client: int, answers: tuple[Reply, ...] = (), run: Run | None = None) -> None:
-        self._call, self.client, self.answers = call, client, answers
+    def __init__(
+        self,
+        call: Call,
+        client: int,
+        answers: tuple[Reply, ...] = (),
+        run: Run | None = None,
+        *,
+        first_step: int = 0,
+    ) -> None:
+        self._call, self.client, self.answers, self._first = call, client, answers, first_step
         self._children: dict[object, Node] = {}
-        run = Run(call, client, _CONFIG) if run is None else run
+        run = Run(call, client, _CONFIG, first_step) if run is None else run
         self._run: Run | None = run
         self.request: Request | None = run.waiting
         self.members: dict[str, Any] = {} if self.request is None else self.request.members
@@ -42,14 +51,15 @@ class Node:
         key = "lost" if reply is LOST else (reply.status, model.canonical(reply.body))
         child = self._children.get(key)
         if child is None:
-            child = self._children[key] = Node(self._call, self.client, (*self.answers, reply), self._resumed(reply))
+            answers, run = (*self.answers, reply), self._resumed(reply)
+            child = self._children[key] = Node(self._call, self.client, answers, run, first_step=self._first)
         return child
 
     def _resumed(self, reply: Reply) -> Run:
         """Go on with the run that stands here, or play the call again up to here."""
         run, self._run = self._run, None
         if run is None:
-            run = Run(self._call, self.client, _CONFIG)
+            run = Run(self._call, self.client, _CONFIG, self._first)
             for answer in self.answers:
                 run.answer(answer)
         run.answer(reply)
@@ -82,7 +92,10 @@ class Actor(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything that the future depends on. `flying` are requests whose clients do not wait for them any more."""
+    """Everything that the future depends on, and what the checks have `noted` on the way.
+
+    `flying` are requests whose clients do not wait for them any more.
+    """
 
     database: Database
     actors: tuple[Actor, ...]
@@ -90,6 +103,7 @@ class State(NamedTuple):
     faults: int
     running: int | None
     preemptions: int | None
+    noted: frozenset[str] = frozenset()
 
 
 class Step(NamedTuple):
@@ -141,12 +155,24 @@ class Result:
     seen: set[str] = field(default_factory=set)
 
 
-Check = Callable[[State], str | None]
+class Checks(Protocol):
+    """What is checked of every state, and of those in which all calls have ended."""
+
+    roots: Sequence[Node]
+
+    def check(self, state: State) -> str | None:
+        """Return what is wrong at this moment, if anything is."""
+
+    def check_end(self, state: State) -> str | None:
+        """Return what is wrong when all calls have ended."""
+
+    def note(self, before: State, after: State) -> frozenset[str]:
+        """Return what a later check must know of."""
 
 
-def explore(job: Job, check: Check, check_end: Check, *, roots: Sequence[Node] | None = None) -> Result:
+def explore(job: Job, checks: Checks) -> Result:
     """Go through all schedules of a job; stop at the first state that a check objects to."""
-    roots = [Node(call, client) for client, call in enumerate(job.calls)] if roots is None else roots
+    roots, check, check_end = checks.roots, checks.check, checks.check_end
     start = State(job.start, tuple(Actor(root) for root in roots), (), job.faults, None, job.preemptions)
     result = Result()
     result.failure = _taking_turns(start, job)
@@ -167,7 +193,8 @@ def explore(job: Job, check: Check, check_end: Check, *, roots: Sequence[Node] |
             if problem is not None:
                 result.failure = Failure(problem, _schedule(origin, state), state)
                 return result
-            for step, then in moves:
+            for step, moved in moves:
+                then = moved._replace(noted=checks.note(state, moved))
                 if then not in origin:
                     origin[then] = (state, step)
                 following[then] = following.get(then, 0) + paths
@@ -301,14 +328,23 @@ def _torn(
     if request.operation == "BatchGetItem":
         following = [place for place in model.batch_places(node.members) if place not in read]
     else:
+        # In two steps: it gets to where an item is, and then reads what is there.
+        if view and view[-1][1] == _AHEAD:
+            place = view[-1][0]
+            seen = (*view[:-1], (place, state.database.items.get(place)))
+            yield Step(position, f"reads {':'.join(place[1])}", request, None), then(node, state.database, seen)
+            return
         ahead = [place for place, _ in model.walked(state.database, node.members)]
-        following = _ahead(ahead, view, forward=node.members.get("ScanIndexForward", True))[:1]
-        if len(view) == node.members.get("Limit"):
+        following = list(_ahead(ahead, view, forward=node.members.get("ScanIndexForward", True))[:1])
+        if sum(text is not None for _, text in view) == node.members.get("Limit"):
             following = []
+        for place in following:
+            seen = (*view, (place, _AHEAD))
+            yield Step(position, f"gets to {':'.join(place[1])}", request, None), then(node, state.database, seen)
+            return
     for place in following:
-        seen = (*view, (place, state.database.items.get(place)))
-        if request.operation == "BatchGetItem":
-            seen = tuple(sorted(seen))  # in whatever order they were read
+        read_now = (place, state.database.items.get(place))
+        seen = tuple(sorted((*view, read_now), key=str))  # in whatever order they were read
         yield Step(position, f"reads {':'.join(place[1])}", request, None), then(node, state.database, seen)
     if not following:
         frozen = Database({place: text for place, text in view if text is not None})

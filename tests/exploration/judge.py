@@ -39,6 +39,7 @@ class Action(NamedTuple):
     revokes: tuple[str, str] | None = None  # at which wiki_id, and from whom it takes access
     limit: tuple[str, int] | None = None  # whose wikis it keeps below how many
     parts: tuple[Call, ...] = ()  # what others may see of it before it is done
+    keeps: str | None = None  # whose wikis stay from now on
 
 
 # ---- what can be seen of a database
@@ -228,6 +229,17 @@ class Judge:
 
     # -- every state
 
+    def note(self, before: State, after: State) -> frozenset[str]:
+        """Note which wikis stay, because a call has called the deletion of their owner off."""
+        noted = after.noted
+        for action, was, now in zip(self.actions, before.actors, after.actors, strict=True):
+            outcome = now.node.outcome if now.node is not None else None
+            if action.keeps is None or was.is_settled or outcome is None or outcome.error is not None:
+                continue
+            owned = [(uid, wiki_id.rpartition(":")[0]) for uid, wiki_id in live_wikis(after.database)]
+            noted |= {uid for uid, owner in owned if owner == action.keeps}
+        return noted
+
     def check(self, state: State) -> str | None:
         """Return what is wrong at this moment, if anything is."""
         live = live_wikis(state.database)
@@ -235,6 +247,10 @@ class Judge:
         for uid, keys in counted.items():
             if keys > 1:
                 return f"the wiki {uid} is live under {keys} keys"
+        if not any(action.ends for action in self.actions):
+            for uid in state.noted:
+                if counted[uid] != 1:
+                    return f"the wiki {uid} was deleted after its owner's deletion had been called off"
         if not self._ends:
             for uid in self._uids:
                 if counted[uid] != 1:
