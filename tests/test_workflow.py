@@ -20,7 +20,7 @@ def test_commands_are_targets() -> None:
     ]
 
     assert {make for make, *_ in commands} == {"make"}
-    assert {target for _, target, *_ in commands} == {"check", "demo", "docs", "soak", "test", "wheels"}
+    assert {target for _, target, *_ in commands} == {"check", "demo", "docs", "explore", "soak", "test", "wheels"}
     assert {target for _, target, *_ in commands} <= TARGETS
 
 

@@ -1,4 +1,4 @@
-"""Goes through the orders in which the requests of several clients can reach DynamoDB, and through what becomes of them.
+"""Goes through the orders in which the requests of several clients reach DynamoDB, and through what becomes of them.
 
 What a client does next is a function of its call and the answers that it got. So a state is the database and, per call,
 the answers so far; states that are equal are explored once. The search is breadth first: the first failure that it
@@ -21,6 +21,15 @@ _PAIR = 2
 _LONGEST_TURN = 4
 _UNSETTLED = (WriteOutcomeUnknownError, UnavailableError, ThrottledError)
 _AHEAD = "ahead"
+# Whether the request is executed, whether its client dies, and whether it may arrive later.
+_FATES = {
+    "answer lost": (True, False, False),
+    "lost": (False, False, False),
+    "late": (False, False, True),
+    "dies before": (False, True, False),
+    "dies after": (True, True, False),
+    "dies, and it arrives late": (False, True, True),
+}
 _READS_OF_SEVERAL = frozenset({"BatchGetItem", "Query", "Scan"})
 
 
@@ -158,7 +167,7 @@ class Result:
 class Checks(Protocol):
     """What is checked of every state, and of those in which all calls have ended."""
 
-    roots: Sequence[Node]
+    roots: list[Node]
 
     def check(self, state: State) -> str | None:
         """Return what is wrong at this moment, if anything is."""
@@ -258,7 +267,7 @@ def _may_run(state: State, job: Job, position: int) -> bool:
         return False
     if state.preemptions is None or state.running in {None, position} or state.preemptions > 0:
         return True
-    running = state.actors[state.running]  # type: ignore[index]  # not None
+    running = state.actors[state.running]
     return not running.waits
 
 
@@ -275,7 +284,7 @@ def _requests(state: State, job: Job, position: int, actor: Actor) -> Iterator[t
     if began is None:
         began = frozenset(other for other, each in enumerate(state.actors) if each.is_settled)
     preemptions = state.preemptions
-    if preemptions is not None and state.running not in {None, position} and state.actors[state.running].waits:  # type: ignore[index]  # not None
+    if preemptions is not None and state.running not in {None, position} and state.actors[state.running].waits:
         preemptions -= 1
 
     def then(after: Node | None, database: Database, view: Any = None) -> State:  # noqa: ANN401 - as in Actor
@@ -291,27 +300,14 @@ def _requests(state: State, job: Job, position: int, actor: Actor) -> Iterator[t
     if request.operation == "TransactWriteItems" and request not in state.flying:
         answered = database.without_token(node.members["ClientRequestToken"])  # nobody sends it again
     yield Step(position, "", request, reply), then(node.after(reply), answered)
-    if state.faults == 0:
-        return
-    for fate in job.fates:
-        spent: dict[str, Any] = {"faults": state.faults - 1}
-        match fate:
-            case "answer lost":
-                yield Step(position, fate, request, reply), then(node.after(LOST), database)._replace(**spent)
-            case "lost":
-                yield Step(position, fate, request, None), then(node.after(LOST), state.database)._replace(**spent)
-            case "late":
-                spent["flying"] = (*state.flying, request)
-                yield Step(position, fate, request, None), then(node.after(LOST), state.database)._replace(**spent)
-            case "dies before":
-                yield Step(position, fate, request, None), then(None, state.database)._replace(**spent)
-            case "dies after":
-                yield Step(position, fate, request, reply), then(None, database)._replace(**spent)
-            case "dies, and it arrives late":
-                spent["flying"] = (*state.flying, request)
-                yield Step(position, fate, request, None), then(None, state.database)._replace(**spent)
-            case _:
-                raise ValueError(fate)
+    for fate in job.fates if state.faults else ():
+        is_executed, dies, flies = _FATES[fate]
+        after = then(None if dies else node.after(LOST), database if is_executed else state.database)
+        flying = (*state.flying, request) if flies else state.flying
+        yield (
+            Step(position, fate, request, reply if is_executed else None),
+            after._replace(faults=state.faults - 1, flying=flying),
+        )
 
 
 def _torn(

@@ -278,7 +278,6 @@ USER_SIDE = [
 
 def after(database: Database, *actions: Action) -> Database:
     """Return the database after calls that succeed, one after another."""
-
     outcome, database = play(_set_up(database, actions), database)
     if outcome.error is not None:
         raise outcome.error
@@ -357,7 +356,7 @@ def _chains() -> dict[str, Database]:
         }.items():
             try:
                 chains[f"rename, cut off after {requests}, {about}"] = after(left, *actions)
-            except Exception:  # noqa: BLE001, S112, PERF203 - not possible from here
+            except Exception:  # noqa: BLE001, S112 - not possible from here
                 continue
     return chains
 

@@ -1,7 +1,8 @@
 """Operations whose client is held before one of its requests while other clients go on: ten that once went wrong."""
 
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import aioboto3
 import pytest
@@ -27,7 +28,8 @@ BEGIN, COPY, SWITCH, LAST = 3, 5, 7, 10
 """The numbers of a move's requests, of a wiki with one grant."""
 
 
-class Home(NamedTuple):
+@dataclass(frozen=True)
+class Home:
     """A wiki `a` of ada's, of which bob is an editor, and cyd."""
 
     store: WikibotStore
