@@ -185,10 +185,10 @@ class _Transport:
 class Run:
     """One call of the library, stopped at the first request that it waits for."""
 
-    def __init__(self, call: Call, client: int, config: StoreConfig) -> None:
+    def __init__(self, call: Call, client: int, config: StoreConfig, first_step: int = 0) -> None:
         self._client = client
-        self._step = 0
-        self._loop = _Loop()
+        self._step = first_step
+        self._loop = _Loop()  # type: ignore[abstract]  # what the library uses of a loop
         self._transport = _Transport(self._loop)
         self._task = self._loop.create_task(self._play(call, config))
         self._advance()
@@ -197,7 +197,7 @@ class Run:
         wire = Wire(
             transport=cast("Transport", self._transport),
             signer=_SIGNER,
-            credentials=_CREDENTIALS,
+            credentials=cast("Any", _CREDENTIALS),
             make_client=_no_client,
             endpoint_url=_ENDPOINT,
             config=config,

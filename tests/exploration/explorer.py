@@ -1,4 +1,4 @@
-"""Goes through the orders in which the requests of several clients can reach DynamoDB, and through what becomes of them.
+"""Goes through the orders in which the requests of several clients reach DynamoDB, and through what becomes of them.
 
 What a client does next is a function of its call and the answers that it got. So a state is the database and, per call,
 the answers so far; states that are equal are explored once. The search is breadth first: the first failure that it
@@ -8,7 +8,7 @@ meets has the shortest schedule.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tests.exploration import model
 from tests.exploration.clients import LOST, Call, Outcome, Request, Run
@@ -20,18 +20,36 @@ _CONFIG = StoreConfig(max_attempts=2, coalesce_reads=False, grantee_index=True)
 _PAIR = 2
 _LONGEST_TURN = 4
 _UNSETTLED = (WriteOutcomeUnknownError, UnavailableError, ThrottledError)
+_AHEAD = "ahead"
+# Whether the request is executed, whether its client dies, and whether it may arrive later.
+_FATES = {
+    "answer lost": (True, False, False),
+    "lost": (False, False, False),
+    "late": (False, False, True),
+    "dies before": (False, True, False),
+    "dies after": (True, True, False),
+    "dies, and it arrives late": (False, True, True),
+}
 _READS_OF_SEVERAL = frozenset({"BatchGetItem", "Query", "Scan"})
 
 
 class Node:
     """A call and the answers that it got so far: what it waits for now, or what came of it."""
 
-    __slots__ = ("_call", "_children", "_run", "answers", "client", "members", "outcome", "request")
+    __slots__ = ("_call", "_children", "_first", "_run", "answers", "client", "members", "outcome", "request")
 
-    def __init__(self, call: Call, client: int, answers: tuple[Reply, ...] = (), run: Run | None = None) -> None:
-        self._call, self.client, self.answers = call, client, answers
+    def __init__(
+        self,
+        call: Call,
+        client: int,
+        answers: tuple[Reply, ...] = (),
+        run: Run | None = None,
+        *,
+        first_step: int = 0,
+    ) -> None:
+        self._call, self.client, self.answers, self._first = call, client, answers, first_step
         self._children: dict[object, Node] = {}
-        run = Run(call, client, _CONFIG) if run is None else run
+        run = Run(call, client, _CONFIG, first_step) if run is None else run
         self._run: Run | None = run
         self.request: Request | None = run.waiting
         self.members: dict[str, Any] = {} if self.request is None else self.request.members
@@ -42,14 +60,15 @@ class Node:
         key = "lost" if reply is LOST else (reply.status, model.canonical(reply.body))
         child = self._children.get(key)
         if child is None:
-            child = self._children[key] = Node(self._call, self.client, (*self.answers, reply), self._resumed(reply))
+            answers, run = (*self.answers, reply), self._resumed(reply)
+            child = self._children[key] = Node(self._call, self.client, answers, run, first_step=self._first)
         return child
 
     def _resumed(self, reply: Reply) -> Run:
         """Go on with the run that stands here, or play the call again up to here."""
         run, self._run = self._run, None
         if run is None:
-            run = Run(self._call, self.client, _CONFIG)
+            run = Run(self._call, self.client, _CONFIG, self._first)
             for answer in self.answers:
                 run.answer(answer)
         run.answer(reply)
@@ -82,7 +101,10 @@ class Actor(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything that the future depends on. `flying` are requests whose clients do not wait for them any more."""
+    """Everything that the future depends on, and what the checks have `noted` on the way.
+
+    `flying` are requests whose clients do not wait for them any more.
+    """
 
     database: Database
     actors: tuple[Actor, ...]
@@ -90,6 +112,7 @@ class State(NamedTuple):
     faults: int
     running: int | None
     preemptions: int | None
+    noted: frozenset[str] = frozenset()
 
 
 class Step(NamedTuple):
@@ -141,12 +164,24 @@ class Result:
     seen: set[str] = field(default_factory=set)
 
 
-Check = Callable[[State], str | None]
+class Checks(Protocol):
+    """What is checked of every state, and of those in which all calls have ended."""
+
+    roots: list[Node]
+
+    def check(self, state: State) -> str | None:
+        """Return what is wrong at this moment, if anything is."""
+
+    def check_end(self, state: State) -> str | None:
+        """Return what is wrong when all calls have ended."""
+
+    def note(self, before: State, after: State) -> frozenset[str]:
+        """Return what a later check must know of."""
 
 
-def explore(job: Job, check: Check, check_end: Check, *, roots: Sequence[Node] | None = None) -> Result:
+def explore(job: Job, checks: Checks) -> Result:
     """Go through all schedules of a job; stop at the first state that a check objects to."""
-    roots = [Node(call, client) for client, call in enumerate(job.calls)] if roots is None else roots
+    roots, check, check_end = checks.roots, checks.check, checks.check_end
     start = State(job.start, tuple(Actor(root) for root in roots), (), job.faults, None, job.preemptions)
     result = Result()
     result.failure = _taking_turns(start, job)
@@ -167,7 +202,8 @@ def explore(job: Job, check: Check, check_end: Check, *, roots: Sequence[Node] |
             if problem is not None:
                 result.failure = Failure(problem, _schedule(origin, state), state)
                 return result
-            for step, then in moves:
+            for step, moved in moves:
+                then = moved._replace(noted=checks.note(state, moved))
                 if then not in origin:
                     origin[then] = (state, step)
                 following[then] = following.get(then, 0) + paths
@@ -231,7 +267,7 @@ def _may_run(state: State, job: Job, position: int) -> bool:
         return False
     if state.preemptions is None or state.running in {None, position} or state.preemptions > 0:
         return True
-    running = state.actors[state.running]  # type: ignore[index]  # not None
+    running = state.actors[state.running]
     return not running.waits
 
 
@@ -248,7 +284,7 @@ def _requests(state: State, job: Job, position: int, actor: Actor) -> Iterator[t
     if began is None:
         began = frozenset(other for other, each in enumerate(state.actors) if each.is_settled)
     preemptions = state.preemptions
-    if preemptions is not None and state.running not in {None, position} and state.actors[state.running].waits:  # type: ignore[index]  # not None
+    if preemptions is not None and state.running not in {None, position} and state.actors[state.running].waits:
         preemptions -= 1
 
     def then(after: Node | None, database: Database, view: Any = None) -> State:  # noqa: ANN401 - as in Actor
@@ -264,27 +300,14 @@ def _requests(state: State, job: Job, position: int, actor: Actor) -> Iterator[t
     if request.operation == "TransactWriteItems" and request not in state.flying:
         answered = database.without_token(node.members["ClientRequestToken"])  # nobody sends it again
     yield Step(position, "", request, reply), then(node.after(reply), answered)
-    if state.faults == 0:
-        return
-    for fate in job.fates:
-        spent: dict[str, Any] = {"faults": state.faults - 1}
-        match fate:
-            case "answer lost":
-                yield Step(position, fate, request, reply), then(node.after(LOST), database)._replace(**spent)
-            case "lost":
-                yield Step(position, fate, request, None), then(node.after(LOST), state.database)._replace(**spent)
-            case "late":
-                spent["flying"] = (*state.flying, request)
-                yield Step(position, fate, request, None), then(node.after(LOST), state.database)._replace(**spent)
-            case "dies before":
-                yield Step(position, fate, request, None), then(None, state.database)._replace(**spent)
-            case "dies after":
-                yield Step(position, fate, request, reply), then(None, database)._replace(**spent)
-            case "dies, and it arrives late":
-                spent["flying"] = (*state.flying, request)
-                yield Step(position, fate, request, None), then(None, state.database)._replace(**spent)
-            case _:
-                raise ValueError(fate)
+    for fate in job.fates if state.faults else ():
+        is_executed, dies, flies = _FATES[fate]
+        after = then(None if dies else node.after(LOST), database if is_executed else state.database)
+        flying = (*state.flying, request) if flies else state.flying
+        yield (
+            Step(position, fate, request, reply if is_executed else None),
+            after._replace(faults=state.faults - 1, flying=flying),
+        )
 
 
 def _torn(
@@ -301,14 +324,23 @@ def _torn(
     if request.operation == "BatchGetItem":
         following = [place for place in model.batch_places(node.members) if place not in read]
     else:
+        # In two steps: it gets to where an item is, and then reads what is there.
+        if view and view[-1][1] == _AHEAD:
+            place = view[-1][0]
+            seen = (*view[:-1], (place, state.database.items.get(place)))
+            yield Step(position, f"reads {':'.join(place[1])}", request, None), then(node, state.database, seen)
+            return
         ahead = [place for place, _ in model.walked(state.database, node.members)]
-        following = _ahead(ahead, view, forward=node.members.get("ScanIndexForward", True))[:1]
-        if len(view) == node.members.get("Limit"):
+        following = list(_ahead(ahead, view, forward=node.members.get("ScanIndexForward", True))[:1])
+        if sum(text is not None for _, text in view) == node.members.get("Limit"):
             following = []
+        for place in following:
+            seen = (*view, (place, _AHEAD))
+            yield Step(position, f"gets to {':'.join(place[1])}", request, None), then(node, state.database, seen)
+            return
     for place in following:
-        seen = (*view, (place, state.database.items.get(place)))
-        if request.operation == "BatchGetItem":
-            seen = tuple(sorted(seen))  # in whatever order they were read
+        read_now = (place, state.database.items.get(place))
+        seen = tuple(sorted((*view, read_now), key=str))  # in whatever order they were read
         yield Step(position, f"reads {':'.join(place[1])}", request, None), then(node, state.database, seen)
     if not following:
         frozen = Database({place: text for place, text in view if text is not None})

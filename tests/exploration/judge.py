@@ -6,9 +6,10 @@ before others began.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ from tests.exploration.explorer import Actor, Node, State
 from tests.exploration.model import Database, Item
 from wikibot_store import Access, Acl, NotActiveError, Page, User, UserStatus, Wiki
 from wikibot_store.errors import AlreadyExistsError, ConflictError, NotFoundError, QuotaExceededError, WikibotStoreError
+from wikibot_store.workflows.sweep import SweepPage
 
 _LIVE = frozenset({"active", "moving"})
 _TRANSIENT = (NotActiveError, ConflictError)
@@ -39,6 +41,7 @@ class Action(NamedTuple):
     revokes: tuple[str, str] | None = None  # at which wiki_id, and from whom it takes access
     limit: tuple[str, int] | None = None  # whose wikis it keeps below how many
     parts: tuple[Call, ...] = ()  # what others may see of it before it is done
+    keeps: str | None = None  # whose wikis stay from now on
 
 
 # ---- what can be seen of a database
@@ -83,6 +86,10 @@ def _seen(database: Database) -> _Seen:
         and "invited_email" not in grant
     )
     return _Seen(live, found, uids)
+
+
+def _owned(database: Database, owner: str) -> int:
+    return sum(wiki_id.rpartition(":")[0] == owner for _, wiki_id in live_wikis(database))
 
 
 def _label(uid: str) -> str:
@@ -138,26 +145,29 @@ def unsound(database: Database) -> str | None:
         state = {"status": wiki["status"], **{name: wiki[name] for name in _STATE if name in wiki}}
         if state != {"status": {"S": "active"}}:
             problems.append(f"wiki {wiki_id} is half done: {state}")
-    counts = Counter(_text(wiki, "owner_id") for wiki in wikis)
+    problems += _wrong_users(users, claims, Counter(_text(wiki, "owner_id") for wiki in wikis))
+    for grant in database.table("acls"):
+        wiki = by_id.get(_text(grant, "wiki_id"), {})
+        if _text(wiki, "uid") != _text(grant, "wiki_uid"):
+            problems.append(f"grant without its wiki: {_text(grant, 'wiki_id')} to {_text(grant, 'grantee_id')}")
+    return "; ".join(problems) or None
+
+
+def _wrong_users(users: Sequence[Item], claims: Mapping[str, str], counts: Mapping[str, int]) -> Iterator[str]:
     held = {}
     for user in users:
         user_id = _text(user, "id")
         if _text(user, "status", "active") == "deleting":
-            problems.append(f"user {user_id} is half deleted")
+            yield f"user {user_id} is half deleted"
         if int(user.get("wiki_count", {"N": "0"})["N"]) != counts[user_id]:
-            problems.append(f"user {user_id} counts {user.get('wiki_count')} wikis and has {counts[user_id]}")
+            yield f"user {user_id} counts {user.get('wiki_count')} wikis and has {counts[user_id]}"
         first = f"{_text(user, 'oauth_provider')}#{_text(user, 'oauth_provider_sub')}"
         for identity in [first, *_text(user, "identities").split()]:
             held[f"claim#oauth#{identity}"] = user_id
         if "username" in user:
             held[f"claim#username#{_text(user, 'username')}"] = user_id
     if claims != held:
-        problems.append(f"claims differ: {sorted(claims.items() ^ held.items())}")
-    for grant in database.table("acls"):
-        wiki = by_id.get(_text(grant, "wiki_id"), {})
-        if _text(wiki, "uid") != _text(grant, "wiki_uid"):
-            problems.append(f"grant without its wiki: {_text(grant, 'wiki_id')} to {_text(grant, 'grantee_id')}")
-    return "; ".join(problems) or None
+        yield f"claims differ: {sorted(claims.items() ^ held.items())}"
 
 
 _STATE = ("moving_to", "moved_to", "moving_from", "operation", "uncounted")
@@ -174,7 +184,7 @@ def shown(outcome: Outcome) -> str:
 def _shown(value: object) -> str:  # noqa: PLR0911 - one line per kind
     match value:
         case Wiki():
-            return f"wiki {value.wiki_id if hasattr(value, 'wiki_id') else value.key.wiki_id} {_label(value.uid)} {value.display_name}"
+            return f"wiki {value.key.wiki_id} {_label(value.uid)} {value.display_name}"
         case User():
             status = "active" if value.status is UserStatus.DELETING else value.status  # its end is in sight
             return f"user {value.id} {value.username} {status} {value.oauth_provider_sub}"
@@ -182,20 +192,20 @@ def _shown(value: object) -> str:  # noqa: PLR0911 - one line per kind
             return f"acl {value.wiki_id} {_grantee(value.grantee_id)} {value.role} {_label(value.wiki_uid or '')}"
         case Access():
             return f"access {value.role}"
-        case Page():
-            return _shown(value.items)
-        case list() if any(hasattr(each, "findings") for each in value):
-            return "swept"
-        case list() if all(isinstance(each, Wiki) for each in value):
-            return str([_shown(each) for each in value if each.is_live])
-        case list():
-            return str([_shown(each) for each in value])
+        case Page() | list():
+            return _listed(list(value))
         case tuple():
             return str(tuple(_shown(each) for each in value if not isinstance(each, str)))
         case msgspec.Struct():
             return type(value).__name__
         case _:
             return repr(value)
+
+
+def _listed(values: Sequence[object]) -> str:
+    if any(isinstance(each, SweepPage) for each in values):
+        return "swept"
+    return str([_shown(each) for each in values if not isinstance(each, Wiki) or each.is_live])
 
 
 # ---- the judge
@@ -228,32 +238,45 @@ class Judge:
 
     # -- every state
 
+    def note(self, before: State, after: State) -> frozenset[str]:
+        """Note which wikis stay, because a call has called the deletion of their owner off."""
+        noted = after.noted
+        for action, was, now in zip(self.actions, before.actors, after.actors, strict=True):
+            outcome = now.node.outcome if now.node is not None else None
+            if action.keeps is None or was.is_settled or outcome is None or outcome.error is not None:
+                continue
+            owned = [(uid, wiki_id.rpartition(":")[0]) for uid, wiki_id in live_wikis(after.database)]
+            noted |= {uid for uid, owner in owned if owner == action.keeps}
+        return noted
+
     def check(self, state: State) -> str | None:
         """Return what is wrong at this moment, if anything is."""
-        live = live_wikis(state.database)
-        counted = Counter(uid for uid, _ in live)
-        for uid, keys in counted.items():
-            if keys > 1:
-                return f"the wiki {uid} is live under {keys} keys"
+        problems = [self._wrong_places(state), self._wrong_rights(state), self._wrong_numbers(state)]
+        return next(chain.from_iterable(problems), None)
+
+    def _wrong_places(self, state: State) -> Iterator[str]:
+        counted = Counter(uid for uid, _ in live_wikis(state.database))
+        yield from (f"the wiki {uid} is live under {keys} keys" for uid, keys in counted.items() if keys > 1)
+        if not any(action.ends for action in self.actions):
+            gone = [uid for uid in state.noted if not counted[uid]]
+            yield from (f"the wiki {uid} was deleted after its owner's deletion had been called off" for uid in gone)
         if not self._ends:
-            for uid in self._uids:
-                if counted[uid] != 1:
-                    return f"the wiki {uid} is live nowhere"
+            yield from (f"the wiki {uid} is live nowhere" for uid in self._uids if not counted[uid])
+
+    def _wrong_rights(self, state: State) -> Iterator[str]:
         for uid, grantee in accesses(state.database) - self._granted:
             if grantee not in self._grantees:
-                return f"{grantee} has access to {uid}, which nobody granted"
+                yield f"{grantee} has access to {uid}, which nobody granted"
         for position, actor in enumerate(state.actors):
             problem = self._revoked(state, position, actor)
             if problem is not None:
-                return problem
-        for action in self.actions:
-            if action.limit is not None:
-                owner, limit = action.limit
-                owned = [wiki_id for _, wiki_id in live if wiki_id.rpartition(":")[0] == owner]
-                before = [each for _, each in live_wikis(self.start) if each.rpartition(":")[0] == owner]
-                if len(owned) > max(limit, len(before)):
-                    return f"{owner} owns {len(owned)} wikis, of at most {limit}"
-        return None
+                yield problem
+
+    def _wrong_numbers(self, state: State) -> Iterator[str]:
+        for owner, limit in [action.limit for action in self.actions if action.limit is not None]:
+            owned, before = _owned(state.database, owner), _owned(self.start, owner)
+            if owned > max(limit, before):
+                yield f"{owner} owns {owned} wikis, of at most {limit}"
 
     def _revoked(self, state: State, position: int, actor: Actor) -> str | None:
         """Return who has access again although a revoke said that none is left."""
@@ -365,9 +388,12 @@ class Judge:
 
         def matches(number: int, outcome: Outcome) -> bool:
             result = results[number]
-            if result is None or shown(outcome) == result:
-                return True
-            return number in lossy and result in {"True", "False"} and isinstance(outcome.value, bool)
+            is_uncertain = number in lossy and result in {"True", "False"} and isinstance(outcome.value, bool)
+            return result is None or shown(outcome) == result or is_uncertain
+
+        def may_come_next(number: int, placed: frozenset[int]) -> bool:
+            is_late = any(number in before[other] for other in placed)
+            return number not in placed and not is_late and not before[number] & certain - placed
 
         tried: set[tuple[Database, frozenset[int]]] = set()
 
@@ -380,23 +406,27 @@ class Judge:
                 if all(self._justified(number, results, before, refused) for number in left):
                     return True
             for number in results:
-                if number in placed or any(number in before[other] for other in placed):
-                    continue
-                if any(other in certain and other not in placed for other in before[number]):
+                if not may_come_next(number, placed):
                     continue
                 outcome, then = self._play(here, number)
                 if matches(number, outcome) and go(then, placed | {number}):
                     return True
-                for part in range(len(self.actions[number % self._count].parts)):
-                    _, then = self._play(here, _PART * (number % self._count + 1) + part)
-                    if then != here and go(then, placed):
-                        return True
+                if any(go(then, placed) for then in self._after_parts(here, number)):
+                    return True
             return False
 
         if go(self.start, frozenset()):
             return None
         told = ", ".join(f"{self._name(number)} → {result or 'unknown'}" for number, result in results.items())
         return f"no order of the calls explains this: {told}; {_difference(visible(self.start), wanted)}"
+
+    def _after_parts(self, database: Database, number: int) -> Iterator[Database]:
+        """Yield what can be seen of a call before it is done."""
+        of = number % self._count
+        for part in range(len(self.actions[of].parts)):
+            _, then = self._play(database, _PART * (of + 1) + part)
+            if then != database:
+                yield then
 
     def _name(self, number: int) -> str:
         return self.actions[number % self._count].name + (" again" if number >= self._count else "")

@@ -96,7 +96,7 @@ def play_case(case: Case, start: Database, *, most_states: int = 300_000) -> tup
         torn=mode.torn,
         most_states=most_states,
     )
-    result = explore(job, judge.check, judge.check_end, roots=judge.roots)
+    result = explore(job, judge)
     return result, judge.recoveries
 
 

@@ -1,9 +1,8 @@
 """The calls that are explored, by name, and the states that they start from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 
 from tests.exploration import model
 from tests.exploration.clients import Call
@@ -17,6 +16,7 @@ _CUT_OFF = 14
 _LATER = datetime(2027, 1, 1, tzinfo=UTC)
 _BEFORE = datetime(2025, 1, 1, tzinfo=UTC)
 _MOST_REQUESTS = 40
+_STEPS_PER_ITEM = 100
 
 # ---- calls on wikis
 
@@ -109,9 +109,9 @@ def accept(user: str) -> Action:
 
 @cache
 def _token() -> str:
-    outcome, _ = play(Node(invite("ada", "a").call, _SETTING_UP), base())
-    _, text = outcome.value  # type: ignore[misc]  # an Acl and a text
-    return str(text)
+    outcome, _ = play(_set_up(base(), [invite("ada", "a")]), base())
+    assert isinstance(outcome.value, tuple)
+    return str(outcome.value[1])
 
 
 # ---- calls on users, and an operator's
@@ -145,7 +145,12 @@ def _parts(user: str, *, resumed: bool = False) -> tuple[Call, ...]:
 
 def set_status(user: str, status: str) -> Action:
     """Set a user's status, which calls a deletion off."""
-    return Action(f"set {user} {status}", lambda s: s.users.update(user, status=status), steps=True)  # type: ignore[arg-type]  # any text
+    return Action(
+        f"set {user} {status}",
+        lambda s: s.users.update(user, status=status),  # type: ignore[arg-type]  # any text
+        steps=True,
+        keeps=user,
+    )
 
 
 def create_user(user: str, sub: str, username: str) -> Action:
@@ -273,15 +278,22 @@ USER_SIDE = [
 
 def after(database: Database, *actions: Action) -> Database:
     """Return the database after calls that succeed, one after another."""
-
-    async def all_of_them(store: WikibotStore) -> None:
-        for action in actions:
-            await action.call(store)
-
-    outcome, database = play(Node(all_of_them, _SETTING_UP), database)
+    outcome, database = play(_set_up(database, actions), database)
     if outcome.error is not None:
         raise outcome.error
     return database
+
+
+def _set_up(database: Database, actions: Sequence[Action]) -> Node:
+    """Return calls one after another, as one client makes them that has made the database too."""
+
+    async def all_of_them(store: WikibotStore) -> object:
+        result = None
+        for action in actions:
+            result = await action.call(store)
+        return result
+
+    return Node(all_of_them, _SETTING_UP, first_step=_STEPS_PER_ITEM * len(database.items))
 
 
 def cut(database: Database, action: Action) -> Iterator[tuple[int, Database]]:
@@ -344,7 +356,7 @@ def _chains() -> dict[str, Database]:
         }.items():
             try:
                 chains[f"rename, cut off after {requests}, {about}"] = after(left, *actions)
-            except Exception:  # noqa: BLE001, S112, PERF203 - not possible from here
+            except Exception:  # noqa: BLE001, S112 - not possible from here
                 continue
     return chains
 
@@ -358,6 +370,8 @@ def starts() -> dict[str, Database]:
         "expired grant": after(people(), create("ada", "a"), _expired()),
         "invitation": after(base(), invite("ada", "a")),
         "two wikis": after(base(), create("ada", "b")),
+        "no wiki": people(),
+        "renamed": after(base(), rename("ada", "a", "b")),
         "cyd at the quota": after(base(), create("cyd", "x")),
         "cyd has the slug": after(base(), create("cyd", "a")),
     }
@@ -377,6 +391,3 @@ def user_starts() -> dict[str, Database]:
         "names of two": after(_identities(), name("bob", "lovelace")),
         **_half_done("delete user", after(_identities(), create("ada", "a")), delete_user("ada", "delete")),
     }
-
-
-Draw = Callable[[list[Any]], Any]

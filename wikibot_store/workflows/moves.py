@@ -71,7 +71,11 @@ async def move_wiki(tables: Tables, source: WikiKey, target: WikiKey, *, limit: 
         if arrival is not None and await _has_moved(tables, wiki, source, tables.moves.decode(arrival)):
             return tables.wikis.decode(arrival)
         if item is None or wiki is None:
-            raise NotFoundError(*tables.wikis.where((source.owner_id, source.wiki_slug)))
+            # Between the two reads it may have come back.
+            if await read_move(tables, source) is None:
+                raise NotFoundError(*tables.wikis.where((source.owner_id, source.wiki_slug)))
+            await contention.pause()
+            continue
         _require_movable(tables, wiki, target)
         if source == target:
             return tables.wikis.decode(item)

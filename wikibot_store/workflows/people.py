@@ -7,7 +7,7 @@ from wikibot_store._dynamo.items import WRITE_ID, Item, number, string
 from wikibot_store._dynamo.table import ConditionFailedError, new_write_id
 from wikibot_store._dynamo.transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
-from wikibot_store.errors import NotActiveError, NotFoundError, UserOwnsWikisError
+from wikibot_store.errors import NotFoundError, UserOwnsWikisError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import UserStatus, WikiStatus
 from wikibot_store.workflows.claims import claims_of, own_or_free
@@ -34,7 +34,6 @@ async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, seen: 
 
     Raises:
         UserOwnsWikisError: There are wikis, and they are not to be deleted.
-        NotActiveError: Another call is deleting the user with the wikis.
 
     """
     contention = Contention()
@@ -46,12 +45,10 @@ async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, seen: 
             return is_ours
         if owned:
             raise UserOwnsWikisError(*tables.users.where((user_id,)), owned)
-        if wikis == "refuse" and deletion_of(item) == "delete":  # the wikis are being deleted, or are already
-            raise NotActiveError(*tables.users.where((user_id,)), UserStatus.DELETING)
         try:
             if wikis == "refuse":
                 await _delete_with_claims(tables, item)
-                return True
+                return deletion_of(item) != "delete"
             if deletion_of(item) != "delete":
                 is_ours = False  # if it was, the deletion has been called off
                 await _mark(tables, item)

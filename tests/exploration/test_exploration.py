@@ -1,0 +1,88 @@
+"""A bounded part of the exploration, for every run of the tests; `make explore` goes on for as long as is asked."""
+
+import random
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.exploration import service
+from tests.exploration.clients import surroundings
+from tests.exploration.defects import DEFECTS, TAKEN_OUT
+from tests.exploration.plan import MODES, Case, Tally, pairs, play_case, report, run, sequences
+
+_SECONDS = 12.0  # per mode
+# A sweep beside a move takes half a minute.
+_QUICK = {
+    "wikis": [action for action in service.WIKI_SIDE if action is not service.SWEEP],
+    "users": [action for action in service.USER_SIDE if action is not service.SWEEP],
+}
+
+
+@pytest.fixture(autouse=True)
+def _surroundings() -> Iterator[None]:
+    with surroundings():
+        yield
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_no_defect_is_back(name: str) -> None:
+    """No order of these calls, in which earlier versions failed, fails."""
+    case = DEFECTS[name]
+
+    result, _ = play_case(case, service.starts()[case.start])
+
+    assert not result.cut
+    assert result.failure is None, report(case, result)
+
+
+@pytest.mark.parametrize("name", TAKEN_OUT)
+def test_defects_are_found(name: str) -> None:
+    """The exploration finds each of them if what prevents it is taken out of the library."""
+    case = DEFECTS[name]
+    starts = service.starts()
+
+    with TAKEN_OUT[name]():
+        result, _ = play_case(case, starts[case.start])
+
+    assert result.failure is not None
+    assert f"--again '{case}'" in report(case, result)
+
+
+@pytest.mark.parametrize("mode", ["plain", "one answer lost", "one crash"])
+@pytest.mark.parametrize("side", ["wikis", "users"])
+def test_some_pairs(side: str, mode: str) -> None:
+    """Pairs of calls, others in each run, give results and tables that some order of them explains."""
+    starts = service.starts() if side == "wikis" else service.user_starts()
+    cases = list(pairs(_QUICK[side], starts, mode))
+    random.shuffle(cases)
+    tally = Tally()
+
+    run(cases, starts, tally, until=time.monotonic() + _SECONDS / 2)
+
+    assert tally.cases > 0
+    assert tally.failures == []
+
+
+def test_some_sequences() -> None:
+    """So do sequences of calls at random, by three clients, with two preemptions."""
+    starts = service.starts()
+    tally = Tally()
+
+    seed = random.randrange(1 << 30)  # noqa: S311 - pytest-randomly seeds it
+    cases = sequences(_QUICK["wikis"], list(starts), seed)
+    run(cases, starts, tally, until=time.monotonic() + _SECONDS)
+
+    assert tally.cases > 0
+    assert tally.failures == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode(mode: str) -> None:
+    """Late requests, torn reads and crashes are explored too."""
+    case = Case("one editor", [service.rename("ada", "a", "b"), service.revoke("ada", "a", "bob")], mode)
+
+    result, recoveries = play_case(case, service.starts()["one editor"])
+
+    assert result.failure is None, report(case, result)
+    assert (recoveries > 0) == ("crash" in mode)
