@@ -28,7 +28,7 @@ async def test_opens_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) ->
 
         names = {schema.name: schema.name for schema in TABLES} | {"users": "people"}
         assert [table.name for table in tables] == list(names.values())
-        assert store.config == StoreConfig(users_table="people")
+        assert store.config == StoreConfig(users_table="people", max_attempts=5)
 
 
 async def test_client_is_the_stores_to_open_and_close() -> None:
