@@ -59,7 +59,10 @@ async def test_access_pattern(world: WikibotStore, pattern: AccessPattern) -> No
 
 
 async def test_sweep_reads_each_item_and_what_it_names(world: WikibotStore) -> None:
-    """A sweep scans each table and reads a user's claims and wikis, a claim's user, and a grant's wiki and user."""
+    """A sweep scans each table and reads a user's claims and wikis, a claim's user, and a grant's wiki and user.
+
+    A user whose count seems wrong is read again with the wikis, until two passes agree.
+    """
     sent: list[str] = []
 
     with recording(world, lambda operation, request: sent.append(described(operation, request))):
@@ -70,6 +73,6 @@ async def test_sweep_reads_each_item_and_what_it_names(world: WikibotStore) -> N
     claims, grants = len(WORLD.claims), len({"notes", "journal"} | {"bob", "eve", "max"})
     assert Counter(sent) == {
         "Scan": len(TABLES),
-        "GetItem (consistent)": claims + claims + grants,
-        "Query (consistent)": len(WORLD.people),
+        "GetItem (consistent)": claims + claims + grants + 2,
+        "Query (consistent)": len(WORLD.people) + 2,
     }

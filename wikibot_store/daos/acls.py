@@ -92,12 +92,14 @@ class AclDao:
         """Revoke a grant; return whether there was one. When this returns, the grantee has no grant in this wiki.
 
         To revoke an invitation, pass its `grantee_id`. In a wiki that is being renamed or transferred, the grant is
-        deleted under both keys.
+        deleted under both keys. There is no wiki under the new key before it is live there, and none under the old key
+        after the move.
 
         Requests: GetItem of wiki and grant (consistent), TransactWriteItems; retried while other writers win.
 
         Raises:
             ProtectedOwnerError: The grantee owns the wiki; nothing was sent.
+            WriteOutcomeUnknownError: An answer was lost, and the wiki has moved or gone since.
 
         """
         return await sharing.revoke(self._tables, wiki_key(wiki), keys.check_grantee(grantee_id))

@@ -302,14 +302,16 @@ class UserDao:
             return self._users.decode(failed.item)
 
     async def delete(self, user_id: str, *, wikis: OwnedWikis = "refuse") -> bool:
-        """Delete a user; return whether there was one. The user's identities and username are free afterwards.
+        """Delete a user; return whether this call did. The user's identities and username are free afterwards.
 
         With `wikis="delete"` the user's wikis are deleted first. The user's grants in other wikis stay until
         `admin.sweep` removes them. They open nothing, unless a new user gets the same id. After an error or a crash,
-        the same call continues where the last one stopped.
+        the same call continues where the last one stopped. Of several calls one returns True: the one that marked the
+        user. A deletion that `update(status=…)` calls off deletes no further wiki.
 
-        Requests: GetItem (consistent), Query, UpdateItem, GetItem (consistent), TransactWriteItems; with
-        `wikis="delete"` also those of `wikis.delete` for each wiki.
+        Requests: GetItem and Query (consistent), until two passes agree, TransactWriteItems. With `wikis="delete"`
+        GetItem (consistent), UpdateItem, those of `wikis.delete` for each wiki, GetItem and Query (consistent),
+        TransactWriteItems.
 
         Raises:
             UserOwnsWikisError: The user owns wikis, and `wikis` is "refuse".

@@ -76,7 +76,8 @@ class WikiDao:
         The owner never gets more than `limit` wikis, even if several calls run at the same time. Without `limit` the
         setting `wiki_limit` applies; None means no limit. `mcp_token_hash` is a result of `hash_token`.
 
-        Requests: TransactWriteItems of the user and the wiki.
+        Requests: TransactWriteItems of the user and the wiki; if a wiki of this slug is being deleted, first what is left
+        to do for that.
 
         Raises:
             NotFoundError: There is no such owner.
@@ -306,16 +307,18 @@ class WikiDao:
         """Change the slug of a wiki; return the wiki. It keeps all its grants; open invitations become invalid.
 
         At every moment the wiki is live under exactly one of the two slugs. Nothing can be granted in it during the
-        move. After an error or a crash, the same call continues where the last one stopped.
+        move. After an error or a crash, the same call continues where the last one stopped. The returned wiki is the
+        one that was moved, as it was then, even if it has moved on since.
 
         Requests: GetItem of both keys (consistent), TransactWriteItems; Query (consistent), TransactWriteItems per 49
         grants; GetItem (consistent), TransactWriteItems; Query (consistent), TransactWriteItems per 99 grants,
-        TransactWriteItems; GetItem (consistent).
+        TransactWriteItems.
 
         Raises:
             NotFoundError: There is no such wiki.
             NotActiveError: The wiki is being deleted, or is being moved to another key.
             AlreadyExistsError: The owner already has a wiki with the new slug; nothing has changed.
+            WriteOutcomeUnknownError: An answer was lost, and others have moved or deleted the wiki since.
 
         """
         source, target = WikiKey(owner_id, wiki_slug), WikiKey(owner_id, check_slug("new_slug", new_slug))
@@ -343,12 +346,12 @@ class WikiDao:
         return await moves.move_wiki(self._tables, source, target, limit=self._quota(limit))
 
     async def delete(self, owner_id: str, wiki_slug: str) -> bool:
-        """Delete a wiki with all its grants and invitations; return whether there was one.
+        """Delete a wiki with all its grants and invitations; return whether this call deleted one.
 
         The owner's `wiki_count` goes down by one, and the slug is free afterwards. After an error or a crash, the same
-        call continues where the last one stopped.
+        call continues where the last one stopped. A call that only finishes what another one has begun returns False.
 
-        Requests: GetItem (consistent), UpdateItem, Query (consistent), TransactWriteItems per 99 grants,
+        Requests: GetItem (consistent), TransactWriteItems, Query (consistent), TransactWriteItems per 99 grants,
         TransactWriteItems.
         """
         return await lifecycle.delete_wiki(self._tables, WikiKey(owner_id, wiki_slug))

@@ -243,7 +243,7 @@ async def _switch(tables: Tables, wiki: Move, target: WikiKey, *, limit: int | N
 async def _settle_switch(tables: Tables, wiki: Move, target: WikiKey, refused: TransactionRefusedError) -> None:
     """Raise what a switch comes to that has found another state at the target."""
     arrival = await read_move(tables, target)
-    has_switched = arrival is not None and (arrival.uid, arrival.operation) == (wiki.uid, wiki.operation)
+    has_switched = arrival is not None and (arrival.uid, arrival.moved_from) == (wiki.uid, wiki.wiki_id)
     if refused.maybe_applied and not has_switched:
         where = tables.wikis.where(wiki.key)
         raise WriteOutcomeUnknownError(*where, "TransactWriteItems") from refused
