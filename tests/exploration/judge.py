@@ -386,11 +386,6 @@ class Judge:
         wanted = visible(database)
         certain = {number for number, result in results.items() if result is not None and number not in refused}
 
-        def matches(number: int, outcome: Outcome) -> bool:
-            result = results[number]
-            is_uncertain = number in lossy and result in {"True", "False"} and isinstance(outcome.value, bool)
-            return result is None or shown(outcome) == result or is_uncertain
-
         def may_come_next(number: int, placed: frozenset[int]) -> bool:
             is_late = any(number in before[other] for other in placed)
             return number not in placed and not is_late and not before[number] & certain - placed
@@ -409,7 +404,7 @@ class Judge:
                 if not may_come_next(number, placed):
                     continue
                 outcome, then = self._play(here, number)
-                if matches(number, outcome) and go(then, placed | {number}):
+                if _matches(results[number], outcome, is_lossy=number in lossy) and go(then, placed | {number}):
                     return True
                 if any(go(then, placed) for then in self._after_parts(here, number)):
                     return True
@@ -456,6 +451,12 @@ class Judge:
             return any(go(self._play(here, other)[1], placed | {other}) for other in others if other not in placed)
 
         return go(self.start, frozenset())
+
+
+def _matches(result: str | None, outcome: Outcome, *, is_lossy: bool) -> bool:
+    """Tell whether a call may have returned this; behind a lost answer True and False of two calls are alike."""
+    is_uncertain = is_lossy and result in {"True", "False"} and isinstance(outcome.value, bool)
+    return result is None or shown(outcome) == result or is_uncertain
 
 
 def _are_alike(one: BaseException | None, other: BaseException) -> bool:

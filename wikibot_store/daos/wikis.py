@@ -76,8 +76,8 @@ class WikiDao:
         The owner never gets more than `limit` wikis, even if several calls run at the same time. Without `limit` the
         setting `wiki_limit` applies; None means no limit. `mcp_token_hash` is a result of `hash_token`.
 
-        Requests: TransactWriteItems of the user and the wiki; if a wiki of this slug is being deleted, first what is left
-        to do for that.
+        Requests: TransactWriteItems of the user and the wiki; while a wiki with this slug is being deleted, also those
+        that finish the deletion.
 
         Raises:
             NotFoundError: There is no such owner.
