@@ -1,8 +1,8 @@
 """The life of a wiki across the tables: made within its owner's quota, deleted with its grants."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
+from wikibot_store._dynamo.checks import utc_now
 from wikibot_store._dynamo.expressions import Condition, Update, absent_or, compare, equals, not_exists
 from wikibot_store._dynamo.items import Item, number, string
 from wikibot_store._dynamo.reads import Key
@@ -104,7 +104,7 @@ async def _mark_deleting(tables: Tables, key: Key, seen: Move | None) -> Move | 
             return wiki
         try:
             if wiki.status is WikiStatus.ACTIVE:
-                update = tables.wikis.next_version(wiki.version, datetime.now(UTC))
+                update = tables.wikis.next_version(wiki.version, utc_now())
                 await tables.moves.patch(key, _deleting(update), still(wiki) & tables.wikis.version_is(wiki.version))
             else:
                 await _give_up(tables, wiki)

@@ -16,8 +16,8 @@ where the wiki goes, so that a call after a crash, or a second call at the same 
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 
+from wikibot_store._dynamo.checks import utc_now
 from wikibot_store._dynamo.expressions import Update, equals
 from wikibot_store._dynamo.items import WRITE_ID, Item, string
 from wikibot_store._dynamo.transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
@@ -198,7 +198,7 @@ async def _switch(tables: Tables, wiki: Move, target: WikiKey) -> Move:
             raise _OvertakenError
         version = tables.moves.decode(item).version
         arrived = {"status": _ACTIVE, "moved_from": string(wiki.wiki_id)}
-        arrived |= tables.wikis.next_version(version, datetime.now(UTC))
+        arrived |= tables.wikis.next_version(version, utc_now())
         transaction = Transaction(tables.wire)
         unchanged = tables.wikis.unchanged(item, WRITE_ID)
         transaction.update("source", tables.moves, wiki.key, Update(set=left, remove=("moving_to",)), unchanged)
