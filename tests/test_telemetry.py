@@ -1,14 +1,17 @@
 """OpenTelemetry: which spans and metrics a store gives, and that it gives no secrets."""
 
 import asyncio
+import inspect
 import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -17,10 +20,21 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.wire.items import wiki_item
-from tests.wire.scripted_server import ScriptedServer, refuse, reply, scripted_server
-from wikibot_store import AlreadyExistsError, ConflictError, NotFoundError, StoreConfig, ThrottledError, WikibotStore
+from tests.wire.scripted_server import ScriptedServer, keep_silent, refuse, reply, scripted_server
+from wikibot_store import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    StoreConfig,
+    ThrottledError,
+    WikibotStore,
+    WikibotStoreError,
+    errors,
+)
 from wikibot_store.local import local_session, local_store
-from wikibot_store.telemetry import instrument
+from wikibot_store.telemetry import _traced, instrument
+
+DURATION = "db.client.operation.duration"
 
 
 @dataclass(frozen=True)
@@ -90,10 +104,19 @@ async def test_spans_of_an_access_pattern(store: WikibotStore, telemetry: Teleme
         "db.collection.name": "wikis",
         "aws.dynamodb.table_names": ("wikis",),
         "server.address": "127.0.0.1",
+        "wikibot_store.access_pattern": "wikis.list_by_owner",
         "wikibot_store.attempts": 1,
     }
     assert f":{port}" in (store.config.endpoint_url or "")
     assert json.loads(consumed)["TableName"] == "wikis"
+    assert dict(pattern.attributes or {}) == {
+        "db.system.name": "aws.dynamodb",
+        "aws.dynamodb.table_names": ("wikis",),
+        "aws.dynamodb.consumed_capacity": (consumed,),
+        "wikibot_store.access_pattern": "wikis.list_by_owner",
+        "wikibot_store.attempts": 1,
+        "wikibot_store.outcome": "ok",
+    }
 
 
 async def test_spans_over_several_tables(store: WikibotStore, telemetry: Telemetry) -> None:
@@ -114,14 +137,19 @@ async def ada(store: WikibotStore) -> str:
     return (await store.users.create(id="ada", oauth_provider="github", oauth_provider_sub="1")).id
 
 
+def outcome_of(span: ReadableSpan) -> tuple[object, object, StatusCode]:
+    """Return the outcome of an access pattern, the type of its error and the status."""
+    attributes: dict[str, Any] = dict(span.attributes or {})
+    return attributes["wikibot_store.outcome"], attributes.get("error.type"), span.status.status_code
+
+
 async def test_a_refused_condition_is_no_failed_request(store: WikibotStore, telemetry: Telemetry, ada: str) -> None:
-    """A conflict is an error of the access pattern; the request got the answer that it asked for."""
+    """A conflict is an answer that the caller has to expect, and the request got the answer that it asked for."""
     with pytest.raises(ConflictError):
         await store.users.update(ada, expected_version=7, tier="pro")
 
     pattern, request = telemetry.spans()["users.update"], telemetry.spans()["UpdateItem users"]
-    assert pattern.status.status_code is StatusCode.ERROR
-    assert dict(pattern.attributes or {}) == {"error.type": "ConflictError"}
+    assert outcome_of(pattern) == ("refused", "ConflictError", StatusCode.UNSET)
     assert request.status.status_code is StatusCode.UNSET
     assert dict(request.attributes or {})["db.response.status_code"] == "ConditionalCheckFailedException"
 
@@ -134,9 +162,168 @@ async def test_a_refused_transaction_is_no_failed_request(store: WikibotStore, t
         await store.wikis.create(ada, "taken", display_name="A", repo_path="/a")
 
     pattern, request = telemetry.spans()["wikis.create"], telemetry.spans()["TransactWriteItems users wikis"]
-    assert dict(pattern.attributes or {}) == {"error.type": "AlreadyExistsError"}
+    assert outcome_of(pattern) == ("refused", "AlreadyExistsError", StatusCode.UNSET)
     assert request.status.status_code is StatusCode.UNSET
     assert dict(request.attributes or {})["db.response.status_code"] == "TransactionCanceledException"
+
+
+REFUSALS = {
+    "AlreadyExistsError",
+    "ConflictError",
+    "InvalidCursorError",
+    "InvalidInviteError",
+    "InvalidKeyError",
+    "LastIdentityError",
+    "NotActiveError",
+    "NotFoundError",
+    "ProtectedOwnerError",
+    "QuotaExceededError",
+    "UserOwnsWikisError",
+}
+FAILURES = {
+    "ConfigurationError",
+    "CorruptItemError",
+    "IndexNotConfiguredError",
+    "RequestFailedError",
+    "ThrottledError",
+    "UnavailableError",
+    "WriteOutcomeUnknownError",
+}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, WikibotStoreError)],
+)
+async def test_every_error_is_a_refusal_or_a_failure(kind: type[WikibotStoreError]) -> None:
+    """Each error of the library is either an answer that callers have to expect, or a failure with status ERROR."""
+    if kind.__name__ in {"WikibotStoreError", "_ItemError"}:  # no error is of exactly these
+        return
+    exporter = InMemorySpanExporter()
+    tracers = TracerProvider()
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+
+    async def fail() -> None:
+        raise kind.__new__(kind)
+
+    with pytest.raises(kind):
+        await _traced(tracers.get_tracer("test"), "fail", fail)()
+
+    (span,) = exporter.get_finished_spans()
+    expected = ("refused", StatusCode.UNSET) if kind.__name__ in REFUSALS else ("error", StatusCode.ERROR)
+    assert (kind.__name__ in REFUSALS) != (kind.__name__ in FAILURES)
+    assert outcome_of(span) == (expected[0], kind.__name__, expected[1])
+
+
+async def test_misuse_is_an_error(store: WikibotStore, telemetry: Telemetry) -> None:
+    """What is outside of the library's tree of errors is a bug of the caller."""
+    with pytest.raises(TypeError):
+        await store.users.get("ada", consistent="no")  # type: ignore[arg-type]  # misuse
+
+    assert outcome_of(telemetry.spans()["users.get"]) == ("error", "TypeError", StatusCode.ERROR)
+
+
+# ---- streams
+
+
+async def shelf(store: WikibotStore, owner: str, wikis: int) -> None:
+    """Create a user with wikis."""
+    await store.users.create(id=owner, oauth_provider="github", oauth_provider_sub=owner)
+    for number in range(wikis):
+        await store.wikis.create(owner, f"w-{number}", display_name="W", repo_path="/w")
+
+
+async def test_a_stream_has_a_span(store: WikibotStore, telemetry: Telemetry) -> None:
+    """All pages of a stream are below its span, which has what they cost; what the consumer does is not below it."""
+    await shelf(store, "streaming", 3)
+    telemetry.exporter.clear()
+
+    async for wiki in store.wikis.iter_by_owner("streaming", page_size=2):
+        assert not trace.get_current_span().is_recording()
+        await store.wikis.touch("streaming", wiki.wiki_slug)
+
+    finished = telemetry.exporter.get_finished_spans()
+    (stream,) = [span for span in finished if span.name == "wikis.iter_by_owner"]
+    queries = [span for span in finished if span.name == "Query wikis"]
+    assert len(queries) == 2
+    assert {span.parent and span.parent.span_id for span in queries} == {stream.context.span_id}
+    assert {dict(span.attributes or {})["wikibot_store.access_pattern"] for span in queries} == {"wikis.iter_by_owner"}
+    assert all(span.parent is None for span in finished if span.name == "wikis.touch")
+    attributes: dict[str, Any] = dict(stream.attributes or {})
+    assert attributes["wikibot_store.attempts"] == 2
+    assert attributes["aws.dynamodb.table_names"] == ("wikis",)
+    assert outcome_of(stream) == ("ok", None, StatusCode.UNSET)
+
+
+async def test_a_stream_that_is_left_early(store: WikibotStore, telemetry: Telemetry) -> None:
+    """If the consumer stops, the span ends as ok, and no further page is read."""
+    await shelf(store, "leaving", 3)
+
+    async with aclosing(store.wikis.iter_by_owner("leaving", page_size=1)) as wikis:
+        assert (await anext(wikis)).wiki_slug == "w-0"
+
+    stream = telemetry.spans()["wikis.iter_by_owner"]
+    assert outcome_of(stream) == ("ok", None, StatusCode.UNSET)
+    assert dict(stream.attributes or {})["wikibot_store.attempts"] == 1
+
+
+async def test_a_stream_that_fails(server: ScriptedServer) -> None:
+    """A failure of a later page is an error of the stream; an invalid argument is raised by the call, as without."""
+    async with WikibotStore.open(
+        StoreConfig(endpoint_url=server.url, max_attempts=1), session=local_session()
+    ) as store:
+        telemetry = observed(store)
+        server.play(reply({"Items": [wiki_item("a")], "LastEvaluatedKey": {"owner_id": {"S": "u-1"}}}))
+        server.play(refuse("ThrottlingException"))
+        wikis = store.wikis.iter_by_owner("u-1")
+        await anext(wikis)
+        with pytest.raises(ThrottledError):
+            await anext(wikis)
+        with pytest.raises(ValueError, match="page_size"):
+            store.wikis.iter_by_owner("u-1", page_size=0)
+
+    assert outcome_of(telemetry.spans()["wikis.iter_by_owner"]) == ("error", "ThrottledError", StatusCode.ERROR)
+
+
+async def test_a_sweep_has_a_span(store: WikibotStore, telemetry: Telemetry) -> None:
+    """A sweep is one span over all its requests, and they are counted as its own."""
+    pages = [page async for page in store.admin.sweep()]
+
+    sweep, scan = telemetry.spans()["admin.sweep"], telemetry.spans()["Scan wikis"]
+    assert scan.parent is not None
+    assert scan.parent.span_id == sweep.context.span_id
+    attributes: dict[str, Any] = dict(sweep.attributes or {})
+    assert set(attributes["aws.dynamodb.table_names"]) == {page.table for page in pages}
+    assert attributes["wikibot_store.attempts"] >= len(pages)
+    assert "admin.sweep" in {point["wikibot_store.access_pattern"] for point, _ in telemetry.metric(DURATION)}
+
+
+def test_every_public_method_has_a_span(store: WikibotStore, telemetry: Telemetry) -> None:
+    """No method that sends requests is left out: only `stats`, which sends none, and `open`."""
+    assert telemetry.spans() is not None
+    parts = {"": store, "users.": store.users, "wikis.": store.wikis, "acls.": store.acls, "admin.": store.admin}
+    methods = {
+        prefix + name: method
+        for prefix, part in parts.items()
+        for name, method in inspect.getmembers(part, callable)
+        if not name.startswith("_")
+    }
+
+    assert {name for name, method in methods.items() if inspect.ismethod(method)} == {"open", "stats"}
+    assert {name for name, method in methods.items() if inspect.isfunction(method) and "iter_" in name}
+
+
+async def test_a_cancelled_call(server: ScriptedServer) -> None:
+    """A call that is cancelled is neither ok nor an error."""
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=local_session()) as store:
+        telemetry = observed(store)
+        server.play(keep_silent)
+        call = asyncio.create_task(store.wikis.get("u-1", "notes"))
+        await server.received(1)
+        call.cancel()
+        await asyncio.wait([call])
+
+    assert outcome_of(telemetry.spans()["wikis.get"]) == ("cancelled", None, StatusCode.UNSET)
 
 
 async def test_nothing_of_an_item_is_recorded(store: WikibotStore, telemetry: Telemetry) -> None:
@@ -155,17 +342,18 @@ async def test_metrics(store: WikibotStore, telemetry: Telemetry, ada: str) -> N
     await store.wikis.touch(ada, "metered")
     await asyncio.gather(*[store.wikis.get(ada, slug) for slug in ("metered", "none")])
 
-    durations = telemetry.metric("db.client.operation.duration")
-    assert any(
-        attributes["db.operation.name"] == "UpdateItem" and attributes["db.collection.name"] == "wikis"
-        for attributes, _ in durations
-    )
+    durations = {
+        (attributes["wikibot_store.access_pattern"], attributes["db.operation.name"], attributes["db.collection.name"])
+        for attributes, _ in telemetry.metric(DURATION)
+        if "db.collection.name" in attributes
+    }
+    assert {("wikis.touch", "UpdateItem", "wikis"), ("shared reads", "BatchGetItem", "wikis")} <= durations
     capacity = {
         (attributes["wikibot_store.access_pattern"], attributes["wikibot_store.capacity"]): units
         for attributes, units in telemetry.metric("wikibot_store.consumed_capacity")
     }
     assert capacity["wikis.touch", "write"] > 0
-    assert capacity["wikis.get", "read"] > 0
+    assert capacity["shared reads", "read"] > 0
     ((_, reads),) = telemetry.metric("wikibot_store.coalesced_reads")
     ((_, requests),) = telemetry.metric("wikibot_store.coalesced_requests")
     assert reads >= 2 * requests > 0

@@ -1,11 +1,11 @@
 """A local DynamoDB for development: moto inside this process. There is no server to install or start."""
 
-import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from aiobotocore.session import AioSession, get_session
 from aiohttp import web
@@ -19,12 +19,19 @@ from wikibot_store.config import StoreConfig
 from wikibot_store.provision import create_tables
 from wikibot_store.store import WikibotStore
 
+if TYPE_CHECKING:
+    from moto.dynamodb.models import DynamoDBBackend
+
 REGION = "us-east-1"
 CREDENTIALS = Credentials("local", "local")
 """Made-up credentials. No local engine checks a signature, but some keep separate tables for different credentials."""
 
-_engines: dict[str, tuple[BlockingPortal, str]] = {}
-"""The engines of this process by URL: the portal to the thread that each one runs in, and its account."""
+_ACCOUNT = "000000000000"
+_Backends = Callable[[str], "DynamoDBBackend"]
+"""The tables of one engine, by region."""
+
+_engines: dict[str, tuple[BlockingPortal, _Backends]] = {}
+"""The engines of this process by URL: the portal to the thread that each one runs in, and its tables."""
 
 
 def local_session() -> AioSession:
@@ -71,22 +78,44 @@ def local_engine(port: int = 0) -> Iterator[str]:
         OSError: The port is taken.
 
     """
-    # Imported here because no other part of the library needs moto.
-    from moto.backends import get_backend  # noqa: PLC0415
-    from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
-
-    moto = create_backend_app("dynamodb")
-    # moto keeps its state per process and account. A new account makes the engine start empty.
-    account = f"{secrets.randbelow(10**12):012d}"
+    moto, backends = _empty_moto()
     listener = socket.create_server(("127.0.0.1", port))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        with start_blocking_portal() as portal, portal.wrap_async_context_manager(_served(moto, account, listener)):
-            _engines[url] = portal, account
+        with start_blocking_portal() as portal, portal.wrap_async_context_manager(_served(moto, listener)):
+            _engines[url] = portal, backends
             yield url
     finally:
         _engines.pop(url, None)
-        get_backend("dynamodb").pop(account, None)
+
+
+def _empty_moto() -> tuple[Callable[..., Any], _Backends]:
+    """Return moto as a WSGI application, and its tables.
+
+    moto keeps the tables of a process in one registry, which `mock_aws` empties. An engine has tables of its own. It
+    also answers while moto's simulation of IAM is switched on, and does not count its requests there.
+    """
+    # Imported here because no other part of the library needs moto.
+    from moto.core.utils import convert_to_flask_response  # noqa: PLC0415
+    from moto.dynamodb.models import DynamoDBBackend  # noqa: PLC0415
+    from moto.dynamodb.responses import DynamoHandler  # noqa: PLC0415
+    from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
+
+    @cache
+    def backends(region: str) -> DynamoDBBackend:
+        return DynamoDBBackend(region, _ACCOUNT)
+
+    class Handler(DynamoHandler):
+        @property
+        def dynamodb_backend(self) -> DynamoDBBackend:
+            return backends(self.region)
+
+        def _authenticate_and_authorize_action(self, *_: Any) -> None:  # noqa: ANN401 - not used
+            pass
+
+    app = create_backend_app("dynamodb")
+    app.view_functions = dict.fromkeys(app.view_functions, convert_to_flask_response(Handler.dispatch))
+    return app, backends
 
 
 def create_inside(url: str, requests: Iterable[dict[str, Any]]) -> bool:
@@ -101,30 +130,39 @@ def create_inside(url: str, requests: Iterable[dict[str, Any]]) -> bool:
     """
     if url not in _engines:
         return False
-    portal, account = _engines[url]
+    portal, backends = _engines[url]
     try:
-        portal.call(_create, account, requests)
+        portal.call(_create, backends(REGION), requests)
     except HTTPException as error:
         raise RuntimeError(f"CreateTable was refused with {error}") from error
     return True
 
 
-def _create(account: str, requests: Iterable[dict[str, Any]]) -> None:
-    from moto.dynamodb.models.table import Table  # noqa: PLC0415 - as above
-
+def _create(backend: "DynamoDBBackend", requests: Iterable[dict[str, Any]]) -> None:
     for request in requests:
-        # This is moto's entry for CloudFormation, whose table properties are the members of a CreateTable request.
-        Table.create_from_cloudformation_json(request["TableName"], {"Properties": request}, account, REGION)
+        backend.create_table(
+            name=request["TableName"],
+            schema=request["KeySchema"],
+            attr=request["AttributeDefinitions"],
+            global_indexes=request.get("GlobalSecondaryIndexes", []),
+            billing_mode=request["BillingMode"],
+            throughput=None,
+            indexes=[],
+            streams=None,
+            sse_specification=None,
+            tags=[],
+            deletion_protection_enabled=False,
+            warm_throughput=None,
+        )
 
 
 @asynccontextmanager
-async def _served(moto: Callable[..., Any], account: str, listener: socket.socket) -> AsyncIterator[None]:
+async def _served(moto: Callable[..., Any], listener: socket.socket) -> AsyncIterator[None]:
     """Serve the WSGI application on this thread's event loop; connections stay open between requests."""
 
     async def answer(request: web.BaseRequest) -> web.Response:
         body = await request.content.read()
         environ = create_environ(request.path, method=request.method, headers=list(request.headers.items()), data=body)
-        environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
         parts, status, headers = run_wsgi_app(moto, environ)
         return web.Response(body=b"".join(parts), status=int(status.split()[0]), headers=headers)
 

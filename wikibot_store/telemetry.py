@@ -14,10 +14,11 @@ import functools
 import inspect
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, get_origin
 from urllib.parse import urlsplit
 
 from opentelemetry import metrics, trace
@@ -25,14 +26,31 @@ from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider
 
 import wikibot_store
-from wikibot_store._wire import ExhaustedError, Refusal
+from wikibot_store._wire import ExhaustedError, Refusal, access_pattern
+from wikibot_store.errors import (
+    ConfigurationError,
+    CorruptItemError,
+    IndexNotConfiguredError,
+    RequestFailedError,
+    UnavailableError,
+    WikibotStoreError,
+    WriteOutcomeUnknownError,
+)
 from wikibot_store.store import WikibotStore
-from wikibot_store.usage import Call
+from wikibot_store.usage import Call, Usage, counting
 
 _SYSTEM = {"db.system.name": "aws.dynamodb"}
 # A conditional write asks for these answers, so they are not errors of the request.
 _REFUSALS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
-_pattern: ContextVar[str] = ContextVar("wikibot_store_access_pattern", default="none")
+# The errors that somebody has to look into. The library's others are answers that callers have to expect.
+_FAILURES = (
+    ConfigurationError,
+    CorruptItemError,
+    IndexNotConfiguredError,
+    RequestFailedError,
+    UnavailableError,
+    WriteOutcomeUnknownError,
+)
 
 
 def instrument(
@@ -44,9 +62,19 @@ def instrument(
     """Trace and measure a store from now on; by default, with OpenTelemetry's global providers.
 
     Spans: one per access pattern, such as `wikis.list_by_owner`, and below it one per request, such as `Query wikis`.
-    Metrics: `db.client.operation.duration` (in seconds), `db.client.connection.count`, `wikibot_store.retries`,
-    `wikibot_store.throttles`, `wikibot_store.consumed_capacity` (by table and access pattern),
-    `wikibot_store.coalesced_reads` and `wikibot_store.coalesced_requests`.
+    The span of an `iter_…` method or of `admin.sweep` begins with the first item and ends with the iteration. It
+    includes the time that the consumer takes.
+
+    A span of an access pattern has `wikibot_store.access_pattern`, `aws.dynamodb.table_names`,
+    `aws.dynamodb.consumed_capacity`, `wikibot_store.attempts` (of all its requests, retries included) and
+    `wikibot_store.outcome`: "ok", "refused", "error" or "cancelled". "refused" is an error of the library that callers
+    have to expect, such as `NotFoundError`, `AlreadyExistsError` or `InvalidKeyError`; the status of the span is not
+    ERROR then. `error.type` names it. A request that several point reads share belongs to the span of one of them.
+
+    Metrics: `db.client.operation.duration` (in seconds), `wikibot_store.retries`, `wikibot_store.throttles` and
+    `wikibot_store.consumed_capacity`, by table and access pattern; `db.client.connection.count`,
+    `wikibot_store.coalesced_reads` and `wikibot_store.coalesced_requests`. The access pattern is the same as in the
+    log: the method that the caller has called, or "shared reads" if several point reads share the request.
 
     Raises:
         RuntimeError: The store is already instrumented.
@@ -60,9 +88,13 @@ def instrument(
     wire.observer = _Observer(tracer, meter, wire.endpoint_url).observe
     _observe_stats(meter, store)
     for prefix, part in _parts(store):
-        for name, method in inspect.getmembers(part, inspect.iscoroutinefunction):
-            if not name.startswith("_"):
+        for name, method in inspect.getmembers(part, inspect.ismethod):
+            if name.startswith("_"):
+                continue
+            if inspect.iscoroutinefunction(method):
                 setattr(part, name, _traced(tracer, prefix + name, method))
+            elif get_origin(inspect.signature(method).return_annotation) is AsyncGenerator:
+                setattr(part, name, _traced_stream(tracer, prefix + name, method))
 
 
 def _parts(store: WikibotStore) -> Iterator[tuple[str, object]]:
@@ -78,20 +110,89 @@ def _traced(tracer: trace.Tracer, pattern: str, method: Callable[..., Awaitable[
 
     @functools.wraps(method)
     async def traced(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the method takes and returns
-        token = _pattern.set(pattern)
-        try:
-            # The exception is not recorded, because its message names keys.
-            with tracer.start_as_current_span(pattern, record_exception=False, set_status_on_exception=False) as span:
-                try:
-                    return await method(*args, **kwargs)
-                except Exception as error:
-                    span.set_attribute("error.type", type(error).__qualname__)
-                    span.set_status(Status(StatusCode.ERROR))
-                    raise
-        finally:
-            _pattern.reset(token)
+        call = _TracedCall(tracer, pattern)
+        with call.ending(), call.working():
+            return await method(*args, **kwargs)
 
     return traced
+
+
+def _traced_stream(
+    tracer: trace.Tracer, pattern: str, method: Callable[..., AsyncGenerator[Any, None]]
+) -> Callable[..., AsyncGenerator[Any, None]]:
+    """Return a method whose generator runs in a span of its own; the consumer's code does not run in it."""
+
+    async def steps(stream: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+        call = _TracedCall(tracer, pattern)
+        with call.ending():
+            async with aclosing(stream):
+                while True:
+                    with call.working():
+                        try:
+                            item = await anext(stream)
+                        except StopAsyncIteration:
+                            return
+                    yield item
+
+    @functools.wraps(method)
+    def traced(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:  # noqa: ANN401 - whatever the method takes
+        return steps(method(*args, **kwargs))
+
+    return traced
+
+
+@dataclass(kw_only=True)
+class _Total(Usage):
+    """What the requests of an access pattern have used, by table."""
+
+    tables: dict[str, None] = field(default_factory=dict)
+    capacity: Counter[str] = field(default_factory=Counter)
+
+    def add(self, call: Call) -> None:
+        super().add(call)
+        self.tables |= dict.fromkeys(call.tables)
+        self.capacity.update(call.capacity)
+
+
+class _TracedCall:
+    """The span of one call of a public method."""
+
+    def __init__(self, tracer: trace.Tracer, pattern: str) -> None:
+        self._span = tracer.start_span(pattern, attributes={**_SYSTEM, "wikibot_store.access_pattern": pattern})
+        self._total = _Total()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Let the requests that are sent inside belong to the span."""
+        # The exception is not recorded, because its message names keys.
+        with (
+            trace.use_span(self._span, record_exception=False, set_status_on_exception=False),
+            counting(self._total),
+        ):
+            yield
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """End the span with the block, and record the outcome."""
+        outcome = "cancelled"
+        try:
+            yield
+            outcome = "ok"
+        except GeneratorExit:  # the consumer needs no more items
+            outcome = "ok"
+            raise
+        except Exception as error:
+            refused = isinstance(error, WikibotStoreError) and not isinstance(error, _FAILURES)
+            outcome = "refused" if refused else "error"
+            self._span.set_attribute("error.type", type(error).__qualname__)
+            if not refused:
+                self._span.set_status(Status(StatusCode.ERROR))
+            raise
+        finally:
+            costs = _costs(self._total.requests, self._total.capacity)
+            tables = tuple(self._total.tables)
+            self._span.set_attributes({**costs, "aws.dynamodb.table_names": tables, "wikibot_store.outcome": outcome})
+            self._span.end()
 
 
 class _Observer:
@@ -111,7 +212,8 @@ class _Observer:
     @contextmanager
     def observe(self, call: Call) -> Iterator[None]:
         """Record a call from its start to its end."""
-        attributes: dict[str, Any] = {**_SYSTEM, **self._server, "db.operation.name": call.operation}
+        pattern = {"wikibot_store.access_pattern": access_pattern()}
+        attributes: dict[str, Any] = {**_SYSTEM, **self._server, **pattern, "db.operation.name": call.operation}
         if len(call.tables) == 1:
             attributes["db.collection.name"] = call.tables[0]
         begin = time.perf_counter()
@@ -132,19 +234,19 @@ class _Observer:
                     span.set_status(Status(StatusCode.ERROR))
                 raise
             finally:
-                span.set_attributes(_costs(call))
+                span.set_attributes(_costs(call.attempts, call.capacity))
                 self._duration.record(time.perf_counter() - begin, attributes)
-                self._count(call, attributes)
+                self._count(call, attributes, pattern)
 
-    def _count(self, call: Call, attributes: dict[str, Any]) -> None:
+    def _count(self, call: Call, attributes: dict[str, Any], pattern: dict[str, str]) -> None:
         if call.attempts > 1:
             self._retries.add(call.attempts - 1, attributes)
         if call.throttles:
             self._throttles.add(call.throttles, attributes)
         for table, units in call.capacity.items():
             kind = "read" if call.reads else "write"
-            where = {"db.collection.name": table, "wikibot_store.access_pattern": _pattern.get()}
-            self._capacity.add(units, {**_SYSTEM, **where, "wikibot_store.capacity": kind})
+            where = {**_SYSTEM, "db.collection.name": table, **pattern}
+            self._capacity.add(units, {**where, "wikibot_store.capacity": kind})
 
 
 def _address(endpoint_url: str) -> tuple[str, int]:
@@ -164,9 +266,9 @@ def _outcome(error: Exception) -> dict[str, str]:
             return {"error.type": type(error).__qualname__}
 
 
-def _costs(call: Call) -> dict[str, Any]:
-    consumed = [json.dumps({"TableName": table, "CapacityUnits": units}) for table, units in call.capacity.items()]
-    return {"wikibot_store.attempts": call.attempts, "aws.dynamodb.consumed_capacity": consumed}
+def _costs(attempts: int, capacity: Mapping[str, float]) -> dict[str, Any]:
+    consumed = [json.dumps({"TableName": table, "CapacityUnits": units}) for table, units in capacity.items()]
+    return {"wikibot_store.attempts": attempts, "aws.dynamodb.consumed_capacity": consumed}
 
 
 def _observe_stats(meter: metrics.Meter, store: WikibotStore) -> None:

@@ -80,9 +80,16 @@ def collect() -> Iterator[Usage]:
     the handler that started it. DynamoDB reports the capacity on request, which costs a few microseconds per call.
     """
     usage = Usage()
+    with counting(usage):
+        yield usage
+
+
+@contextmanager
+def counting(usage: Usage) -> Iterator[None]:
+    """Count the calls inside the block in `usage`."""
     token = _collecting.set((*_collecting.get(), usage))
     try:
-        yield usage
+        yield
     finally:
         _collecting.reset(token)
 

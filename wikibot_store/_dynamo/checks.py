@@ -78,13 +78,39 @@ def check_time(field: str, moment: datetime) -> datetime:
     if not isinstance(moment, datetime):
         raise TypeError(f"{field} must be datetime, not {type(moment).__name__}")
     try:
-        return check_aware(moment).astimezone(UTC)
+        return in_utc(moment)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{field}: {error}") from error
 
 
-def check_aware(moment: datetime) -> datetime:
-    """Return `moment` if it has a time zone."""
-    if moment.utcoffset() is None:
+def plain_datetime() -> type[datetime]:
+    """Return Python's own class. While a library freezes the time, it puts a subclass in its place in all modules."""
+    return next(parent for parent in datetime.__mro__ if parent.__module__ == "datetime")
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return the same time as a plain datetime in UTC.
+
+    Subclasses, such as those of pandas, pendulum and freezegun, are finer than DynamoDB's times, calculate in other
+    ways, or have methods with other parameters. So none of their methods is called.
+
+    Raises:
+        ValueError: The datetime has no time zone, or no value.
+        OverflowError: In UTC it is not between the years 1 and 9999.
+
+    """
+    if type(moment).__module__ == "datetime" and moment.tzinfo is UTC:
+        return moment
+    date = moment.year, moment.month, moment.day
+    if not all(isinstance(number, int) for number in date):  # such as NaT of pandas
+        raise ValueError(f"the datetime has no value: {moment}")
+    clock = moment.hour, moment.minute, moment.second, moment.microsecond
+    plain = plain_datetime()(*date, *clock, moment.tzinfo, fold=moment.fold)
+    if plain.utcoffset() is None:
         raise ValueError("the datetime has no time zone: give it one, such as datetime.now(UTC)")
-    return moment
+    return plain.astimezone(UTC)
+
+
+def utc_now() -> datetime:
+    """Return the present time as a plain datetime in UTC, even where it is frozen."""
+    return in_utc(datetime.now(UTC))

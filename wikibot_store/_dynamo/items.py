@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar, get_args
 
 import msgspec
 
-from wikibot_store._dynamo.checks import check_aware
+from wikibot_store._dynamo.checks import in_utc, plain_datetime
 from wikibot_store.errors import CorruptItemError
 
 M = TypeVar("M", bound=msgspec.Struct)
@@ -32,7 +32,7 @@ _MOST_TEXT: Final = 65_536
 WRITE_ID: Final = "write_id"
 """The attribute with the random id of the write that last touched the item."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = plain_datetime()(1970, 1, 1, tzinfo=UTC)
 
 
 def timestamp(moment: datetime) -> str:
@@ -42,9 +42,7 @@ def timestamp(moment: datetime) -> str:
         ValueError: The datetime is naive.
 
     """
-    if moment.tzinfo is not UTC:
-        moment = check_aware(moment).astimezone(UTC)
-    return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
+    return f"{in_utc(moment).isoformat(timespec='microseconds')[:26]}Z"
 
 
 def epoch(moment: datetime) -> int:
@@ -54,7 +52,7 @@ def epoch(moment: datetime) -> int:
         ValueError: The datetime is naive.
 
     """
-    return (check_aware(moment) - _EPOCH) // timedelta(seconds=1)
+    return (in_utc(moment) - _EPOCH) // timedelta(seconds=1)
 
 
 def string(value: str) -> Item:
@@ -98,9 +96,12 @@ class _Form(NamedTuple):
 
 
 def _form(python_type: Any) -> _Form:  # noqa: ANN401 - annotations are of any type
+    plain = plain_datetime()
     if get_origin(python_type) is Annotated and EPOCH in get_args(python_type):
-        return _Form("N", datetime, datetime, lambda value: number(epoch(value)))
-    if isinstance(python_type, type) and issubclass(python_type, Enum):
+        return _Form("N", plain, plain, lambda value: number(epoch(value)))
+    if issubclass(python_type, datetime):  # a subclass if the models were imported while the time was frozen
+        return _Form("S", Annotated[plain, msgspec.Meta(tz=True)], plain, time)
+    if issubclass(python_type, Enum):
         return _Form("S", python_type, python_type, lambda value: string(value.value))
     return _FORMS[python_type]
 
@@ -109,8 +110,19 @@ _FORMS = {
     str: _Form("S", str, str, _text),
     int: _Form("N", int, int, _whole_number),
     bool: _Form("BOOL", bool, bool, lambda value: {"BOOL": value}),
-    datetime: _Form("S", Annotated[datetime, msgspec.Meta(tz=True)], datetime, time),
 }
+
+
+def _read(value: str, form: _Form) -> str:
+    """Return the expression for an attribute of a model. This library stores times in UTC; others may not."""
+    return f"(t if (t := {value}) is None or t.tzinfo is UTC else stored_in_utc(t))" if form.encode is time else value
+
+
+def _stored_in_utc(moment: datetime) -> datetime:
+    try:
+        return in_utc(moment)
+    except OverflowError:  # it cannot be expressed in UTC
+        return moment
 
 
 class ItemCodec(Generic[M]):
@@ -138,10 +150,12 @@ class ItemCodec(Generic[M]):
             attribute = msgspec.defstruct(f"{form.tag}_{info.name}", [(form.tag, form.parse_as)], frozen=True, gc=False)
             fields.append((info.name, attribute, msgspec.NODEFAULT if required else attribute(info.default)))
         self._wire: type[Any] = msgspec.defstruct(f"Wire{model.__name__}", fields, frozen=True, gc=False, kw_only=True)
-        arguments = ", ".join(f"{name}=wire.{name}.{form.tag}" for name, form in self._forms.items())
+        arguments = ", ".join(f"{name}={_read(f'wire.{name}.{form.tag}', form)}" for name, form in self._forms.items())
         # One expression without a loop takes about half the time of getattr calls or of building a dict. Its text
         # holds only the model's own field names.
-        self.from_wire: Callable[[Any], M] = eval(f"lambda wire: model({arguments})", {"model": model})  # noqa: S307
+        self.from_wire: Callable[[Any], M] = eval(  # noqa: S307
+            f"lambda wire: model({arguments})", {"model": model, "UTC": UTC, "stored_in_utc": _stored_in_utc}
+        )
 
     def reader(self, reply: Any, table: str) -> Callable[[bytes], Any]:  # noqa: ANN401 - a generic class
         """Return the function that decodes the bytes of a reply from `table`. It may raise CorruptItemError.

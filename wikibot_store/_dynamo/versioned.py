@@ -1,13 +1,13 @@
 """A table whose items have versions. An update replaces exactly the version that its writer has read."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET
 
-from wikibot_store._dynamo.checks import check_integer
+from wikibot_store._dynamo.checks import check_integer, utc_now
 from wikibot_store._dynamo.expressions import Condition, Update, absent_or, equals
 from wikibot_store._dynamo.items import Item, ItemCodec
 from wikibot_store._dynamo.reads import Key
@@ -99,7 +99,7 @@ class VersionedTable(Table[M]):
         return {self._identity: self.codec.value(self._identity, identity)}
 
     async def _update(self, key: Key, update: Update, expected: int, same: Item, deadline: float) -> M:
-        now = datetime.now(UTC)
+        now = utc_now()
         versioned = Update(set={**update.set, **self.next_version(expected, now)}, remove=update.remove)
         condition = self.version_is(expected)
         for attribute, value in same.items():

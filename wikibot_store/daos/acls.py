@@ -1,10 +1,10 @@
 """The DAO of the acls table: grants, which say who may do what in a wiki, and invitations."""
 
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from wikibot_store import keys
-from wikibot_store._dynamo.checks import check_choice, check_limit, check_switch, check_text, check_time
+from wikibot_store._dynamo.checks import check_choice, check_limit, check_switch, check_text, check_time, utc_now
 from wikibot_store._dynamo.expressions import Condition, absent_or, not_exists
 from wikibot_store._dynamo.items import epoch, number
 from wikibot_store._dynamo.listing import Listing, Page
@@ -86,7 +86,7 @@ class AclDao:
         """
         key = wiki_key(wiki).wiki_id, check_id("grantee_id", grantee_id)
         acl = await self._acls.get(*key, consistent=consistent)
-        return None if acl is None or acl.is_expired(datetime.now(UTC)) else acl
+        return None if acl is None or acl.is_expired(utc_now()) else acl
 
     async def delete(self, wiki: WikiKey | str, grantee_id: str) -> bool:
         """Revoke a grant; return whether there was one. When this returns, the grantee has no grant in this wiki.
@@ -198,7 +198,7 @@ class AclDao:
         if not check_text("email", email).strip():
             raise ValueError("email must be the address that the invitation is sent to")
         ends = _expiry(expires_at)
-        if ends is None or ends <= datetime.now(UTC):
+        if ends is None or ends <= utc_now():
             raise ValueError("expires_at must be in the future")
         return await invitations.invite(
             self._tables,
@@ -260,7 +260,7 @@ def _by_wiki(wiki: WikiKey | str) -> Listing:
 
 def _unexpired() -> Condition:
     """Hold for grants that have not expired."""
-    return absent_or("expires_at", ">", number(epoch(datetime.now(UTC))))
+    return absent_or("expires_at", ">", number(epoch(utc_now())))
 
 
 def _expiry(expires_at: datetime | None) -> datetime | None:

@@ -1,13 +1,12 @@
 """The DAO of the users table: users, and the claims that keep identities and usernames unique."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 from uuid import uuid4
 
 from msgspec import UNSET, UnsetType
 
-from wikibot_store._dynamo.checks import check_choice, check_several, check_switch
+from wikibot_store._dynamo.checks import check_choice, check_several, check_switch, utc_now
 from wikibot_store._dynamo.expressions import Update, absent_or, equals
 from wikibot_store._dynamo.items import string, time
 from wikibot_store._dynamo.table import ConditionFailedError
@@ -67,7 +66,7 @@ class UserDao:
             AlreadyExistsError: `field` says what is taken: "id", "oauth" or "username". Nothing was written.
 
         """
-        now = datetime.now(UTC)
+        now = utc_now()
         user = User(
             id=check_id("id", uuid4().hex if id is None else id),
             oauth_provider=oauth_provider,
@@ -163,7 +162,7 @@ class UserDao:
                 claim but no user (`field` is "oauth"); `admin.sweep` removes such a claim.
 
         """
-        now = datetime.now(UTC)
+        now = utc_now()
         profile = {"username": username, "email": email, "display_name": display_name, "avatar_url": avatar_url}
         self._check_profile(profile)  # for an existing user too, so that an invalid profile always fails
         user = User(
@@ -291,7 +290,7 @@ class UserDao:
 
         """
         key = (check_id("user_id", user_id),)
-        now = time(datetime.now(UTC))
+        now = time(utc_now())
         try:
             return await self._users.patch(
                 key, Update(set={"last_login_at": now}), absent_or("last_login_at", "<", now)

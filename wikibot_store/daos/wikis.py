@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +15,7 @@ from wikibot_store._dynamo.checks import (
     check_several,
     check_switch,
     check_time,
+    utc_now,
 )
 from wikibot_store._dynamo.expressions import Condition, Update, absent_or, equals
 from wikibot_store._dynamo.items import time
@@ -88,7 +89,7 @@ class WikiDao:
 
         """
         key = WikiKey(owner_id, wiki_slug)
-        now = datetime.now(UTC)
+        now = utc_now()
         wiki = Wiki(
             owner_id=key.owner_id,
             wiki_slug=key.wiki_slug,
@@ -259,7 +260,7 @@ class WikiDao:
         """
         if not 0 <= check_number("min_interval", min_interval) <= _LONGEST_INTERVAL:
             raise ValueError(f"min_interval must be 0 to {_LONGEST_INTERVAL} seconds")
-        now = datetime.now(UTC)
+        now = utc_now()
         update = Update(set={"last_accessed": time(now)})
         # `<` and not `<=`: even with an interval of 0, only a later time may be stored.
         lately = absent_or("last_accessed", "<", time(now - timedelta(seconds=min_interval)))

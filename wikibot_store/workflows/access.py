@@ -1,9 +1,9 @@
 """Who may do what in a wiki, in one round trip."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
+from wikibot_store._dynamo.checks import utc_now
 from wikibot_store._dynamo.reads import Key, ReadableTable, batch_get
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import Access, Acl, Role, User, UserStatus, Wiki
@@ -55,6 +55,6 @@ def _role(wiki: Wiki, user: User | None, acl: Acl | None) -> Role | None:
     """Return the role of an active or anonymous person in an open wiki."""
     if user is not None and user.id == wiki.owner_id:
         return Role.OWNER
-    if acl is not None and acl.wiki_uid in (None, wiki.uid) and not acl.is_expired(datetime.now(UTC)):
+    if acl is not None and acl.wiki_uid in (None, wiki.uid) and not acl.is_expired(utc_now()):
         return acl.role
     return Role.VIEWER if wiki.is_public else None

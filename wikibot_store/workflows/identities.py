@@ -1,9 +1,9 @@
 """Users with their identities and usernames: each belongs to one user, whatever happens at the same time."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import NamedTuple
 
+from wikibot_store._dynamo.checks import utc_now
 from wikibot_store._dynamo.expressions import Update
 from wikibot_store._dynamo.items import Item, string
 from wikibot_store._dynamo.transaction import Transaction, TransactionRefusedError
@@ -179,5 +179,5 @@ async def _read(tables: Tables, key: tuple[str], deadline: float) -> tuple[User,
 
 def _next_version(tables: Tables, user: User, attributes: dict[str, str | None]) -> Update:
     values = {name: string(value) for name, value in attributes.items() if value is not None}
-    version = tables.users.next_version(user.version, datetime.now(UTC))
+    version = tables.users.next_version(user.version, utc_now())
     return Update(set=values | version, remove=tuple(name for name in attributes if name not in values))

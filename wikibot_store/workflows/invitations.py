@@ -10,9 +10,10 @@ import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from wikibot_store._dynamo.checks import utc_now
 from wikibot_store._dynamo.reads import Key, ReadableTable, batch_get
 from wikibot_store._dynamo.transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
@@ -47,7 +48,7 @@ async def invite(
             grantee_id=_grantee_id(secret),
             role=role,
             granted_by=invited_by,
-            granted_at=datetime.now(UTC),
+            granted_at=utc_now(),
             expires_at=expires_at,
             wiki_uid=wiki.uid,
             invited_email=email,
@@ -78,7 +79,7 @@ async def accept_invite(tables: Tables, token: str, user_id: str) -> Acl:
             consistent=True,
             deadline=deadline,
         )
-        now = datetime.now(UTC)
+        now = utc_now()
         invitation = _require_valid(found[tables.acls].get(invite_key), found[tables.wikis].get(wiki_key), now)
         _require_active_user(tables, user_id, found[tables.users].get((user_id,)))
         seen: Acl | None = found[tables.acls].get(acl_key)

@@ -19,10 +19,10 @@ last move has left is deleted.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
+from wikibot_store._dynamo.checks import utc_now
 from wikibot_store._dynamo.expressions import Update, equals
 from wikibot_store._dynamo.items import WRITE_ID, Item, string
 from wikibot_store._dynamo.table import ConditionFailedError, new_write_id
@@ -214,7 +214,7 @@ async def _switch(tables: Tables, wiki: Move, target: WikiKey, *, limit: int | N
         if item is None or (item.get("status"), item.get(OPERATION)) != (_MOVING, operation):
             raise _OvertakenError
         arrived = {"status": _ACTIVE, OPERATION: operation, "moved_from": string(wiki.wiki_id)}
-        arrived |= tables.wikis.next_version(tables.moves.decode(item).version, datetime.now(UTC))
+        arrived |= tables.wikis.next_version(tables.moves.decode(item).version, utc_now())
         there = _item_at(target, item, arrived)
         transaction = Transaction(tables.wire)
         unchanged = tables.wikis.unchanged(item, WRITE_ID)

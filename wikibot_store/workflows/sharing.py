@@ -1,9 +1,10 @@
 """Grants in wikis that exist, and the people behind them."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from wikibot_store._dynamo.checks import utc_now
 from wikibot_store._dynamo.expressions import Condition, absent_or, equals
 from wikibot_store._dynamo.items import WRITE_ID, string, time
 from wikibot_store._dynamo.reads import Key, ReadableTable, batch_get
@@ -45,7 +46,7 @@ async def grant(
         wiki = require_active(tables, key, found[tables.wikis].get(wiki_key))
         for person in people:
             require_staying(tables, person, found[tables.users].get(person))
-        now = datetime.now(UTC)
+        now = utc_now()
         granted = Acl(
             wiki_id=key.wiki_id,
             grantee_id=grantee_id,
