@@ -140,6 +140,7 @@ class _NoteTaker(MockMonitor):
         self, request: resource_pb2.RegisterResourceRequest
     ) -> resource_pb2.RegisterResourceResponse:
         response: resource_pb2.RegisterResourceResponse = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        assert response.urn not in self._plan.resources, f"two resources are called {response.urn}"
         self._plan.resources[response.urn] = Resource(
             type=request.type,
             name=request.name,
