@@ -14,6 +14,7 @@ import pulumi_aws as aws
 import pytest
 import yaml
 from pulumi.provider.experimental.component import ComponentProvider
+from pulumi.runtime import rpc
 
 from tests.docs.pages import ROOT, blocks
 from tests.infra.program import (
@@ -86,7 +87,8 @@ def test_outputs_are_inputs_of_other_resources(plan: Plan) -> None:
     alarms = [resource for resource in plan.resources.values() if resource.type == ALARM_TYPE]
     assert {(*alarm.inputs["alarmActions"], *alarm.inputs["okActions"]) for alarm in alarms} == {(topic, topic)}
 
-    settings = json.loads(only(plan, "aws:ssm/parameter:Parameter")["value"])
+    # The provider marks the value of a parameter as a secret.
+    settings = json.loads(rpc.unwrap_rpc_secret(only(plan, "aws:ssm/parameter:Parameter")["value"]))
     config = StoreConfig.from_stack_outputs({**settings, "region": REGION})
     assert {schema.name: config.table_name(schema.name) for schema in TABLES} == names
     assert config.grantee_index

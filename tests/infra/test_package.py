@@ -14,12 +14,13 @@ import pytest
 import yaml
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.struct_pb2 import Struct
+from pulumi.provider import ConstructResult
 from pulumi.provider.experimental import host
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2, provider_pb2_grpc, resource_pb2, resource_pb2_grpc
 
 import wikibot_store
-from tests.infra.program import COMPONENT_TYPE, INFRA, TABLE_TYPE, table_arn
+from tests.infra.program import COMPONENT_TYPE, INFRA, TABLE_TYPE, run_in_stack, run_program, table_arn
 from wikibot_store.policies import backend_policy
 from wikibot_store.schema import GRANTEE_INDEX, TABLES
 
@@ -84,6 +85,23 @@ def test_schema(provider: ComponentProvider) -> None:
         "outputs": "object",
     }
     assert all(described["description"] for described in [*inputs.values(), *component["properties"].values()])
+
+
+def test_host_constructs_the_component(provider: ComponentProvider) -> None:
+    """The host makes of the schema's names what the program makes of its own; only given arguments differ."""
+    made: list[ConstructResult] = []
+
+    def program() -> None:
+        made.append(provider.construct("wikibot", COMPONENT_TYPE, {"environment": "dev", "maxReadUnits": 10}))
+
+    plan = run_in_stack(program)
+
+    by_program = run_program("dev", {"wikibot:maxReadUnits": "10"})
+    for schema in TABLES:
+        expected = {name: value for name, value in by_program.table(schema.name).inputs.items() if name != "name"}
+        assert plan.table(schema.name).inputs == expected
+    (result,) = made
+    assert result.state.keys() == json.loads(provider.schema)["resources"][COMPONENT_TYPE]["properties"].keys()
 
 
 class _Engine(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineServicer):
