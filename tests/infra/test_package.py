@@ -55,7 +55,7 @@ def test_manifest_names_what_pulumi_runs() -> None:
 
 def test_schema(provider: ComponentProvider) -> None:
     """The schema that Pulumi infers has every argument, asks only for the environment, and describes everything."""
-    schema = json.loads(provider.schema)
+    schema = json.loads(str(provider.schema))
 
     assert (schema["name"], schema["version"]) == ("wikibot", wikibot_store.__version__)
     ((token, component),) = schema["resources"].items()
@@ -101,7 +101,7 @@ def test_host_constructs_the_component(provider: ComponentProvider) -> None:
         expected = {name: value for name, value in by_program.table(schema.name).inputs.items() if name != "name"}
         assert plan.table(schema.name).inputs == expected
     (result,) = made
-    assert result.state.keys() == json.loads(provider.schema)["resources"][COMPONENT_TYPE]["properties"].keys()
+    assert result.state.keys() == json.loads(str(provider.schema))["resources"][COMPONENT_TYPE]["properties"].keys()
 
 
 class _Engine(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineServicer):
@@ -135,8 +135,8 @@ class _Engine(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
 def engine() -> Iterator[tuple[_Engine, str]]:
     """Serve an engine; give it and its address."""
     engine, server = _Engine(), grpc.server(ThreadPoolExecutor(4))
-    resource_pb2_grpc.add_ResourceMonitorServicer_to_server(engine, server)  # type: ignore[no-untyped-call]
-    engine_pb2_grpc.add_EngineServicer_to_server(engine, server)  # type: ignore[no-untyped-call]
+    resource_pb2_grpc.add_ResourceMonitorServicer_to_server(engine, server)
+    engine_pb2_grpc.add_EngineServicer_to_server(engine, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield engine, f"127.0.0.1:{port}"
@@ -153,7 +153,7 @@ def package(engine: tuple[_Engine, str]) -> Iterator[Any]:
             assert process.stdout is not None
             port = int(process.stdout.readline())
             with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-                yield provider_pb2_grpc.ResourceProviderStub(channel)  # type: ignore[no-untyped-call]
+                yield provider_pb2_grpc.ResourceProviderStub(channel)
         finally:
             process.terminate()
 
@@ -161,7 +161,7 @@ def package(engine: tuple[_Engine, str]) -> Iterator[Any]:
 def test_package_runs(package: Any, engine: tuple[_Engine, str], provider: ComponentProvider) -> None:  # noqa: ANN401 - a stub
     """The running package answers with its schema, and makes the component and its tables for another program."""
     schema = package.GetSchema(provider_pb2.GetSchemaRequest(), timeout=60).schema
-    assert json.loads(schema) == json.loads(provider.schema)
+    assert json.loads(schema) == json.loads(str(provider.schema))
 
     inputs = Struct()
     inputs.update(
