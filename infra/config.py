@@ -23,6 +23,7 @@ def _camel(name: str) -> str:
 _TABLE_KEYS = {schema.name: f"{_camel(schema.name)}Table" for schema in TABLES}
 _KEYS = {
     *_TABLE_KEYS.values(),
+    "alarmTopicArn",
     "deletionProtection",
     "granteeIndex",
     "kmsKeyArn",
@@ -35,6 +36,7 @@ _KEYS = {
 }
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
+_TOPIC_ARN = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}")
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Tagging.html
 _TAG_KEY = re.compile(r"(?!(?i:aws:))[\w .:/=+@-]{1,128}")
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
@@ -72,7 +74,8 @@ class Settings:
             grantee_index=config.get_bool("granteeIndex", default=False),
             recovery_days=_pitr_days(config),
             deletion_protection=config.get_bool("deletionProtection", default=is_prod),
-            kms_key_arn=_kms_key_arn(config),
+            kms_key_arn=_arn(config, "kmsKeyArn", _KEY_ARN, "a key, arn:aws:kms:…:key/…"),
+            alarm_topic_arn=_arn(config, "alarmTopicArn", _TOPIC_ARN, "an SNS topic, arn:aws:sns:…"),
             max_read_units=_cap(config, "maxReadUnits"),
             max_write_units=_cap(config, "maxWriteUnits"),
             tags=_tags(config, environment),
@@ -114,10 +117,10 @@ def _pitr_days(config: pulumi.Config) -> int:
     return days
 
 
-def _kms_key_arn(config: pulumi.Config) -> str | None:
-    arn = config.get("kmsKeyArn")
-    if arn is not None and not _KEY_ARN.fullmatch(arn):
-        raise _rejection(config, "kmsKeyArn", f"must be the ARN of a key, arn:aws:kms:…:key/…, not {arn!r}")
+def _arn(config: pulumi.Config, key: str, pattern: re.Pattern[str], rule: str) -> str | None:
+    arn = config.get(key)
+    if arn is not None and not pattern.fullmatch(arn):
+        raise _rejection(config, key, f"must be the ARN of {rule}, not {arn!r}")
     return arn
 
 

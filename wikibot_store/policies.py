@@ -15,6 +15,7 @@ _OPERATOR = (
     "TagResource",
     "UpdateContinuousBackups",
     "UpdateTable",
+    "UpdateTimeToLive",
 )
 
 
@@ -37,14 +38,7 @@ def backend_policy(table_arns: Mapping[str, str], *, optional_indexes: Collectio
 def operator_policy(table_arns: Mapping[str, str]) -> dict[str, Any]:
     """Return the policy of an operator, who creates, sets up, verifies, sweeps and deletes these tables."""
     sweeps = [_allow(_sid(schema.name, "Sweep"), schema.sweep, [table_arns[schema.name]]) for schema in TABLES]
-    expiring = [table_arns[schema.name] for schema in TABLES if schema.ttl_attribute is not None]
-    return _document(
-        [
-            _allow("Tables", _OPERATOR, [table_arns[schema.name] for schema in TABLES]),
-            _allow("Expiry", ["UpdateTimeToLive"], expiring),
-            *sweeps,
-        ]
-    )
+    return _document([_allow("Tables", _OPERATOR, [table_arns[schema.name] for schema in TABLES]), *sweeps])
 
 
 def _sid(table: str, purpose: str) -> str:

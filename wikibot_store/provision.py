@@ -1,7 +1,7 @@
 """Creates and deletes the tables on any endpoint. Creating them again is harmless."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -9,32 +9,57 @@ from botocore.exceptions import ClientError
 
 from wikibot_store._wire import UNKNOWN_OPERATION, client_errors
 from wikibot_store.errors import ConfigurationError, UnavailableError
-from wikibot_store.schema import TABLES, TableSchema, create_table_request, optional_indexes, tags
+from wikibot_store.schema import TABLES, TableSchema, create_table_request, optional_indexes
 from wikibot_store.store import WikibotStore
-from wikibot_store.verify import keys_of
+from wikibot_store.verify import (
+    BILLING,
+    INDEX,
+    KEYS,
+    NONE,
+    PROTECTION,
+    RECOVERY,
+    TAG,
+    TTL,
+    Drift,
+    differences,
+    expected_settings,
+    live_settings,
+)
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
 _POLL_SECONDS = 0.5
+_UNSET = {RECOVERY: "DISABLED", TTL: NONE, f"{TAG}project": NONE, f"{TAG}environment": NONE, PROTECTION: "off"}
+"""The settings of a table that CreateTable has just made."""
 
 
 class ProvisionedTable(msgspec.Struct, frozen=True, kw_only=True):
-    """What `create_tables` did with one table. `unsupported` names the settings that the engine does not support."""
+    """What `create_tables` did with one table.
+
+    `changes` are the differences from the schema that it removed from an existing table, and `left` those that it left:
+    an index that differs from the schema or is not in it, and TTL if DynamoDB refuses to change it now. `unsupported`
+    names the settings that the engine does not support.
+    """
 
     name: str
     created: bool
+    changes: tuple[Drift, ...] = ()
+    left: tuple[Drift, ...] = ()
     unsupported: tuple[str, ...] = ()
 
 
 async def create_tables(
-    store: WikibotStore, *, environment: str = "dev", deletion_protection: bool = False, patience: float = 300
+    store: WikibotStore, *, environment: str | None = None, deletion_protection: bool = False, patience: float = 300
 ) -> list[ProvisionedTable]:
     """Create the tables that are missing, bring all of them to the schema, and wait until they are ACTIVE.
 
-    Each table gets on-demand billing, point-in-time recovery, tags, its indexes, and TTL if the schema has it. With
-    `deletion_protection` it is protected; without, existing protection stays on. Existing tables keep their items.
-    `patience` is the longest time in seconds to wait for one table.
+    Each table gets on-demand billing, point-in-time recovery, tags, its indexes, and TTL if the schema has it. In an
+    existing table only what differs is changed, and the items stay.
+
+    `environment` is the value of the tag `environment`. Without it, a table that this call creates is tagged `dev`, and
+    an existing table keeps the tag that it has, or none. With `deletion_protection` all tables are protected; without,
+    existing protection stays on. `patience` is the longest time in seconds to wait for one table.
 
     Raises:
         ConfigurationError: A table of this name exists with other keys.
@@ -73,7 +98,7 @@ async def delete_tables(store: WikibotStore) -> None:
 
 
 async def _create_table(
-    store: WikibotStore, schema: TableSchema, environment: str, *, deletion_protection: bool
+    store: WikibotStore, schema: TableSchema, environment: str | None, *, deletion_protection: bool
 ) -> ProvisionedTable:
     client, name = await store.client(), store.config.table_name(schema.name)
     request = create_table_request(schema, name, optional=optional_indexes(store.config))
@@ -83,66 +108,119 @@ async def _create_table(
     except client.exceptions.ResourceInUseException:
         created = False
     table = await _wait_until_active(client, name)
-    _check_keys(table, request)
-    for index in request.get("GlobalSecondaryIndexes", ()):
-        if index["IndexName"] not in {there["IndexName"] for there in table.get("GlobalSecondaryIndexes", ())}:
-            await client.update_table(
-                TableName=name,
-                AttributeDefinitions=request["AttributeDefinitions"],
-                GlobalSecondaryIndexUpdates=[{"Create": index}],
-            )
-            table = await _wait_until_active(client, name)
-    unsupported = await _set_up(client, schema, table, environment, deletion_protection=deletion_protection)
-    await _wait_until_active(client, name)
-    return ProvisionedTable(name=name, created=created, unsupported=unsupported)
+    if created and environment is None:
+        environment = "dev"
+    # Never switched off here: a forgotten argument must not remove the protection of a table.
+    protection = True if deletion_protection else None
+    expected = expected_settings(schema, store.config, environment=environment, deletion_protection=protection)
+    found = expected | _UNSET if created else _UNSET | await live_settings(client, name)
+    _check_keys(name, expected, found)
+    changes: list[Drift] = []
+    left: list[Drift] = []
+    unsupported: list[str] = []
+    for step in _steps(differences(name, expected, found)):
+        try:
+            (changes if await _repair(client, table["TableArn"], request, step) else left).extend(step)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in UNKNOWN_OPERATION:
+                raise
+            unsupported.append("tags" if step[0].setting.startswith(TAG) else step[0].setting)
+    return ProvisionedTable(
+        name=name,
+        created=created,
+        changes=() if created else tuple(changes),
+        left=tuple(left),
+        unsupported=tuple(unsupported),
+    )
 
 
-async def _set_up(
-    client: "DynamoDBClient", schema: TableSchema, table: dict[str, Any], environment: str, *, deletion_protection: bool
-) -> tuple[str, ...]:
-    """Set what CreateTable does not set; return the settings that the engine does not support."""
-    name, arn = table["TableName"], table["TableArn"]
-
-    async def back_up() -> None:
-        await client.update_continuous_backups(
-            TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+def _check_keys(name: str, expected: Mapping[str, str], found: Mapping[str, str]) -> None:
+    """Reject a table that exists with other keys, because the keys of a table cannot be changed."""
+    if found[KEYS] != expected[KEYS]:
+        raise ConfigurationError(
+            f"table {name!r} exists with the keys {found[KEYS]} instead of {expected[KEYS]}: "
+            "configure another table name, or delete the table"
         )
 
-    async def tag() -> None:
-        wanted: list[Any] = [{"Key": key, "Value": value} for key, value in tags(environment).items()]
-        await client.tag_resource(ResourceArn=arn, Tags=wanted)
 
-    async def expire() -> None:
-        state = (await client.describe_time_to_live(TableName=name))["TimeToLiveDescription"]
-        if schema.ttl_attribute is not None and state.get("AttributeName") != schema.ttl_attribute:
-            await client.update_time_to_live(
-                TableName=name,
-                TimeToLiveSpecification={"Enabled": True, "AttributeName": schema.ttl_attribute},
-            )
+def _steps(drift: Sequence[Drift]) -> Iterator[list[Drift]]:
+    """Yield the differences that one request removes: those of all tags together, and of any other setting by itself.
 
-    async def protect() -> None:
-        # Never switched off here: a forgotten argument must not remove the protection of a table.
-        if deletion_protection and not table.get("DeletionProtectionEnabled", False):
-            await client.update_table(TableName=name, DeletionProtectionEnabled=True)
-
-    steps = {"point-in-time recovery": back_up, "tags": tag, "TTL": expire, "deletion protection": protect}
-    return tuple([setting for setting, step in steps.items() if not await _supported(step)])
+    If TTL is on for another attribute, that takes two requests, because DynamoDB changes the attribute only while TTL
+    is off.
+    """
+    for difference in drift:
+        if difference.setting == TTL and NONE not in (difference.expected, difference.found):
+            yield [msgspec.structs.replace(difference, expected=NONE)]
+            yield [msgspec.structs.replace(difference, found=NONE)]
+        elif not difference.setting.startswith(TAG):
+            yield [difference]
+    if tags := [difference for difference in drift if difference.setting.startswith(TAG)]:
+        yield tags
 
 
-async def _supported(step: Callable[[], Awaitable[None]]) -> bool:
-    """Run a step; return False if the engine does not support its operation."""
+async def _repair(client: "DynamoDBClient", arn: str, request: dict[str, Any], step: list[Drift]) -> bool:
+    """Remove the differences; return False if they are left."""
+    difference = step[0]
+    name = difference.table
+    if difference.setting == TTL:
+        return await _set_ttl(client, difference)
+    if difference.setting == RECOVERY:
+        await _back_up(client, name)
+    elif difference.setting.startswith(TAG):
+        tags: list[Any] = [{"Key": each.setting.removeprefix(TAG), "Value": each.expected} for each in step]
+        await client.tag_resource(ResourceArn=arn, Tags=tags)
+    elif (update := _table_update(difference, request)) is not None:
+        await client.update_table(TableName=name, **update)
+        await _wait_until_active(client, name)
+    else:
+        return False
+    return True
+
+
+def _table_update(difference: Drift, request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what UpdateTable needs to remove a difference; None if it cannot, because an index would be deleted."""
+    if difference.setting == BILLING:
+        return {"BillingMode": difference.expected}
+    if difference.setting == PROTECTION:
+        return {"DeletionProtectionEnabled": True}
+    if difference.found != NONE:
+        return None
+    (index,) = [
+        index for index in request["GlobalSecondaryIndexes"] if f"{INDEX}{index['IndexName']}" == difference.setting
+    ]
+    return {
+        "AttributeDefinitions": request["AttributeDefinitions"],
+        "GlobalSecondaryIndexUpdates": [{"Create": index}],
+    }
+
+
+async def _set_ttl(client: "DynamoDBClient", difference: Drift) -> bool:
+    """Switch TTL on or off; return False if DynamoDB refuses, because it accepts one change of TTL per hour."""
+    on = difference.expected != NONE
+    attribute = difference.expected if on else difference.found
+    try:
+        await client.update_time_to_live(
+            TableName=difference.table, TimeToLiveSpecification={"Enabled": on, "AttributeName": attribute}
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException":
+            raise
+        return False
+    return True
+
+
+async def _back_up(client: "DynamoDBClient", name: str) -> None:
+    """Switch point-in-time recovery on, which DynamoDB refuses while a table is too new."""
     while True:
         try:
-            await step()
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in UNKNOWN_OPERATION:
-                return False
-            if code != "ContinuousBackupsUnavailableException":  # raised for a new table: try again
-                raise
+            await client.update_continuous_backups(
+                TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+            )
+        except client.exceptions.ContinuousBackupsUnavailableException:
             await asyncio.sleep(_POLL_SECONDS)
         else:
-            return True
+            return
 
 
 async def _wait_until_active(client: "DynamoDBClient", name: str) -> Any:  # noqa: ANN401 - a TypedDict
@@ -153,12 +231,3 @@ async def _wait_until_active(client: "DynamoDBClient", name: str) -> Any:  # noq
         if {table["TableStatus"], *(index["IndexStatus"] for index in indexes)} == {"ACTIVE"}:
             return table
         await asyncio.sleep(_POLL_SECONDS)
-
-
-def _check_keys(table: Any, request: dict[str, Any]) -> None:  # noqa: ANN401 - a TypedDict
-    """Reject a table that exists with other keys, because the keys of a table cannot be changed."""
-    if keys_of(table) != keys_of(request):
-        raise ConfigurationError(
-            f"table {table['TableName']!r} exists with the keys {keys_of(table)} instead of {keys_of(request)}: "
-            "configure another table name, or delete the table"
-        )

@@ -13,10 +13,17 @@ from wikibot_store.schema import PROJECT_TAG, TABLES, TableSchema, create_table_
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
-_NONE = "none"
-_MISSING = "MISSING"
-_INDEX = "index "
-_ON_OFF = {True: "on", False: "off"}
+KEYS = "keys"
+BILLING = "billing"
+INDEX = "index "
+RECOVERY = "point-in-time recovery"
+TTL = "TTL"
+TAG = "tag "
+PROTECTION = "deletion protection"
+
+NONE = "none"
+MISSING = "MISSING"
+ON_OFF = {True: "on", False: "off"}
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,76 +70,80 @@ async def verify_tables(
     with client_errors():
         for schema in TABLES:
             name = store.config.table_name(schema.name)
-            expected = _expected(schema, store.config, environment=environment, deletion_protection=deletion_protection)
-            found = await _found(client, name)
-            if found["status"] != _MISSING:
-                # An index that only one side has is a difference. Another missing setting is one that the engine lacks.
-                expected = {setting: _NONE for setting in found if setting.startswith(_INDEX)} | expected
-                found = {setting: _NONE for setting in expected if setting.startswith(_INDEX)} | found
-            drift += [
-                Drift(table=name, setting=setting, expected=expected[setting], found=found[setting])
-                for setting in expected
-                if setting in found and expected[setting] != found[setting]
-            ]
+            expected = expected_settings(
+                schema, store.config, environment=environment, deletion_protection=deletion_protection
+            )
+            drift += differences(name, expected, await live_settings(client, name))
     return drift
 
 
-def _expected(
-    schema: TableSchema, config: StoreConfig, *, environment: str | None, deletion_protection: bool | None
+def differences(table: str, expected: Mapping[str, str], found: Mapping[str, str]) -> list[Drift]:
+    """Return the settings of a table that differ, in the order of `expected`, then the indexes that it does not have.
+
+    A setting that `found` lacks is one that the engine does not support: it is skipped. An index that only one side has
+    is a difference.
+    """
+    if found["status"] != MISSING:
+        expected = {**expected, **{name: NONE for name in found if name.startswith(INDEX) and name not in expected}}
+        found = {name: NONE for name in expected if name.startswith(INDEX)} | {**found}
+    return [
+        Drift(table=table, setting=setting, expected=expected[setting], found=found[setting])
+        for setting in expected
+        if setting in found and expected[setting] != found[setting]
+    ]
+
+
+def expected_settings(
+    schema: TableSchema, config: StoreConfig, *, environment: str | None = None, deletion_protection: bool | None = None
 ) -> dict[str, str]:
-    """Return the settings that the schema requires."""
+    """Return the settings that the schema requires of a table."""
     request = create_table_request(schema, config.table_name(schema.name), optional=optional_indexes(config))
     expected = _structure(request, request["BillingMode"]) | {
         "status": "ACTIVE",
-        "point-in-time recovery": "ENABLED",
-        "TTL": schema.ttl_attribute or _NONE,
-        "tag project": PROJECT_TAG,
+        RECOVERY: "ENABLED",
+        TTL: schema.ttl_attribute or NONE,
+        f"{TAG}project": PROJECT_TAG,
     }
     if environment is not None:
-        expected["tag environment"] = environment
+        expected[f"{TAG}environment"] = environment
     if deletion_protection is not None:
-        expected["deletion protection"] = _ON_OFF[deletion_protection]
+        expected[PROTECTION] = ON_OFF[deletion_protection]
     return expected
 
 
-async def _found(client: "DynamoDBClient", name: str) -> dict[str, str]:
-    """Return the live settings, without those that the engine does not support."""
+async def live_settings(client: "DynamoDBClient", name: str) -> dict[str, str]:
+    """Return the settings of a table in DynamoDB, without those that the engine does not support."""
     try:
         table: Any = (await client.describe_table(TableName=name))["Table"]
     except client.exceptions.ResourceNotFoundException:
-        return {"status": _MISSING}
+        return {"status": MISSING}
     billing = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
     found = _structure(table, billing) | {
         "status": table["TableStatus"],
-        "deletion protection": _ON_OFF[table.get("DeletionProtectionEnabled", False)],
+        PROTECTION: ON_OFF[table.get("DeletionProtectionEnabled", False)],
     }
     ttl = (await client.describe_time_to_live(TableName=name))["TimeToLiveDescription"]
-    found["TTL"] = ttl.get("AttributeName", _NONE) if ttl["TimeToLiveStatus"] in ("ENABLED", "ENABLING") else _NONE
+    found[TTL] = ttl.get("AttributeName", NONE) if ttl["TimeToLiveStatus"] in ("ENABLED", "ENABLING") else NONE
     try:
         backups = (await client.describe_continuous_backups(TableName=name))["ContinuousBackupsDescription"]
-        found["point-in-time recovery"] = backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+        found[RECOVERY] = backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
         pages = client.get_paginator("list_tags_of_resource").paginate(ResourceArn=table["TableArn"])
         tags = {tag["Key"]: tag["Value"] async for page in pages for tag in page["Tags"]}
-        found |= {f"tag {key}": tags.get(key, _NONE) for key in ("project", "environment")}
+        found |= {f"{TAG}{key}": tags.get(key, NONE) for key in ("project", "environment")}
     except ClientError as error:
         if error.response["Error"]["Code"] not in UNKNOWN_OPERATION:
             raise
     return found
 
 
-def keys_of(table: Mapping[str, Any]) -> str:
-    """Return the names and types of the primary key in a CreateTable request or a DescribeTable answer."""
-    return _structure(table, "")["keys"]
-
-
 def _structure(table: Mapping[str, Any], billing: str) -> dict[str, str]:
     """Return the settings that a CreateTable request and a DescribeTable answer write alike: keys, billing, indexes."""
     types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in table["AttributeDefinitions"]}
     indexes = {
-        f"{_INDEX}{index['IndexName']}": f"{_key(index, types)}, {index['Projection']['ProjectionType']}"
+        f"{INDEX}{index['IndexName']}": f"{_key(index, types)}, {index['Projection']['ProjectionType']}"
         for index in table.get("GlobalSecondaryIndexes", ())
     }
-    return {"keys": _key(table, types), "billing": billing, **indexes}
+    return {KEYS: _key(table, types), BILLING: billing, **indexes}
 
 
 def _key(table: Mapping[str, Any], types: Mapping[str, str]) -> str:

@@ -1,1 +1,1 @@
-"""The parts that the program is built from."""
+"""The parts that the program is built from, and a Pulumi component package of them."""

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.runner import Run, on_store
 from wikibot_store import WikibotStore
-from wikibot_store.schema import TABLES
+from wikibot_store.schema import TABLES, USERS, WIKIS, create_table_request
 
 NAMES = [schema.name for schema in TABLES]
 
@@ -35,7 +35,9 @@ def test_create_as_json(run: Run) -> None:
     """With --json, the result is one document."""
     outcome = run("tables", "create", "--json")
 
-    assert outcome.json == [{"name": name, "created": True, "unsupported": []} for name in NAMES]
+    assert outcome.json == [
+        {"name": name, "created": True, "changes": [], "left": [], "unsupported": []} for name in NAMES
+    ]
 
 
 def test_create_tags_the_environment(configured: str, run: Run) -> None:
@@ -43,6 +45,90 @@ def test_create_tags_the_environment(configured: str, run: Run) -> None:
     run("tables", "create", "--environment", "staging")
 
     assert on_store(configured, _tags) == {"project": "wikibot-io", "environment": "staging"}
+
+
+def test_create_keeps_the_environment(configured: str, run: Run) -> None:
+    """Without --environment, further runs keep the tag that the first one set, and verify works after ten of them."""
+    run("tables", "create", "--environment", "prod")
+    for _ in range(10):
+        assert run("tables", "create").stdout.splitlines() == [f"{name}: exists" for name in NAMES]
+
+    assert on_store(configured, _tags) == {"project": "wikibot-io", "environment": "prod"}
+    assert run("tables", "verify", "--environment", "prod").status == 0
+
+
+def test_create_reports_what_it_changed_and_what_it_left(configured: str, run: Run) -> None:
+    """Below a table, each change is a line, and so is each difference that stays, with what to do about it."""
+
+    async def sabotage(store: WikibotStore) -> None:
+        client = await store.client()
+        await client.update_time_to_live(
+            TableName="acls", TimeToLiveSpecification={"Enabled": False, "AttributeName": "expires_at"}
+        )
+        request: Any = create_table_request(WIKIS, "wikis")
+        request["GlobalSecondaryIndexes"] = [
+            {
+                "IndexName": "by-slug",
+                "KeySchema": [{"AttributeName": "wiki_slug", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ]
+        await client.delete_table(TableName="wikis")
+        await client.create_table(**request)
+        request = create_table_request(USERS, "users")
+        request["GlobalSecondaryIndexes"][0]["Projection"] = {"ProjectionType": "KEYS_ONLY"}
+        await client.delete_table(TableName="users")
+        await client.create_table(**request)
+
+    run("tables", "create")
+    on_store(configured, sabotage)
+
+    outcome = run("tables", "create", "--deletion-protection")
+
+    key = "oauth_provider (S) + oauth_provider_sub (S)"
+    made_anew = [
+        "  changed point-in-time recovery from DISABLED to ENABLED",
+        "  changed deletion protection from off to on",
+        "  changed tag project from none to wikibot-io",
+    ]
+    assert outcome.status == 0
+    assert outcome.stdout.splitlines()[:13] == [
+        "users: exists",
+        *made_anew,
+        (
+            f"  left: index by-oauth is {key}, KEYS_ONLY, not {key}, ALL; "
+            "delete the index and run this command again, which creates it"
+        ),
+        "wikis: exists",
+        *made_anew,
+        "  left: index by-slug is wiki_slug (S), ALL, not none; delete the index if nothing else uses it",
+        "acls: exists",
+        "  changed TTL from none to expires_at",
+        "  changed deletion protection from off to on",
+    ]
+
+
+def test_create_reports_ttl_that_cannot_be_changed_yet(
+    configured: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If DynamoDB refuses a second change of TTL within an hour, the output says when to try again."""
+    from moto.dynamodb.exceptions import MockValidationException  # noqa: PLC0415
+    from moto.dynamodb.responses import DynamoHandler  # noqa: PLC0415 - takes a second
+
+    def refuse(_handler: DynamoHandler) -> Any:  # noqa: ANN401 - never returns
+        raise MockValidationException("Time to live has been modified multiple times within a fixed interval")
+
+    async def stop_ttl(store: WikibotStore) -> None:
+        await (await store.client()).update_time_to_live(
+            TableName="acls", TimeToLiveSpecification={"Enabled": False, "AttributeName": "expires_at"}
+        )
+
+    run("tables", "create")
+    on_store(configured, stop_ttl)
+    monkeypatch.setattr(DynamoHandler, "update_time_to_live", refuse)
+
+    left = "  left: TTL is none, not expires_at; DynamoDB refuses to change it now: run this command again in an hour"
+    assert left in run("tables", "create").stdout.splitlines()
 
 
 @pytest.mark.usefixtures("configured")

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import runpy
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +21,9 @@ INFRA = Path(__file__).parents[2] / "infra"
 PROJECT = yaml.safe_load((INFRA / "Pulumi.yaml").read_text())["name"]
 REGION = "eu-central-1"
 STACK_TYPE = "pulumi:pulumi:Stack"
-COMPONENT_TYPE = "wikibot:dynamodb:Tables"
+COMPONENT_TYPE = "wikibot:index:DynamoDbComponent"
 TABLE_TYPE = "aws:dynamodb/table:Table"
+ALARM_TYPE = "aws:cloudwatch/metricAlarm:MetricAlarm"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,7 @@ class Resource:
     parent: str
     protect: bool
     inputs: dict[str, Any]
+    former_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,19 +66,38 @@ def table_arn(name: str) -> str:
     return f"arn:aws:dynamodb:{REGION}:123456789012:table/{name}"
 
 
-def run_program(stack: str = "dev", config: Mapping[str, str] | None = None) -> Plan:
-    """Run infra/__main__.py for `stack`; the keys of `config` are whole ones, such as wikibot:pitrDays.
+def run_program(stack: str = "dev", config: Mapping[str, str] | None = None, *, folder: Path = INFRA) -> Plan:
+    """Run infra/__main__.py, or that of another folder; the keys of `config` are whole ones, as wikibot:pitrDays.
+
+    The modules of the folder are imported anew, and forgotten afterwards.
+    """
+
+    def program() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            for module in [name for name in sys.modules if name.partition(".")[0] in ("components", "config")]:
+                patch.delitem(sys.modules, module)
+            before = set(sys.modules)
+            runpy.run_path(str(folder), run_name="__main__")
+            for module in sys.modules.keys() - before:
+                if module.partition(".")[0] in ("components", "config"):
+                    del sys.modules[module]
+
+    return run_in_stack(program, stack, config)
+
+
+def run_in_stack(program: Callable[[], None], stack: str = "dev", config: Mapping[str, str] | None = None) -> Plan:
+    """Run `program` as the program of a stack.
 
     It has a thread to itself: Pulumi keeps its state in context variables and runs event loops of its own.
     """
     plan = Plan()
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as thread:
         patch.setenv("PULUMI_CONFIG", json.dumps(config or {}))
-        thread.submit(_run, plan, stack).result()
+        thread.submit(_run, plan, stack, program).result()
     return plan
 
 
-def _run(plan: Plan, stack: str) -> None:
+def _run(plan: Plan, stack: str, program: Callable[[], None]) -> None:
     pulumi.runtime.set_all_config(pulumi.runtime.get_config_env())
     monitor = _NoteTaker(plan)
     pulumi.runtime.configure(
@@ -87,13 +109,9 @@ def _run(plan: Plan, stack: str) -> None:
         with asyncio.Runner() as runner:
             mocks_thread = ThreadPoolExecutor(1, initializer=asyncio.set_event_loop, initargs=(mocks_loop,))
             runner.get_loop().set_default_executor(mocks_thread)
-            runner.run(pulumi.runtime.run_in_stack(_program))
+            runner.run(pulumi.runtime.run_in_stack(program))
     finally:
         mocks_loop.close()
-
-
-def _program() -> None:
-    runpy.run_path(str(INFRA), run_name="__main__")
 
 
 class _Provider(Mocks):
@@ -104,10 +122,11 @@ class _Provider(Mocks):
         return {"region": REGION}, []
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        if args.typ != TABLE_TYPE:
+        if not args.custom:
             return None, args.inputs
-        name = args.inputs["name"]
-        return name, args.inputs | {"arn": table_arn(name)}
+        name = args.inputs.get("name", f"{args.name}-3f0c2d1")
+        arn = table_arn(name) if args.typ == TABLE_TYPE else f"arn:{args.typ}:{name}"
+        return name, args.inputs | {"name": name, "arn": arn}
 
 
 class _NoteTaker(MockMonitor):
@@ -121,12 +140,14 @@ class _NoteTaker(MockMonitor):
         self, request: resource_pb2.RegisterResourceRequest
     ) -> resource_pb2.RegisterResourceResponse:
         response: resource_pb2.RegisterResourceResponse = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        assert response.urn not in self._plan.resources, f"two resources are called {response.urn}"
         self._plan.resources[response.urn] = Resource(
             type=request.type,
             name=request.name,
             parent=request.parent,
             protect=request.protect,
             inputs=rpc.deserialize_properties(request.object),
+            former_types=tuple(alias.spec.type for alias in request.aliases),
         )
         return response
 

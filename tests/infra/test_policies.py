@@ -61,7 +61,13 @@ async def test_operator_policy_is_what_operators_send() -> None:
         def record(params: Mapping[str, Any], model: Any, **_: Any) -> None:  # noqa: ANN401 - botocore's
             asked.update(permissions(model.name, params, arns))
 
+        for schema in TABLES:
+            if schema.ttl_attribute is None:  # which create_tables switches off
+                await (await store.client()).update_time_to_live(
+                    TableName=schema.name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "updated_at"}
+                )
         (await store.client()).meta.events.register("before-parameter-build.dynamodb", record)
+        await create_tables(store)
         await delete_tables(store)
         await create_tables(store, deletion_protection=True)
         await verify_tables(store)

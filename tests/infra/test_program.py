@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.infra.program import COMPONENT_TYPE, INFRA, REGION, STACK_TYPE, TABLE_TYPE, run_program, table_arn
+from tests.infra.program import (
+    ALARM_TYPE,
+    COMPONENT_TYPE,
+    INFRA,
+    REGION,
+    STACK_TYPE,
+    TABLE_TYPE,
+    run_program,
+    table_arn,
+)
 from wikibot_store import StoreConfig
 from wikibot_store.policies import backend_policy, operator_policy
 from wikibot_store.schema import GRANTEE_INDEX, TABLES
@@ -40,6 +49,51 @@ def test_a_component_with_the_tables_is_all_there_is() -> None:
     assert [plan.table(schema.name).inputs["name"] for schema in TABLES] == [
         f"wikibot-dev-{schema.name}" for schema in TABLES
     ]
+
+
+def test_component_keeps_the_tables_of_older_stacks() -> None:
+    """The component has its former type as an alias, so that Pulumi does not replace it and its tables."""
+    plan = run_program()
+
+    assert plan.resources[plan.only(COMPONENT_TYPE)].former_types == ("wikibot:dynamodb:Tables",)
+
+
+def test_alarms() -> None:
+    """With a topic, each table has two alarms that notify it, of throttles and of system errors."""
+    topic = "arn:aws:sns:eu-central-1:123456789012:alerts"
+    plan = run_program("prod", {"wikibot:alarmTopicArn": topic})
+
+    alarms = {resource.name: resource for resource in plan.resources.values() if resource.type == ALARM_TYPE}
+    assert alarms.keys() == {
+        f"wikibot-{schema.name}-{kind}" for schema in TABLES for kind in ("throttles", "system-errors")
+    }
+    assert {alarm.parent for alarm in alarms.values()} == {plan.only(COMPONENT_TYPE)}
+    assert alarms["wikibot-users-throttles"].inputs == {
+        "alarmDescription": "ThrottledRequests of table wikibot-prod-users in 3 of the last 5 minutes",
+        "metricQueries": [
+            {
+                "id": "total",
+                "label": "ThrottledRequests",
+                "expression": (
+                    'SELECT SUM(ThrottledRequests) FROM SCHEMA("AWS/DynamoDB", Operation, TableName) '
+                    "WHERE TableName = 'wikibot-prod-users'"
+                ),
+                "period": 60,
+                "returnData": True,
+            }
+        ],
+        "comparisonOperator": "GreaterThanThreshold",
+        "threshold": 0,
+        "evaluationPeriods": 5,
+        "datapointsToAlarm": 3,
+        "treatMissingData": "notBreaching",
+        "alarmActions": [topic],
+        "okActions": [topic],
+        "tags": {"project": "wikibot-io", "environment": "prod"},
+    }
+    (query,) = alarms["wikibot-acls-system-errors"].inputs["metricQueries"]
+    assert "SUM(SystemErrors)" in query["expression"]
+    assert "'wikibot-prod-acls'" in query["expression"]
 
 
 def test_defaults() -> None:

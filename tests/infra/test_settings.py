@@ -19,6 +19,7 @@ from tests.infra.program import run_program
         ("wikibot:pitrDays", "36", "must be 1 to 35, not 36"),
         ("wikibot:pitrDays", "a week", "is not a valid 'int'"),
         ("wikibot:kmsKeyArn", "alias/wiki", "must be the ARN of a key"),
+        ("wikibot:alarmTopicArn", "alerts", "must be the ARN of an SNS topic"),
         ("wikibot:maxReadUnits", "0", "must be at least 1"),
         ("wikibot:maxWriteUnits", "-1", "must be at least 1"),
         ("wikibot:maxWriteUnits", "plenty", "is not a valid 'int'"),

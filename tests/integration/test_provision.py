@@ -16,6 +16,7 @@ from tests.integration.samples import a_user, a_wiki, eventually, fresh
 from wikibot_store import ConfigurationError, RequestFailedError, UnavailableError, WikibotStore, WikiKey, provision
 from wikibot_store.provision import create_tables, delete_tables
 from wikibot_store.schema import GRANTEE_INDEX, OAUTH_INDEX, TABLES, USERS, WIKIS, create_table_request
+from wikibot_store.verify import verify_tables
 
 UNSUPPORTED = {"moto": (), "dynamodb-local": ("point-in-time recovery", "tags"), "aws": ()}
 """The settings that an engine does not know; an endpoint may be of any kind."""
@@ -131,6 +132,197 @@ async def test_settings_are_really_there(bare_store: WikibotStore, *, existed: b
             assert setting in table.unsupported or await in_force(bare_store, table.name), (table.name, setting)
 
 
+async def test_environment_stays_unless_it_is_given(bare_store: WikibotStore) -> None:
+    """New tables are tagged dev; later calls change the tag only if they name an environment."""
+    first = await create_tables(bare_store)
+    if "tags" in first[0].unsupported:
+        pytest.skip("the engine has no tags")
+    seen = [await _environment(bare_store)]
+    changed = []
+    for environment in (None, "prod", None, "prod"):
+        tables = await create_tables(bare_store, environment=environment)
+        seen.append(await _environment(bare_store))
+        changed.append([str(change) for table in tables for change in table.changes])
+
+    assert seen == ["dev", "dev", "prod", "prod", "prod"]
+    retagged = [f"{name}: tag environment is dev, not prod" for name in _names(bare_store)]
+    assert changed == [[], retagged, [], []]
+
+
+async def _environment(store: WikibotStore) -> str | None:
+    """Return the tag `environment` of all tables."""
+    found = set()
+    for name in _names(store):
+        arn = (await _describe(store, name))["TableArn"]
+        tags = (await (await store.client()).list_tags_of_resource(ResourceArn=arn))["Tags"]
+        found.add({tag["Key"]: tag["Value"] for tag in tags}.get("environment"))
+    (environment,) = found
+    return environment
+
+
+async def test_untagged_table_that_existed_gets_no_environment(bare_store: WikibotStore) -> None:
+    """An existing table without the tag is not called dev: it may be production's. It does get the project."""
+    await _create_plain_tables(bare_store)
+
+    tables = await create_tables(bare_store)
+
+    if "tags" not in tables[0].unsupported:
+        assert await _environment(bare_store) is None
+        tagged = {change.setting for table in tables for change in table.changes if change.setting.startswith("tag")}
+        assert tagged == {"tag project"}
+
+
+async def _create_plain_tables(store: WikibotStore, change: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
+    """Create the tables by plain requests, each of which `change` may alter, and set up nothing."""
+    for schema, name in zip(TABLES, _names(store), strict=True):
+        request = create_table_request(schema, name, optional={GRANTEE_INDEX})
+        change(request)
+        await (await store.client()).create_table(**request)
+        await (await store.client()).get_waiter("table_exists").wait(TableName=name)
+
+
+async def test_calls_that_find_nothing_to_do_change_nothing(bare_store: WikibotStore) -> None:
+    """Ten more calls report no change, send no write that the engine supports, and the tables verify afterwards."""
+    first = await create_tables(bare_store, environment="prod", deletion_protection=True)
+    sent: set[str] = set()
+
+    def note(model: Any, **_: Any) -> None:  # noqa: ANN401 - botocore's
+        sent.add(model.name)
+
+    events: Any = (await bare_store.client()).meta.events
+    events.register("before-call.dynamodb", note)
+    for _ in range(10):
+        for table in await create_tables(bare_store, environment="prod", deletion_protection=True):
+            assert (table.created, table.changes, table.left) == (False, (), ())
+    events.unregister("before-call.dynamodb", note)
+
+    refused = {"UpdateContinuousBackups", "TagResource"} if first[0].unsupported else set()
+    assert {operation for operation in sent if operation.startswith(("Update", "Tag"))} <= refused
+    assert await verify_tables(bare_store, environment="prod", deletion_protection=True) == []
+
+
+async def _stop_ttl(store: WikibotStore) -> None:
+    await _switch_ttl(store, store.config.acls_table, "expires_at", on=False)
+
+
+async def _expire_users(store: WikibotStore) -> None:
+    await _switch_ttl(store, store.config.users_table, "last_login_at", on=True)
+
+
+async def _expire_acls_by_another_attribute(store: WikibotStore) -> None:
+    await _switch_ttl(store, store.config.acls_table, "expires_at", on=False)
+    await _switch_ttl(store, store.config.acls_table, "granted_at", on=True)
+
+
+async def _switch_ttl(store: WikibotStore, table: str, attribute: str, *, on: bool) -> None:
+    await (await store.client()).update_time_to_live(
+        TableName=table, TimeToLiveSpecification={"Enabled": on, "AttributeName": attribute}
+    )
+
+
+async def _bill_by_capacity(store: WikibotStore) -> None:
+    capacity: Any = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
+    await (await store.client()).update_table(
+        TableName=store.config.wikis_table, BillingMode="PROVISIONED", ProvisionedThroughput=capacity
+    )
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "changes"),
+    [
+        (_stop_ttl, ["acls: TTL is none, not expires_at"]),
+        (_expire_users, ["users: TTL is last_login_at, not none"]),
+        (
+            _expire_acls_by_another_attribute,
+            ["acls: TTL is granted_at, not none", "acls: TTL is none, not expires_at"],
+        ),
+        (_bill_by_capacity, ["wikis: billing is PROVISIONED, not PAY_PER_REQUEST"]),
+    ],
+)
+async def test_drift_is_repaired_and_reported(
+    bare_store: WikibotStore, sabotage: Callable[[WikibotStore], Awaitable[None]], changes: list[str]
+) -> None:
+    """A setting that somebody changed is set back; the result names exactly that change, and the tables verify."""
+    await create_tables(bare_store)
+    await sabotage(bare_store)
+
+    tables = await create_tables(bare_store)
+
+    prefix = bare_store.config.users_table.removesuffix("users")
+    assert [str(change).removeprefix(prefix) for table in tables for change in table.changes] == changes
+    assert [table.left for table in tables] == [()] * len(TABLES)
+    assert await verify_tables(bare_store) == []
+
+
+async def test_provisioned_table_gets_its_index(bare_store: WikibotStore) -> None:
+    """A table that is billed by capacity is switched to on-demand first, because its index would need a capacity."""
+
+    def provision_without_index(request: dict[str, Any]) -> None:
+        if request.pop("GlobalSecondaryIndexes", None) is not None:
+            keys = {key["AttributeName"] for key in request["KeySchema"]}
+            request["AttributeDefinitions"] = [
+                each for each in request["AttributeDefinitions"] if each["AttributeName"] in keys
+            ]
+        request["BillingMode"] = "PROVISIONED"
+        request["ProvisionedThroughput"] = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
+
+    await _create_plain_tables(bare_store, provision_without_index)
+
+    users, *_ = await create_tables(bare_store)
+
+    assert [change.setting for change in users.changes][:2] == ["billing", f"index {OAUTH_INDEX}"]
+    assert await verify_tables(bare_store) == []
+
+
+async def test_wrong_indexes_are_left_and_reported(bare_store: WikibotStore) -> None:
+    """An index with another projection and one that is not in the schema stay, and the result names both."""
+
+    def alter(request: dict[str, Any]) -> None:
+        if request["TableName"] == bare_store.config.users_table:
+            request["GlobalSecondaryIndexes"][0]["Projection"] = {"ProjectionType": "KEYS_ONLY"}
+        if request["TableName"] == bare_store.config.wikis_table:
+            key = [{"AttributeName": "wiki_slug", "KeyType": "HASH"}]
+            projection = {"ProjectionType": "ALL"}
+            request["GlobalSecondaryIndexes"] = [{"IndexName": "by-slug", "KeySchema": key, "Projection": projection}]
+
+    await _create_plain_tables(bare_store, alter)
+
+    tables = await create_tables(bare_store)
+
+    left = [difference for table in tables for difference in table.left]
+    assert [difference.setting for difference in left] == ["index by-oauth", "index by-slug"]
+    assert await verify_tables(bare_store) == left
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "left"),
+    [
+        (_stop_ttl, ["acls: TTL is none, not expires_at"]),
+        (_expire_users, ["users: TTL is last_login_at, not none"]),
+    ],
+)
+async def test_ttl_that_dynamodb_refuses_to_change_is_left(
+    bare_store: WikibotStore, sabotage: Callable[[WikibotStore], Awaitable[None]], left: list[str]
+) -> None:
+    """DynamoDB refuses a second change of TTL within an hour: the result says that TTL is left."""
+    await create_tables(bare_store)
+    await sabotage(bare_store)
+
+    async with _answering(bare_store, "UpdateTimeToLive", iter([_refusal("ValidationException")])):
+        tables = await create_tables(bare_store)
+
+    prefix = bare_store.config.users_table.removesuffix("users")
+    assert [table.changes for table in tables] == [()] * len(TABLES)
+    assert [str(each).removeprefix(prefix) for table in tables for each in table.left] == left
+
+
+async def test_other_refusals_of_ttl_are_raised(bare_store: WikibotStore) -> None:
+    """Another refusal of TTL is an error."""
+    async with _answering(bare_store, "UpdateTimeToLive", iter([_refusal("AccessDeniedException")])):
+        with pytest.raises(RequestFailedError, match="AccessDeniedException"):
+            await create_tables(bare_store)
+
+
 async def test_deletion_protection_is_never_switched_off(bare_store: WikibotStore) -> None:
     """Protection can be added to existing tables and stays when a later call does not ask for it."""
     await create_tables(bare_store)
@@ -144,15 +336,17 @@ async def test_deletion_protection_is_never_switched_off(bare_store: WikibotStor
 
 
 async def test_missing_indexes_are_added(bare_store: WikibotStore) -> None:
-    """A table without an index gets it, with the existing items."""
+    """A table without an index gets it, with the existing items, and the result says so."""
     for schema, name in zip(TABLES, _names(bare_store), strict=True):
         await (await bare_store.client()).create_table(**create_table_request(replace(schema, indexes=()), name))
         await (await bare_store.client()).get_waiter("table_exists").wait(TableName=name)
     user, wiki = await a_user(bare_store), await a_wiki(bare_store)
     acl = await bare_store.acls.create(wiki.key, user.id, "viewer", granted_by=wiki.owner_id)
 
-    await create_tables(bare_store)
+    tables = await create_tables(bare_store)
 
+    added = [change.setting for table in tables for change in table.changes if change.setting.startswith("index")]
+    assert added == [f"index {index.name}" for schema in TABLES for index in schema.indexes]
     await eventually(lambda: bare_store.users.get_by_oauth(user.oauth_provider, user.oauth_provider_sub), user)
 
     async def grants() -> list[Any]:

@@ -37,7 +37,6 @@ def test_a_table_with_an_underscore_in_its_name() -> None:
         "ApiTokensIndexes",
         "LogsTable",
         "Tables",
-        "Expiry",
         "ApiTokensSweep",
         "LogsSweep",
     ]

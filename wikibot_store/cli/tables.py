@@ -11,7 +11,7 @@ from wikibot_store.cli._output import console, note, print_json, print_table
 from wikibot_store.provision import create_tables, delete_tables
 from wikibot_store.schema import TABLES
 from wikibot_store.store import WikibotStore
-from wikibot_store.verify import verify_tables
+from wikibot_store.verify import NONE, TTL, Drift, verify_tables
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb.type_defs import TableDescriptionTypeDef
@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 def create(
     options: Options,
     *,
-    environment: Annotated[str, typer.Option(metavar="NAME", help="The tag `environment` of the tables.")] = "dev",
+    environment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The tag `environment`; if left out, new tables get dev, and existing tables keep theirs.",
+        ),
+    ] = None,
     deletion_protection: Annotated[
         bool, typer.Option("--deletion-protection", help="Protect them from deletion.")
     ] = False,
 ) -> None:
-    """Create the missing tables, and set up all tables."""
+    """Create the missing tables, and change what differs from the schema in the others."""
     with console().status("Waiting until the tables are ACTIVE"):
         made = options.run(
             lambda store: create_tables(store, environment=environment, deletion_protection=deletion_protection)
@@ -38,6 +44,19 @@ def create(
     for table in made:
         lacks = f" (this engine does not support {', '.join(table.unsupported)})" if table.unsupported else ""
         print(f"{table.name}: {'created' if table.created else 'exists'}{lacks}")
+        for change in table.changes:
+            print(f"  changed {change.setting} from {change.found} to {change.expected}")
+        for difference in table.left:
+            print(f"  left: {difference.setting} is {difference.found}, not {difference.expected}{_advice(difference)}")
+
+
+def _advice(difference: Drift) -> str:
+    """Return how to remove a difference that `create` leaves."""
+    if difference.setting == TTL:
+        return "; DynamoDB refuses to change it now: run this command again in an hour"
+    if difference.expected == NONE:
+        return "; delete the index if nothing else uses it"
+    return "; delete the index and run this command again, which creates it"
 
 
 @tables.command("delete", epilog="Example: wikibot-store tables delete --endpoint-url http://127.0.0.1:8000")
