@@ -48,7 +48,6 @@ def main() -> int:
         print("| calls | mode | cases | of | states | interleavings | crash recoveries | cut short | violations |")
         print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
         failures = [failure for line in lines for failure in _explore(*line, options, options.seconds / len(lines))]
-    print("\n".join(failures))
     return int(bool(failures))
 
 
@@ -70,6 +69,7 @@ def _explore(kind: str, side: str, mode: str, options: argparse.Namespace, secon
     numbers = [tally.cases, of, tally.states, tally.interleavings, tally.recoveries, tally.cut, len(tally.failures)]
     print(f"| {kind}, {side} | {mode if kind != 'sequences' else 'two preemptions'} | ", end="")
     print(" | ".join(f"{each:,}" if isinstance(each, int) else each for each in numbers), "|", flush=True)
+    print("\n\n".join(tally.failures), file=sys.stderr, end="", flush=True)
     return tally.failures
 
 

@@ -390,19 +390,18 @@ class Judge:
             is_late = any(number in before[other] for other in placed)
             return number not in placed and not is_late and not before[number] & certain - placed
 
+        def are_justified(placed: frozenset[int]) -> bool:
+            return all(self._justified(number, results, before, refused) for number in refused.keys() - placed)
+
         tried: set[tuple[Database, frozenset[int]]] = set()
 
         def go(here: Database, placed: frozenset[int]) -> bool:
             if (here, placed) in tried:
                 return False
             tried.add((here, placed))
-            if certain <= placed and visible(self._swept(here)) == wanted:
-                left = [number for number in refused if number not in placed]
-                if all(self._justified(number, results, before, refused) for number in left):
-                    return True
-            for number in results:
-                if not may_come_next(number, placed):
-                    continue
+            if certain <= placed and visible(self._swept(here)) == wanted and are_justified(placed):
+                return True
+            for number in [number for number in results if may_come_next(number, placed)]:
                 outcome, then = self._play(here, number)
                 if _matches(results[number], outcome, is_lossy=number in lossy) and go(then, placed | {number}):
                     return True

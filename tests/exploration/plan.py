@@ -12,6 +12,7 @@ from tests.exploration.judge import Action, Judge
 from tests.exploration.model import Database
 from tests.exploration.service import SWEEP
 
+_MOST_STATES = 300_000
 LOST = frozenset({"answer lost", "lost"})
 LATE = frozenset({"late"})
 DIES = frozenset({"dies before", "dies after"})
@@ -82,7 +83,7 @@ class Tally:
             self.failures.append(report(case, result))
 
 
-def play_case(case: Case, start: Database, *, most_states: int = 300_000) -> tuple[Result, int]:
+def play_case(case: Case, start: Database, *, most_states: int = _MOST_STATES) -> tuple[Result, int]:
     """Explore a case; return what was seen and how many ends after a crash were recovered from."""
     mode = MODES[case.mode]
     judge = Judge(start, case.actions, SWEEP.call)
@@ -100,7 +101,14 @@ def play_case(case: Case, start: Database, *, most_states: int = 300_000) -> tup
     return result, judge.recoveries
 
 
-def run(cases: Iterable[Case], starts: dict[str, Database], tally: Tally, *, until: float | None = None) -> None:
+def run(
+    cases: Iterable[Case],
+    starts: dict[str, Database],
+    tally: Tally,
+    *,
+    until: float | None = None,
+    most_states: int = _MOST_STATES,
+) -> None:
     """Explore case after case, until a moment of the machine's clock."""
     gc.disable()  # an exploration makes millions of objects that live as long as it does
     try:
@@ -108,7 +116,7 @@ def run(cases: Iterable[Case], starts: dict[str, Database], tally: Tally, *, unt
             if until is not None and time.monotonic() > until:
                 return
             begun = time.monotonic()
-            result, recoveries = play_case(case, starts[case.start])
+            result, recoveries = play_case(case, starts[case.start], most_states=most_states)
             gc.collect()
             tally.add(case, result, recoveries, time.monotonic() - begun)
     finally:

@@ -11,7 +11,8 @@ from tests.exploration.clients import surroundings
 from tests.exploration.defects import DEFECTS, TAKEN_OUT
 from tests.exploration.plan import MODES, Case, Tally, pairs, play_case, report, run, sequences
 
-_SECONDS = 12.0  # per mode
+_SECONDS = 4.0  # of each of these tests; a case that has begun is finished
+_MOST_STATES = 20_000
 # A sweep beside a move takes half a minute.
 _QUICK = {
     "wikis": [action for action in service.WIKI_SIDE if action is not service.SWEEP],
@@ -58,7 +59,7 @@ def test_some_pairs(side: str, mode: str) -> None:
     random.shuffle(cases)
     tally = Tally()
 
-    run(cases, starts, tally, until=time.monotonic() + _SECONDS / 2)
+    run(cases, starts, tally, until=time.monotonic() + _SECONDS, most_states=_MOST_STATES)
 
     assert tally.cases > 0
     assert tally.failures == []
@@ -71,7 +72,7 @@ def test_some_sequences() -> None:
 
     seed = random.randrange(1 << 30)  # noqa: S311 - pytest-randomly seeds it
     cases = sequences(_QUICK["wikis"], list(starts), seed)
-    run(cases, starts, tally, until=time.monotonic() + _SECONDS)
+    run(cases, starts, tally, until=time.monotonic() + _SECONDS, most_states=_MOST_STATES)
 
     assert tally.cases > 0
     assert tally.failures == []
@@ -85,4 +86,4 @@ def test_every_mode(mode: str) -> None:
     result, recoveries = play_case(case, service.starts()["one editor"])
 
     assert result.failure is None, report(case, result)
-    assert (recoveries > 0) == ("crash" in mode)
+    assert (recoveries > 0) == bool(MODES[mode].fates)
