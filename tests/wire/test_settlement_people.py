@@ -209,7 +209,7 @@ async def test_a_mark_that_is_written_over_since(stage: Stage, home: Wiki) -> No
     guest = await guest_of(stage, home)
     stage.lose_answer(lambda: stage.direct.users.record_login(guest.id))
 
-    await stage.store.users.delete(guest.id)
+    await stage.store.users.delete(guest.id, wikis="delete")
 
     assert await stage.direct.users.get(guest.id, consistent=True) is None
 
