@@ -359,6 +359,8 @@ class Judge:
             outcome = actor.node.outcome
             assert outcome is not None
             results[position] = shown(outcome)
+            if self.actions[position].revokes is not None and outcome.value is True and self._moves(before[position]):
+                before[position] = frozenset()
             if isinstance(outcome.error, WikibotStoreError):
                 refused[position] = outcome.error
             elif outcome.error is not None:
@@ -374,6 +376,13 @@ class Judge:
         if key not in self._explained:
             self._explained[key] = self._search(database, results, before, lossy, refused)
         return self._explained[key]
+
+    def _moves(self, ended: frozenset[int]) -> bool:
+        """Tell whether a move may be under way when these calls have ended.
+
+        A revoke under its old key follows the wiki until the move is cleaned up, as if it had come before the move.
+        """
+        return any(action.steps and number not in ended for number, action in enumerate(self.actions))
 
     def _search(
         self,
