@@ -46,7 +46,8 @@ class AdminDao:
     async def reconcile_wiki_count(self, user_id: str) -> int:
         """Set a user's `wiki_count` to the number of wikis that the user owns; return the number.
 
-        Requests: GetItem (consistent), Query; UpdateItem if the count is wrong; retried while other writers win.
+        Requests: two GetItem and two Query (consistent); UpdateItem if the count is wrong; retried while other writers
+        win.
 
         Raises:
             InvalidKeyError: `user_id` breaks its rule; nothing was sent.

@@ -308,8 +308,8 @@ class UserDao:
         `admin.sweep` removes them. They open nothing, unless a new user gets the same id. After an error or a crash,
         the same call continues where the last one stopped.
 
-        Requests: GetItem (consistent), Query, UpdateItem, GetItem (consistent), TransactWriteItems; with
-        `wikis="delete"` also those of `wikis.delete` for each wiki.
+        Requests: two GetItem and two Query (consistent), TransactWriteItems; with `wikis="delete"` also GetItem,
+        UpdateItem, and those of `wikis.delete` for each wiki.
 
         Raises:
             UserOwnsWikisError: The user owns wikis, and `wikis` is "refuse".

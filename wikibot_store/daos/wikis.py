@@ -310,7 +310,7 @@ class WikiDao:
 
         Requests: GetItem of both keys (consistent), TransactWriteItems; Query (consistent), TransactWriteItems per 49
         grants; GetItem (consistent), TransactWriteItems; Query (consistent), TransactWriteItems per 99 grants,
-        TransactWriteItems; GetItem (consistent).
+        TransactWriteItems.
 
         Raises:
             NotFoundError: There is no such wiki.
@@ -348,7 +348,7 @@ class WikiDao:
         The owner's `wiki_count` goes down by one, and the slug is free afterwards. After an error or a crash, the same
         call continues where the last one stopped.
 
-        Requests: GetItem (consistent), UpdateItem, Query (consistent), TransactWriteItems per 99 grants,
+        Requests: GetItem (consistent), TransactWriteItems, Query (consistent), TransactWriteItems per 99 grants,
         TransactWriteItems.
         """
         return await lifecycle.delete_wiki(self._tables, WikiKey(owner_id, wiki_slug))
