@@ -400,9 +400,8 @@ PATTERNS = [
             *["GetItem (consistent)"] * 9,
             *["Query (consistent)"] * 4,
             *["GetItem (consistent)"] * 9,
-            *["GetItem (consistent)", "Query (consistent)"] * 2,  # of one whose count seems wrong
-            *["GetItem (consistent)", "Query (consistent)"] * 2,  # reconcile_wiki_count
-            "UpdateItem",
+            *["GetItem (consistent)", "Query (consistent)"] * 2,  # of the user with a wrong count
+            *[*["GetItem (consistent)", "Query (consistent)"] * 2, "UpdateItem"],  # reconcile_wiki_count
             *["GetItem (consistent)"] * 5,  # of the grants: their wikis and users
         ],
         in_order=False,

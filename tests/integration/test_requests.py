@@ -73,6 +73,6 @@ async def test_sweep_reads_each_item_and_what_it_names(world: WikibotStore) -> N
     claims, grants = len(WORLD.claims), len({"notes", "journal"} | {"bob", "eve", "max"})
     assert Counter(sent) == {
         "Scan": len(TABLES),
-        "GetItem (consistent)": claims + claims + grants + 2,
+        "GetItem (consistent)": claims + claims + grants + 2,  # two of them, and two Queries, check the wrong count
         "Query (consistent)": len(WORLD.people) + 2,
     }
