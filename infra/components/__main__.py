@@ -5,10 +5,8 @@ from pathlib import Path
 
 from pulumi.provider.experimental import component_provider_host
 
-import wikibot_store
-
 sys.path.insert(0, str(Path(__file__).parents[1]))  # Pulumi runs this folder without the one above it
 
 from components.dynamodb import DynamoDbComponent
 
-component_provider_host([DynamoDbComponent], "wikibot", version=wikibot_store.__version__)
+component_provider_host([DynamoDbComponent], "wikibot")

@@ -19,7 +19,6 @@ from pulumi.provider.experimental import host
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2, provider_pb2_grpc, resource_pb2, resource_pb2_grpc
 
-import wikibot_store
 from tests.infra.program import COMPONENT_TYPE, INFRA, TABLE_TYPE, run_in_stack, run_program, table_arn
 from wikibot_store.policies import backend_policy
 from wikibot_store.schema import GRANTEE_INDEX, TABLES
@@ -57,7 +56,7 @@ def test_schema(provider: ComponentProvider) -> None:
     """The schema that Pulumi infers has every argument, asks only for the environment, and describes everything."""
     schema = json.loads(str(provider.schema))
 
-    assert (schema["name"], schema["version"]) == ("wikibot", wikibot_store.__version__)
+    assert schema["name"] == "wikibot"
     ((token, component),) = schema["resources"].items()
     assert token == COMPONENT_TYPE
     inputs = component["inputProperties"]
