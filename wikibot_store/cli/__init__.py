@@ -1,7 +1,9 @@
 """The command `wikibot-store`: tables, look-ups and sweeps for operators, the embedded engine and the demo."""
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 try:
@@ -9,6 +11,7 @@ try:
         import_module(_needed)
     from wikibot_store.cli import engine, lookups, sweeps, tables
     from wikibot_store.cli._app import Options, app, fail, with_options
+    from wikibot_store.cli._output import accept_any_text
 except ModuleNotFoundError as missing:
     sys.exit(f"error: this command needs {missing.name}: pip install 'wikibot-store[cli]'")
 
@@ -19,8 +22,20 @@ __all__ = ["Options", "app", "engine", "lookups", "main", "sweeps", "tables", "w
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
+    accept_any_text()
+    arguments = list(map(_decoded, sys.argv[1:] if arguments is None else arguments))
     try:
         status: int | None = app(arguments, prog_name="wikibot-store", standalone_mode=False)
     except TyperException as error:
         return fail(f"{error.format_message().removesuffix('.')}: see --help", error.exit_code)
     return status or 0
+
+
+def _decoded(argument: str) -> str:
+    """Return an argument that is UTF-8 although the locale is ASCII; Python then decodes it to lone surrogates."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        with suppress(UnicodeError):
+            return os.fsencode(argument).decode()
+    return argument

@@ -1,5 +1,7 @@
 """How commands print: tables for people, one JSON document for programs, notes and errors on stderr."""
 
+import io
+import json
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from wikibot_store.models import Acl, User, Wiki
+
+
+def accept_any_text() -> None:
+    """Escape what stdout cannot encode, as Python does on stderr: an ASCII terminal shows every name."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a test may have put another object there
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def note(text: str) -> None:
@@ -35,8 +43,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 
 def print_json(document: object) -> None:
-    """Print the one document of a command."""
-    print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode(), flush=True)
+    """Print the one document of a command; text that stdout cannot encode is escaped as JSON does it."""
+    builtins = msgspec.to_builtins(document)
+    text = json.dumps(builtins, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(builtins, indent=2)
+    print(text, flush=True)
 
 
 def cell(value: object) -> str:
