@@ -378,7 +378,7 @@ class Judge:
         return self._explained[key]
 
     def _moves(self, ended: frozenset[int]) -> bool:
-        """Tell whether a move may be under way when these calls have ended.
+        """Return whether a move may be under way when these calls have ended.
 
         A revoke under its old key follows the wiki until the move is cleaned up, as if it had come before the move.
         """
@@ -462,7 +462,7 @@ class Judge:
 
 
 def _matches(result: str | None, outcome: Outcome, *, is_lossy: bool) -> bool:
-    """Tell whether a call may have returned this; behind a lost answer True and False of two calls are alike."""
+    """Return whether a call may have returned this; behind a lost answer True and False of two calls are alike."""
     is_uncertain = is_lossy and result in {"True", "False"} and isinstance(outcome.value, bool)
     return result is None or shown(outcome) == result or is_uncertain
 
