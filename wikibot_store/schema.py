@@ -67,7 +67,7 @@ WIKIS = TableSchema(
     partition_key="owner_id",
     sort_key="wiki_slug",
     backend=("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
-    sweep=("ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"),
+    sweep=("ConditionCheckItem", "DeleteItem", "GetItem", "Query", "Scan", "UpdateItem"),
 )
 ACLS = TableSchema(
     name="acls",
@@ -76,7 +76,7 @@ ACLS = TableSchema(
     indexes=(IndexSchema(name=GRANTEE_INDEX, partition_key="grantee_id", sort_key="wiki_id", setting="grantee_index"),),
     ttl_attribute="expires_at",
     backend=("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query"),
-    sweep=("ConditionCheckItem", "DeleteItem", "PutItem", "Query", "Scan"),
+    sweep=("DeleteItem", "Query", "Scan"),
 )
 TABLES = (USERS, WIKIS, ACLS)
 OPTIONAL_INDEXES = tuple(index for schema in TABLES for index in schema.indexes if index.setting is not None)

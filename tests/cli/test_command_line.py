@@ -125,7 +125,8 @@ def test_unknown_profile_is_one_line(run: Run) -> None:
     """The error names a profile that AWS's files do not have."""
     error = run("user", "get", "u-1", "--profile", "nope").error
 
-    assert error == "error: The config profile (nope) could not be found: `aws configure list-profiles` lists them"
+    assert error.startswith("error: the AWS session cannot be used: The config profile (nope) could not be found")
+    assert error.endswith("`aws configure list-profiles` lists them")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from wikibot_store.schema import TABLES
 from wikibot_store.workflows.sweep import Finding, FindingKind, SweepPage
 
 CLAIM = MENDABLE["claim of nobody"][1]
-TAKEN = UNMENDABLE["moving to a key that is taken"][1]
+TAKEN = UNMENDABLE["claim of another user"][1]
 
 
 @pytest.fixture(autouse=True)
@@ -62,8 +62,8 @@ def test_a_finding_that_cannot_be_repaired(run: Run, configured: str) -> None:
     outcome = run("sweep", "--apply")
 
     assert outcome.status == 1
-    assert "wiki has half moved" in outcome.stdout
-    assert "already exists (wiki_slug is taken)" in outcome.stdout
+    assert "user without its claim" in outcome.stdout
+    assert "somebody else holds claim#username#" in outcome.stdout
 
 
 def test_as_json(run: Run, configured: str) -> None:

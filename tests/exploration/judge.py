@@ -433,7 +433,7 @@ class Judge:
         before: Mapping[int, frozenset[int]],
         refused: Mapping[int, BaseException],
     ) -> bool:
-        """Tell whether a call may have been refused so, beside what was going on, and have done nothing."""
+        """Return whether a call may have been refused so, beside what was going on, and have done nothing."""
         others = [other for other in results if other != number and number not in before[other]]
         if isinstance(refused[number], _TRANSIENT):
             open_ = [other for other in others if other not in before[number] or results[other] is None]
@@ -460,7 +460,7 @@ def _matches(result: str | None, outcome: Outcome, *, is_lossy: bool) -> bool:
 
 
 def _are_alike(one: BaseException | None, other: BaseException) -> bool:
-    """Tell whether two refusals say the same of a wiki that comes or goes.
+    """Return whether two refusals say the same of a wiki that comes or goes.
 
     Before it is live it takes the key, and from then on the quota too; what is left of it is not active, and then gone.
     """
@@ -486,7 +486,7 @@ def _intern(database: Database) -> Database:
 
 
 def _is_open(actor: Actor) -> bool:
-    """Tell whether nobody knows what came of the call."""
+    """Return whether nobody knows what came of the call."""
     return not actor.waits and not actor.is_settled
 
 

@@ -94,7 +94,7 @@ def _wrong_counts(stored: Stored) -> Iterator[str]:
 
 
 def _counts(wiki: Item) -> bool:
-    """Tell whether a wiki's item counts; without an id of an operation it is as an earlier version left it."""
+    """Return whether a wiki's item counts; without an id of an operation it is as an earlier version left it."""
     is_live = wiki.get("status", {"S": "active"})["S"] in {"active", "moving"}
     return is_live or not wiki.keys() & {"operation", "uncounted"}
 

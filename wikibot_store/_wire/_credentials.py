@@ -18,7 +18,7 @@ _CURES: tuple[tuple[type[Exception], str], ...] = (
         "set AWS_PROFILE, or both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give open() a session",
     ),
     (botocore_errors.NoRegionError, "set AWS_REGION, or give open() a StoreConfig(region=…)"),
-    (botocore_errors.ProfileNotFound, "`aws configure list-profiles` shows which there are"),
+    (botocore_errors.ProfileNotFound, "`aws configure list-profiles` lists them"),
     (botocore_errors.PartialCredentialsError, "set both keys"),
     (botocore_errors.InvalidConfigError, "correct the profile"),
     (botocore_errors.RefreshWithMFAUnsupportedError, "open the store again to be asked for a code"),

@@ -22,7 +22,7 @@ DELETION_ATTRIBUTES = (_DELETION, OPERATION)
 """The attributes of a user who is being deleted, besides the status: what is to become of the wikis, and the id."""
 
 _DELETING = string(UserStatus.DELETING.value)
-# What tells an item of a wiki from what it was before, and what tells whether it counts.
+# The attributes that change with the state of a wiki, and those that decide if it counts.
 _STATE = ("wiki_slug", "uid", "status", "version", OPERATION, "uncounted")
 
 
