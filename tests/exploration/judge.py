@@ -454,7 +454,7 @@ class Judge:
 
 
 def _matches(result: str | None, outcome: Outcome, *, is_lossy: bool) -> bool:
-    """Tell whether a call may have returned this; behind a lost answer True and False of two calls are alike."""
+    """Return whether a call may have returned this; behind a lost answer True and False of two calls are alike."""
     is_uncertain = is_lossy and result in {"True", "False"} and isinstance(outcome.value, bool)
     return result is None or shown(outcome) == result or is_uncertain
 
