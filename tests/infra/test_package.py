@@ -1,6 +1,7 @@
 """The component package serves the component to programs in any language, without the CLI in these tests."""
 
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -146,7 +147,11 @@ def engine() -> Iterator[tuple[_Engine, str]]:
 def package(engine: tuple[_Engine, str]) -> Iterator[Any]:
     """Start the package in a process of its own, as Pulumi does, and give a client of it."""
     with subprocess.Popen(  # noqa: S603 - the project's own package
-        [sys.executable, PACKAGE, engine[1]], stdout=subprocess.PIPE, cwd=INFRA.anchor, text=True
+        [sys.executable, PACKAGE, engine[1]],
+        stdout=subprocess.PIPE,
+        cwd=INFRA.anchor,
+        env=os.environ | {"PYTHONPATH": str(INFRA.parent)},
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None
