@@ -1,9 +1,9 @@
 """The life of a wiki across the tables: created within its owner's quota, deleted with its grants.
 
-A deletion marks the wiki with the id of the deletion and counts it out, in one transaction. From then on the item is
-only what is left of a wiki. The deletion then deletes the grants, and at last the item. Each of these steps holds only
-while the item has that id, so a client that wakes up late changes nothing. Whoever wants the key of a wiki that is
-being deleted finishes the deletion first.
+A deletion marks the wiki with the deletion's id and decrements the owner's count, in one transaction. From then on the
+item is a remnant. The deletion then deletes the grants, and finally the item. Each of these steps has the condition that
+the item still carries that id, so a client that wakes up late changes nothing. A call that needs the key of a wiki that
+is being deleted finishes the deletion first.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class CalledOffError(Exception):
 
 
 async def create_wiki(tables: Tables, wiki: Wiki, *, limit: int | None) -> Wiki:
-    """Put the wiki and count it at its owner: both or neither, and only if the owner is active and below the limit."""
+    """Put the wiki and increment its owner's count, or neither; the owner must be active and below the limit."""
     owner, key = (wiki.owner_id,), tables.wikis.key_of(wiki)
     while True:
         transaction = Transaction(tables.wire)
@@ -40,9 +40,7 @@ async def create_wiki(tables: Tables, wiki: Wiki, *, limit: int | None) -> Wiki:
             await transaction.commit(tables.wikis, key)
         except TransactionRefusedError as refused:
             found = refused.item("wiki")
-            if found is not None and found.get("uid") == string(
-                wiki.uid
-            ):  # created by an attempt whose answer was lost
+            if found is not None and found.get("uid") == string(wiki.uid):  # by an attempt whose answer was lost
                 return wiki
             if refused.failed("owner"):
                 raise owner_error(tables, owner, refused.item("owner"), limit) from refused
@@ -52,10 +50,10 @@ async def create_wiki(tables: Tables, wiki: Wiki, *, limit: int | None) -> Wiki:
 
 
 async def vacate(tables: Tables, key: Key, item: Item | None) -> None:
-    """Finish the deletion of what stands under a key that is wanted.
+    """Free a key that another call needs: finish the deletion of the wiki that is stored there.
 
     Raises:
-        AlreadyExistsError: It is not being deleted.
+        AlreadyExistsError: The wiki is not being deleted.
 
     """
     wiki = None if item is None else tables.moves.decode(item)
@@ -76,7 +74,7 @@ def is_active_user() -> Condition:
 
 
 def is_staying() -> Condition:
-    """Hold for a user who is not being deleted, also for one who is not there."""
+    """Hold for a user who is not being deleted, and if there is no user."""
     return absent_or("status", "<>", string(UserStatus.DELETING.value))
 
 
@@ -100,10 +98,10 @@ def owner_error(tables: Tables, owner: Key, item: Item | None, limit: int | None
 
 
 class CountOut:
-    """Takes a wiki out of its owner's count, in a transaction that may have to be sent again.
+    """Decrements an owner's `wiki_count`, in a transaction that may have to be sent again.
 
-    An owner who is gone, or who has never counted the wiki, is left alone, on condition that this is still so. The
-    owner must have the attributes of `marked`.
+    If the owner is gone or has a count of zero, the transaction only checks that this is still so. The owner must have
+    the attributes of `marked`.
     """
 
     def __init__(self, tables: Tables, owner_id: str, *, marked: Item | None = None) -> None:
@@ -124,10 +122,10 @@ class CountOut:
             transaction.check("count", self._table, self._key, condition)
 
     def learn(self, refused: TransactionRefusedError) -> None:
-        """Go by the owner that a transaction has met.
+        """Use the owner's item that a refused transaction returned.
 
         Raises:
-            CalledOffError: The owner does not have the attributes any more.
+            CalledOffError: The owner no longer has the attributes of `marked`.
 
         """
         if not refused.failed("count"):
@@ -139,13 +137,13 @@ class CountOut:
 
 
 async def read_move(tables: Tables, key: WikiKey, *, deadline: float | None = None) -> Move | None:
-    """Read a wiki's state consistently; nothing else of the item need decode."""
+    """Read a wiki's state consistently; the rest of the item need not decode."""
     item = await tables.moves.get_item((key.owner_id, key.wiki_slug), deadline)
     return None if item is None else tables.moves.decode(item)
 
 
 def still(wiki: Move) -> Condition:
-    """Hold while the wiki is in the state that was read, by the same operation."""
+    """Hold while the wiki has the state and the operation that were read."""
     status, operation = string(wiki.status.value), wiki.operation
     is_active = wiki.status is WikiStatus.ACTIVE
     same = equals("uid", string(wiki.uid)) & (
@@ -155,9 +153,9 @@ def still(wiki: Move) -> Condition:
 
 
 async def ends_of(tables: Tables, wiki: Move) -> tuple[Move | None, Move | None]:
-    """Return source and target of the move that a wiki is an end of, before the switch; None for an end that is lost.
+    """Return source and target of a wiki's move before the switch; None for an end that is missing.
 
-    Both ends are written together. So an end that is not there, or belongs to another move, does not come back.
+    Both ends are written in one transaction. An end that is missing or belongs to another move never comes back.
     """
     is_source = wiki.status is WikiStatus.MOVING
     other_id = wiki.moving_to if is_source else wiki.moving_from
@@ -178,13 +176,13 @@ def _are_one_move(source: Move, target: Move) -> bool:
 
 
 async def delete_wiki(tables: Tables, key: WikiKey, *, owner: Item | None = None) -> bool:
-    """Mark the wiki and count it out; delete its grants; delete the item. Return whether this call marked it.
+    """Mark the wiki and decrement the count; delete its grants; delete the item. Return whether this call marked it.
 
-    A move that is under way is given up. A call after a crash finishes what the last one has marked. The wiki is marked
-    only if its owner has the attributes that are given as `owner`.
+    A move that is under way is given up. A call after a crash finishes the deletion that the last call marked. With
+    `owner`, the wiki is marked only if its owner has these attributes.
 
     Raises:
-        CalledOffError: The owner does not have them.
+        CalledOffError: The owner does not have these attributes.
 
     """
     count_out = CountOut(tables, key.owner_id, marked=owner)
@@ -216,7 +214,7 @@ async def delete_wiki(tables: Tables, key: WikiKey, *, owner: Item | None = None
 
 
 async def give_up_move(tables: Tables, wiki: Move) -> None:
-    """End the move that a wiki is an end of, unless it has gone on: the wiki stays at the source."""
+    """End a wiki's move unless it has switched; the wiki stays at the source."""
     source, target = await ends_of(tables, wiki)
     count_out = CountOut(tables, target.owner_id) if target is not None and target.counts else None
     ends = [] if target is None else [target]
@@ -233,10 +231,10 @@ async def _mark(
     staying: Move | None = None,
     count_out: CountOut | None = None,
 ) -> list[Move]:
-    """Mark what is to be deleted, and let the source of a move stay where it is; return what was marked.
+    """Mark items for deletion, and make the source of a move active again; return the marked items.
 
     Raises:
-        CalledOffError: The owner is not as `count_out` wants it.
+        CalledOffError: The owner does not have the attributes that `count_out` requires.
         TransactionRefusedError: Something has changed since it was read.
 
     """
@@ -266,11 +264,11 @@ async def _mark(
 
 
 async def finish_delete(tables: Tables, wiki: Move) -> None:
-    """Delete all grants of what is left of a wiki, expired and corrupt ones too, and then its item.
+    """Delete all grants of a remnant, including expired and corrupt ones, and then its item.
 
-    Nothing more is done once the item is in another state: somebody else has finished.
+    If the item has another state, another call has finished the deletion, and this one stops.
     """
-    if wiki.operation is None:  # marked by an earlier version, which counts wikis out at the end
+    if wiki.operation is None:  # marked by an earlier version, which decremented the count at the end
         count_out = CountOut(tables, wiki.owner_id) if wiki.counts else None
         with suppress(TransactionRefusedError):
             for marked in await _mark(tables, wiki.key, [wiki], count_out=count_out):
@@ -284,7 +282,7 @@ async def finish_delete(tables: Tables, wiki: Move) -> None:
 
 
 async def _delete_grants(tables: Tables, wiki: Move, grants: Sequence[Item]) -> bool:
-    """Delete grants by key; False if the item is in another state, and they may belong to a later wiki."""
+    """Delete grants by key; return False if the item has another state, since they may belong to a later wiki."""
     transaction = Transaction(tables.wire)
     transaction.check("wiki", tables.wikis, wiki.key, still(wiki))
     for grant in grants:
@@ -298,7 +296,7 @@ async def _delete_grants(tables: Tables, wiki: Move, grants: Sequence[Item]) -> 
 
 
 async def _delete_item(tables: Tables, wiki: Move) -> None:
-    """Delete the item; where a move has left it, the wiki may move again from now on."""
+    """Delete the item; if it is the remnant of a move, allow the wiki to move again."""
     settled = wiki.moved_to is None
     while True:
         transaction = Transaction(tables.wire)

@@ -9,13 +9,13 @@
       │ clean up: what is left is deleted; the id goes with it
     -                      active
 
-The wiki is live under the source's key until the switch and under the target's from then on: at every moment under one
-of them. While it moves nothing is granted, so that the copies are complete; a revoke reaches both keys.
+The wiki is live under the source's key until the switch, and under the target's key afterwards: at every moment under
+exactly one of them. Nothing can be granted while it moves, so the copies are complete. A revoke deletes both copies.
 
-Every step holds only while both items have the move's id. So whoever calls the same move again goes on with it, and a
-client that wakes up late finds that its step does not hold. Until the switch a deletion of either key or a sweep gives
-the move up: only the same call finishes it, so that every call knows its result. A wiki moves again only after what the
-last move has left is deleted.
+Every step has the condition that both items carry the move's id. A second call of the same move therefore continues it,
+and the step of a client that wakes up late fails. Before the switch, a deletion of either key or a sweep gives the move
+up; only the same call finishes it, so every call knows its own result. A wiki can move again after the remnant of its
+last move is deleted.
 """
 
 from collections.abc import Sequence
@@ -57,14 +57,14 @@ _GRANTS_AT_A_TIME = (MAX_ACTIONS - 1) // 2
 
 
 class _OvertakenError(Exception):
-    """The move is not in the state any more that a step belongs to."""
+    """The move is no longer in the state that a step requires."""
 
 
 async def move_wiki(tables: Tables, source: WikiKey, target: WikiKey, *, limit: int | None = None) -> Wiki:
-    """Move a wiki from key to key, or go on with such a move where an earlier call stopped."""
+    """Move a wiki to another key, or continue the same move where an earlier call stopped."""
     contention = Contention()
     while True:
-        # In this order: a wiki that is not at the source any more is seen at the target.
+        # In this order, so that a wiki that has left the source is seen at the target.
         item = await tables.moves.get_item((source.owner_id, source.wiki_slug))
         arrival = await tables.moves.get_item((target.owner_id, target.wiki_slug))
         wiki = None if item is None else tables.moves.decode(item)
@@ -88,7 +88,7 @@ async def move_wiki(tables: Tables, source: WikiKey, target: WikiKey, *, limit: 
 
 
 async def _has_moved(tables: Tables, left: Move | None, source: WikiKey, arrival: Move) -> bool:
-    """Return whether the wiki at the target has come from the source; what is left there is deleted then."""
+    """Return whether the wiki at the target came from the source; if so, delete the remnant at the source."""
     if arrival.moved_from != source.wiki_id or arrival.status not in {WikiStatus.ACTIVE, WikiStatus.MOVING}:
         return False
     if left is None:
@@ -100,24 +100,24 @@ async def _has_moved(tables: Tables, left: Move | None, source: WikiKey, arrival
 
 
 def _require_movable(tables: Tables, wiki: Move, target: WikiKey) -> None:
-    """Reject a move of a wiki that is not active, unless it moves to the target already."""
+    """Reject a move of a wiki that is not active, unless it is already moving to the target."""
     if wiki.status is not WikiStatus.ACTIVE and wiki.moving_to != target.wiki_id:
         raise NotActiveError(*tables.wikis.where(wiki.key), wiki.status)
 
 
 async def _begin(tables: Tables, wiki: Move, item: Item, target: WikiKey, *, limit: int | None) -> Move:
-    """Reserve the target's key and say so at the source, or go on with the move that is under way; return the source.
+    """Reserve the target's key and mark the source, or continue the move that is under way; return the source.
 
-    What is written to the wiki from now on, the switch brings.
+    The switch copies everything that is written to the wiki until then.
 
     Raises:
-        _OvertakenError: The source is in another state by now, or had to be brought into another one first.
+        _OvertakenError: The source has changed, or this call had to change its state first.
 
     """
     if wiki.status is WikiStatus.MOVING:
         if wiki.operation is not None and None not in await ends_of(tables, wiki):
             return wiki
-        await give_up_move(tables, wiki)  # begun by an earlier version, or its target has got lost
+        await give_up_move(tables, wiki)  # begun by an earlier version, or its target is missing
         raise _OvertakenError
     if wiki.operation is not None:
         await settle(tables, wiki)
@@ -144,7 +144,7 @@ async def _begin(tables: Tables, wiki: Move, item: Item, target: WikiKey, *, lim
 
 
 async def settle(tables: Tables, wiki: Move) -> None:
-    """Delete what the last move of an active wiki has left, so that the wiki can move again."""
+    """Delete the remnant of an active wiki's last move, so that the wiki can move again."""
     left = None if wiki.moved_from is None else await read_move(tables, WikiKey.parse(wiki.moved_from))
     if left is not None and (left.status, left.operation) == (WikiStatus.DELETING, wiki.operation):
         await finish_delete(tables, left)
@@ -152,17 +152,17 @@ async def settle(tables: Tables, wiki: Move) -> None:
     try:
         await tables.moves.patch(wiki.key, Update(remove=(OPERATION,)), still(wiki))
     except ConditionFailedError:
-        return  # it has been settled, or is in another state
+        return  # another call has settled it, or changed its state
 
 
 def _item_at(target: WikiKey, item: Item, state: Item) -> Item:
-    """Return the wiki's item, with all that the library does not know of, under the target's key and in a new state."""
+    """Return the wiki's item, with its unknown attributes, under the target's key and in a new state."""
     kept = {name: value for name, value in item.items() if name not in _STATE}
     return kept | {"owner_id": string(target.owner_id), "wiki_slug": string(target.wiki_slug)} | state
 
 
 async def _copy_grants(tables: Tables, wiki: Move, target: WikiKey) -> None:
-    """Copy every grant of this incarnation but the receiver's own and invitations, which name the old key."""
+    """Copy every grant of this incarnation, except the receiver's own and invitations, whose tokens name the old key."""
     async for grants in tables.acls.partition(wiki.wiki_id):
         coming = [grant for grant in grants if _comes_along(grant, wiki, target)]
         for start in range(0, len(coming), _GRANTS_AT_A_TIME):
@@ -176,7 +176,7 @@ def _comes_along(grant: Item, wiki: Move, target: WikiKey) -> bool:
 
 
 async def _copy(tables: Tables, wiki: Move, target: WikiKey, grants: Sequence[Item]) -> None:
-    """Copy grants as they are at this moment: one that is revoked meanwhile is left out."""
+    """Copy grants as they are stored now; a grant that was revoked since it was read is not copied."""
     while grants:
         transaction = Transaction(tables.wire)
         transaction.check("wiki", tables.wikis, wiki.key, still(wiki))
@@ -199,9 +199,9 @@ async def _copy(tables: Tables, wiki: Move, target: WikiKey, grants: Sequence[It
 
 
 async def _switch(tables: Tables, wiki: Move, target: WikiKey, *, limit: int | None) -> Wiki:
-    """Let the wiki be live at the target, with all that was written to it until then, and no longer at the source.
+    """Make the wiki live at the target, with everything written to it so far, and no longer at the source.
 
-    Return what was written there, after deleting what is left at the source.
+    Then delete the remnant at the source; return the wiki as this call wrote it to the target.
     """
     operation = string(wiki.operation or "")
     left = {"status": _DELETING, "moved_to": string(target.wiki_id)}
@@ -241,7 +241,7 @@ async def _switch(tables: Tables, wiki: Move, target: WikiKey, *, limit: int | N
 
 
 async def _settle_switch(tables: Tables, wiki: Move, target: WikiKey, refused: TransactionRefusedError) -> None:
-    """Raise what a switch comes to that has found another state at the target."""
+    """Raise the error of a switch that found another state at the target."""
     arrival = await read_move(tables, target)
     has_switched = arrival is not None and (arrival.uid, arrival.moved_from) == (wiki.uid, wiki.wiki_id)
     if refused.maybe_applied and not has_switched:

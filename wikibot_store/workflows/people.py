@@ -1,4 +1,4 @@
-"""Users and what is theirs: wikis are counted right, and nothing owned or claimed is left at the end."""
+"""The deletion of users with their wikis and claims, and the count of a user's wikis."""
 
 from typing import Literal, get_args
 
@@ -19,21 +19,21 @@ OwnedWikis = Literal["refuse", "delete"]
 
 _DELETION = "deletion"
 DELETION_ATTRIBUTES = (_DELETION, OPERATION)
-"""The attributes of a user who is being deleted, besides the status: what is to become of the wikis, and the id."""
+"""The attributes that a deletion sets besides the status: the choice for the wikis, and the deletion's id."""
 
 _DELETING = string(UserStatus.DELETING.value)
-# The attributes that change with the state of a wiki, and those that decide if it counts.
+# The attributes that change with a wiki's state, and those that decide whether it counts.
 _STATE = ("wiki_slug", "uid", "status", "version", OPERATION, "uncounted")
 
 
 async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, seen: Item | None = None) -> bool:
-    """Delete a user with all claims at once; return whether it is this call that has deleted or marked the user.
+    """Delete a user with all claims in one transaction; return whether this call deleted or marked the user.
 
-    To delete the wikis first, the user is marked, so that no wiki is created any more; whoever marks it has deleted it,
-    no matter who finishes. A repair only goes on with the deletion that it has `seen` at a user.
+    To delete the wikis first, the call marks the user, so that no further wiki is created. The call that marks the user
+    returns True, whichever call finishes. A repair continues only the deletion that it has `seen` on the user's item.
 
     Raises:
-        UserOwnsWikisError: There are wikis, and they are not to be deleted.
+        UserOwnsWikisError: The user owns wikis, and `wikis` is "refuse".
 
     """
     contention = Contention()
@@ -50,7 +50,7 @@ async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, seen: 
                 await _delete_with_claims(tables, item)
                 return deletion_of(item) != "delete"
             if deletion_of(item) != "delete":
-                is_ours = False  # if it was, the deletion has been called off
+                is_ours = False  # if this call had marked the user, its deletion was called off
                 await _mark(tables, item)
                 is_ours = True
             elif not await _delete_wikis(tables, user_id, _mark_of(item)):
@@ -64,9 +64,9 @@ async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, seen: 
 
 
 def deletion_of(item: Item) -> OwnedWikis | None:
-    """Return what is to become of the wikis of a user who is being deleted; None if nobody is at it.
+    """Return the choice for the wikis of a user who is being deleted; None if the user is not being deleted.
 
-    Only earlier versions marked a user whose wikis were not to be deleted.
+    Only earlier versions marked a user with "refuse".
     """
     if item.get("status") != _DELETING:
         return None
@@ -74,29 +74,29 @@ def deletion_of(item: Item) -> OwnedWikis | None:
 
 
 def _mark_of(item: Item) -> Item:
-    """Return what a deletion has set at a user."""
+    """Return the attributes that a deletion has set on a user's item."""
     return {name: item[name] for name in ("status", *DELETION_ATTRIBUTES) if name in item}
 
 
 async def _mark(tables: Tables, item: Item) -> None:
-    """Set the status, on condition that nothing has changed."""
+    """Set the status, on condition that the user has not changed."""
     marked = {"status": _DELETING, _DELETION: string("delete"), OPERATION: string(new_write_id())}
     await tables.users.patch((item["id"]["S"],), Update(set=marked), tables.users.unchanged(item, WRITE_ID))
 
 
 async def count_wikis(tables: Tables, user_id: str) -> int:
-    """Count the wikis of an owner in one pass, which may miss one that moves meanwhile, or see it twice."""
+    """Count an owner's wikis in one pass, which may miss a wiki that moves meanwhile, or count it twice."""
     return sum(map(_counts, await _states(tables, user_id)))
 
 
 async def is_count_wrong(tables: Tables, user_id: str) -> bool:
-    """Return whether a user counts other wikis than there are."""
+    """Return whether a user's `wiki_count` differs from the number of wikis."""
     item, wikis = await _read_with_wikis(tables, user_id)
     return item is not None and item.get("wiki_count", number(0)) != number(wikis)
 
 
 async def reconcile_wiki_count(tables: Tables, user_id: str) -> int:
-    """Set a user's count to the number of wikis that are there; return it."""
+    """Set a user's `wiki_count` to the number of wikis; return it."""
     contention = Contention()
     while True:
         item, wikis = await _read_with_wikis(tables, user_id)
@@ -104,7 +104,7 @@ async def reconcile_wiki_count(tables: Tables, user_id: str) -> int:
             raise NotFoundError(*tables.users.where((user_id,)))
         if item.get("wiki_count", number(0)) == number(wikis):
             return wikis
-        # Whatever is counted in or out stamps the user: the count is right only if nothing was since it was read.
+        # Every change of the count writes a new write_id to the user: the number is right only if that is unchanged.
         unchanged = tables.users.unchanged(item, WRITE_ID)
         try:
             await tables.users.patch((user_id,), Update(set={"wiki_count": number(wikis)}), unchanged)
@@ -115,14 +115,14 @@ async def reconcile_wiki_count(tables: Tables, user_id: str) -> int:
 
 
 async def _read_alone(tables: Tables, user_id: str) -> tuple[Item | None, int]:
-    """Read a user whose wikis do not matter."""
+    """Read a user without counting the wikis."""
     return await tables.users.get_item((user_id,)), 0
 
 
 async def _read_with_wikis(tables: Tables, user_id: str) -> tuple[Item | None, int]:
-    """Read a user, and count the wikis as they were at one moment: until two passes agree.
+    """Read a user and count the wikis, until two passes agree, so that the count was true at one moment.
 
-    A Query is not isolated: of a wiki that is renamed meanwhile it may show both items, or none.
+    A Query is not isolated: it may return both items of a wiki that is renamed meanwhile, or neither.
     """
     seen: tuple[Item, list[Item]] | None = None
     while True:
@@ -134,7 +134,7 @@ async def _read_with_wikis(tables: Tables, user_id: str) -> tuple[Item | None, i
 
 
 async def _states(tables: Tables, user_id: str) -> list[Item]:
-    """Return what the items of an owner's wikis say of their state; the rest of them need not decode."""
+    """Return the state attributes of an owner's wikis; the rest of the items need not decode."""
     pages = [wikis async for wikis in tables.wikis.partition(user_id)]
     return [{name: wiki[name] for name in _STATE if name in wiki} for page in pages for wiki in page]
 
@@ -146,10 +146,10 @@ def _counts(wiki: Item) -> bool:
 
 
 async def _delete_wikis(tables: Tables, user_id: str, mark: Item) -> bool:
-    """Return whether there were any: then the user has been counted down, and there may be others behind them.
+    """Delete the user's wikis; return whether there were any, since others may have been created meanwhile.
 
     Raises:
-        CalledOffError: The user has not the mark any more.
+        CalledOffError: The user no longer has the mark.
 
     """
     found = False
@@ -161,7 +161,7 @@ async def _delete_wikis(tables: Tables, user_id: str, mark: Item) -> bool:
 
 
 async def _delete_with_claims(tables: Tables, item: Item) -> None:
-    """Delete the user as it was seen, and all that it claims; what somebody else claims too stays theirs.
+    """Delete the user as it was read, with all its claims; a claim that belongs to another user stays.
 
     Raises:
         TransactionRefusedError: The user has changed.

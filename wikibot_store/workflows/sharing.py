@@ -76,7 +76,7 @@ async def revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
     """Delete the grant, at both ends of a move at once; return whether there was one.
 
     Raises:
-        WriteOutcomeUnknownError: An answer was lost, and the wiki has moved or gone since.
+        WriteOutcomeUnknownError: An answer was lost, and the wiki has moved or been deleted since.
 
     """
     protect_owner(tables, key, grantee_id)
@@ -96,7 +96,7 @@ async def revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
         state = tables.wikis.absent if wiki is None else still(wiki)
         transaction.check("wiki", tables.wikis, (place.owner_id, place.wiki_slug), state)
         transaction.delete("grant", tables.acls, acl_key, tables.acls.unchanged(grant, WRITE_ID))
-        if wiki is not None and wiki.moving_to is not None:  # there may be a copy
+        if wiki is not None and wiki.moving_to is not None:  # the move may have copied the grant
             transaction.delete("copy", tables.acls, (wiki.moving_to, grantee_id))
         try:
             await transaction.commit(tables.acls, acl_key, deadline=deadline)
@@ -111,7 +111,7 @@ async def revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
 
 
 async def _place_of(tables: Tables, key: WikiKey, deadline: float) -> tuple[WikiKey, Move | None]:
-    """Return where the wiki is and its state: not under this key any more if a move has left something there."""
+    """Return the wiki's key and state; if this key holds the remnant of a move, those of the target."""
     wiki = await read_move(tables, key, deadline=deadline)
     if wiki is None or wiki.status is not WikiStatus.DELETING or wiki.moved_to is None:
         return key, wiki

@@ -41,8 +41,8 @@ class Move(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     def counts(self) -> bool:
         """Whether the item is in its owner's `wiki_count`.
 
-        Live wikis are. Earlier versions, which gave their operations no id, counted what they were at work on too,
-        except for items that they marked as `uncounted`.
+        Live wikis are. Earlier versions, whose operations had no id, also counted wikis that were moving or being
+        deleted, except for the items that they marked as `uncounted`.
         """
         is_live = self.status in {WikiStatus.ACTIVE, WikiStatus.MOVING}
         return is_live or (self.operation is None and not self.uncounted)
