@@ -1,9 +1,9 @@
 """The life of a wiki across the tables: created within its owner's quota, deleted with its grants.
 
 A deletion marks the wiki with the deletion's id and decrements the owner's count, in one transaction. From then on the
-item is a remnant. The deletion then deletes the grants, and finally the item. Each of these steps has the condition that
-the item still carries that id, so a client that wakes up late changes nothing. A call that needs the key of a wiki that
-is being deleted finishes the deletion first.
+item is a remnant. The deletion then deletes the grants, and finally the item. Each of these steps has the condition
+that the item still carries that id, so a client that wakes up late changes nothing. A call that needs the key of a wiki
+that is being deleted finishes the deletion first.
 """
 
 from collections.abc import Sequence
