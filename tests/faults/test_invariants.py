@@ -74,7 +74,7 @@ async def test_what_is_wrong_is_found(change: Change, violation: str, store: Wik
     "change",
     [
         lambda stored: stored.wikis.append(
-            {**stored.wikis[0], "wiki_slug": {"S": "old"}, "uncounted": {"BOOL": True}},
+            {**stored.wikis[0], "wiki_slug": {"S": "old"}, "status": {"S": "arriving"}, "uncounted": {"BOOL": True}},
         ),
         lambda stored: stored.acls[0].pop("wiki_uid"),
         lambda stored: user(stored, "bob").pop("wiki_count"),

@@ -226,6 +226,22 @@ def test_missing_attributes_read_as_their_defaults(table: str, kind: Kind) -> No
         assert (field.name, getattr(model, field.name)) == (field.name, expected)
 
 
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-02T05:04:05.000006+02:00", NOW),
+        ("0001-01-01T00:00:00+01:00", datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))),
+    ],
+    ids=["another zone", "before the year 1 in UTC"],
+)
+def test_a_time_of_another_writer(text: str, moment: datetime) -> None:
+    """A time that is stored with another offset is read in UTC, if it can be expressed in UTC."""
+    user = CODECS["users"].from_item(item_of("users") | {"created_at": string(text)}, "dev-table")
+
+    assert user.created_at == moment
+    assert user.created_at.tzinfo == moment.tzinfo
+
+
 # ---- replies
 
 

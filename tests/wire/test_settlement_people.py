@@ -205,11 +205,32 @@ async def test_an_unlink_whose_identity_is_somebody_elses_since(stage: Stage, ho
 
 
 async def test_a_mark_that_is_written_over_since(stage: Stage, home: Wiki) -> None:
-    """A user who logs in between the mark and the retry is deleted too."""
+    """A user who logs in between the mark and the retry is deleted too, by this call."""
     guest = await guest_of(stage, home)
     stage.lose_answer(lambda: stage.direct.users.record_login(guest.id))
 
-    await stage.store.users.delete(guest.id, wikis="delete")
+    assert await stage.store.users.delete(guest.id, wikis="delete") is True
+
+    assert await stage.direct.users.get(guest.id, consistent=True) is None
+
+
+async def test_a_mark_that_another_call_finishes(stage: Stage, home: Wiki) -> None:
+    """A user who is marked by this call counts as deleted by it, even if another call finishes the deletion."""
+    guest = await guest_of(stage, home)
+    stage.lose_answer(lambda: stage.direct.users.delete(guest.id, wikis="delete"))
+
+    assert await stage.store.users.delete(guest.id, wikis="delete") is True
+
+    assert await stage.direct.users.get(guest.id, consistent=True) is None
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["overtaken", "request lost"])
+async def test_a_mark_of_a_user_who_logs_in_first(stage: Stage, home: Wiki, *, lost: bool) -> None:
+    """A user who changes before the mark is read again, and deleted by this call."""
+    guest = await guest_of(stage, home)
+    (stage.lose_request if lost else stage.overtake)(lambda: stage.direct.users.record_login(guest.id))
+
+    assert await stage.store.users.delete(guest.id, wikis="delete") is True
 
     assert await stage.direct.users.get(guest.id, consistent=True) is None
 

@@ -118,6 +118,17 @@ async def test_a_full_last_page_has_no_cursor(server: ScriptedServer, store: Wik
     assert page.cursor is None
 
 
+async def test_a_filter_that_leaves_few_items(server: ScriptedServer, store: WikibotStore) -> None:
+    """If the filter of a listing drops the items of a page, the next Query reads twice as many."""
+    key = {"wiki_id": {"S": "u-1:notes"}, "grantee_id": {"S": "ann"}}
+    server.play(*[reply({"Items": [], "LastEvaluatedKey": key})] * 2, reply({"Items": []}))
+
+    page = await store.acls.list_by_wiki("u-1:notes", limit=4)
+
+    assert page.items == []
+    assert [request.json["Limit"] for request in server.requests] == [5, 10, 20]
+
+
 async def test_an_empty_listing(server: ScriptedServer, store: WikibotStore) -> None:
     """An empty listing is an empty page without a cursor."""
     server.play(_page(more=False))
@@ -141,7 +152,7 @@ async def test_a_corrupt_item_is_named(server: ScriptedServer, store: WikibotSto
 
 async def test_all_grants_of_a_wiki_are_deleted_page_by_page(server: ScriptedServer, store: WikibotStore) -> None:
     """Deleting a wiki queries only the keys of its grants, page by page."""
-    doomed = wiki_item() | {"status": {"S": "deleting"}}
+    doomed = wiki_item() | {"status": {"S": "deleting"}, "operation": {"S": "0f"}}
     first, second = ({"wiki_id": {"S": "u-1:notes"}, "grantee_id": {"S": grantee}} for grantee in ("ada", "bob"))
     server.play(
         reply({"Item": doomed}),

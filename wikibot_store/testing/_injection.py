@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from wikibot_store._dynamo.checks import check_integer
+from wikibot_store._dynamo.checks import check_integer, check_number
 from wikibot_store.testing._exchange import Exchange
 from wikibot_store.testing._faults import EFFECTS, OPERATIONS, STATUSES, Fault, Play
 
@@ -68,13 +68,6 @@ class InjectedFault:
         if operations is not None and exchange.operation not in operations:
             return False
         return self.options.get("session_token") in (None, exchange.request.headers.get(_TOKEN))
-
-
-def check_number(name: str, value: float) -> float:
-    """Return `value` if it is a number; `bool` is rejected."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    return value
 
 
 def check_seconds(seconds: float) -> float:

@@ -16,11 +16,11 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from wikibot_store._dynamo.checks import check_choice
+from wikibot_store._dynamo.checks import check_choice, check_number
 from wikibot_store.testing._clock import Clock
 from wikibot_store.testing._exchange import Answer, Exchange, refusal
 from wikibot_store.testing._faults import Fault, Play, pass_on
-from wikibot_store.testing._injection import InjectedFault, check_number, check_seconds
+from wikibot_store.testing._injection import InjectedFault, check_seconds
 from wikibot_store.testing._stale import StaleIndex
 
 _API = "DynamoDB_20120810."

@@ -162,7 +162,7 @@ def _item_at(target: WikiKey, item: Item, state: Item) -> Item:
 
 
 async def _copy_grants(tables: Tables, wiki: Move, target: WikiKey) -> None:
-    """Copy every grant of this incarnation except the receiver's own; invitations stay, since tokens name the old key."""
+    """Copy every grant of this incarnation, except the receiver's own and invitations (tokens name the old key)."""
     async for grants in tables.acls.partition(wiki.wiki_id):
         coming = [grant for grant in grants if _comes_along(grant, wiki, target)]
         for start in range(0, len(coming), _GRANTS_AT_A_TIME):

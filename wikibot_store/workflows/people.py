@@ -81,7 +81,12 @@ def _mark_of(item: Item) -> Item:
 async def _mark(tables: Tables, item: Item) -> None:
     """Set the status, on condition that the user has not changed."""
     marked = {"status": _DELETING, _DELETION: string("delete"), OPERATION: string(new_write_id())}
-    await tables.users.patch((item["id"]["S"],), Update(set=marked), tables.users.unchanged(item, WRITE_ID))
+    try:
+        await tables.users.patch((item["id"]["S"],), Update(set=marked), tables.users.unchanged(item, WRITE_ID))
+    except ConditionFailedError as failed:
+        # If the answer of the mark was lost, another call may have changed the user since, or finished the deletion.
+        if not failed.maybe_applied or (failed.item is not None and failed.item.get(OPERATION) != marked[OPERATION]):
+            raise
 
 
 async def count_wikis(tables: Tables, user_id: str) -> int:
