@@ -352,3 +352,33 @@ async def test_an_answer_that_is_cut_off_by_the_time_limit(server: ScriptedServe
             await _read(store)
 
     assert isinstance(caught.value.__cause__, ReadTimeoutError)
+
+
+def _chunked(body: bytes) -> bytes:
+    """Return the beginning of an answer that is sent in chunks: the first one."""
+    head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ntransfer-encoding: chunked\r\n\r\n"
+    return head.encode() + f"{len(body):x}\r\n".encode() + body + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"HTTP/1.1 200 OK\r\ncontent-", id="half a head"),
+        pytest.param(dynamodb(200, {"Item": wiki_item()})[:-9], id="half a body"),
+        pytest.param(_chunked(_BODY), id="one chunk"),
+    ],
+)
+async def test_an_answer_that_stops_ends_the_call(
+    beginning: bytes, server: ScriptedServer, session: AioSession
+) -> None:
+    """An answer that stops at any point ends the call at its time limit: the call never waits for ever."""
+    server.play(in_turn(sent(beginning), keep_silent))
+    config = StoreConfig(endpoint_url=server.url, max_attempts=1, read_timeout=0.1)
+
+    async with WikibotStore.open(config, session=session) as store:
+        async with asyncio.timeout(10):
+            with pytest.raises(UnavailableError) as caught:
+                await _read(store)
+
+    assert isinstance(caught.value.__cause__, ReadTimeoutError)

@@ -107,4 +107,6 @@ class TimeLimit:
 
     def _expire(self) -> None:
         self.expired = True
-        abort(self._connection)
+        # Only the transport: aiohttp's Connection.close() forgets the reader of a body, which would then wait for ever.
+        if self._connection.transport is not None:
+            self._connection.transport.abort()
