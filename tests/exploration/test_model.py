@@ -3,6 +3,7 @@
 import http.client
 import random
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,6 +47,10 @@ class Local:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
         self._number = 0
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def begin(self) -> None:
         """Make empty tables."""
         self._number += 1
@@ -69,8 +74,8 @@ class Local:
 @pytest.fixture(scope="module")
 def local() -> Iterator[Local]:
     """Run DynamoDB Local."""
-    with dynamodb_local() as url:
-        yield Local(url)
+    with dynamodb_local() as url, closing(Local(url)) as local:
+        yield local
 
 
 def compared(reply: Reply, operation: str, index: str | None) -> object:
@@ -80,7 +85,8 @@ def compared(reply: Reply, operation: str, index: str | None) -> object:
         reasons = [(reason["Code"], reason.get("Item")) for reason in body.get("CancellationReasons", [])]
         return body["__type"].rpartition("#")[2], body.get("Item"), reasons
     if operation == "BatchGetItem":
-        return {table: sorted(items, key=str) for table, items in body["Responses"].items()}, body["UnprocessedKeys"]
+        found = {table: sorted(map(model.canonical, items)) for table, items in body["Responses"].items()}
+        return found, body["UnprocessedKeys"]
     if operation == "Scan":
         return sorted(map(model.canonical, body["Items"]))
     told = {name: body[name] for name in ("Item", "Items", "Attributes", "LastEvaluatedKey") if name in body}

@@ -47,14 +47,14 @@ async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, seen: 
             raise UserOwnsWikisError(*tables.users.where((user_id,)), owned)
         try:
             if wikis == "refuse":
-                await _delete_with_claims(tables, item)
+                await _delete_with_claims(tables, user_id, item)
                 return deletion_of(item) != "delete"
             if deletion_of(item) != "delete":
                 is_ours = False  # if this call had marked the user, its deletion was called off
-                await _mark(tables, item)
+                await _mark(tables, user_id, item)
                 is_ours = True
             elif not await _delete_wikis(tables, user_id, _mark_of(item)):
-                await _delete_with_claims(tables, item)
+                await _delete_with_claims(tables, user_id, item)
                 return is_ours
         except TransactionRefusedError as refused:
             is_ours |= wikis == "refuse" and refused.maybe_applied
@@ -78,11 +78,11 @@ def _mark_of(item: Item) -> Item:
     return {name: item[name] for name in ("status", *DELETION_ATTRIBUTES) if name in item}
 
 
-async def _mark(tables: Tables, item: Item) -> None:
+async def _mark(tables: Tables, user_id: str, item: Item) -> None:
     """Set the status, on condition that the user has not changed."""
     marked = {"status": _DELETING, _DELETION: string("delete"), OPERATION: string(new_write_id())}
     try:
-        await tables.users.patch((item["id"]["S"],), Update(set=marked), tables.users.unchanged(item, WRITE_ID))
+        await tables.users.patch((user_id,), Update(set=marked), tables.users.unchanged(item, WRITE_ID))
     except ConditionFailedError as failed:
         # If the answer of the mark was lost, another call may have changed the user since, or finished the deletion.
         if not failed.maybe_applied or (failed.item is not None and failed.item.get(OPERATION) != marked[OPERATION]):
@@ -165,14 +165,14 @@ async def _delete_wikis(tables: Tables, user_id: str, mark: Item) -> bool:
     return found
 
 
-async def _delete_with_claims(tables: Tables, item: Item) -> None:
+async def _delete_with_claims(tables: Tables, user_id: str, item: Item) -> None:
     """Delete the user as it was read, with all its claims; a claim that belongs to another user stays.
 
     Raises:
         TransactionRefusedError: The user has changed.
 
     """
-    user_id, claims = item["id"]["S"], claims_of(tables.users, item)
+    claims = claims_of(tables.users, item)
     while True:
         transaction = Transaction(tables.wire)
         transaction.delete("user", tables.users, (user_id,), tables.users.unchanged(item, WRITE_ID))
