@@ -147,7 +147,7 @@ def _both_mark() -> AbstractContextManager[None]:
                 return False
             with suppress(ConditionFailedError, TransactionRefusedError):
                 if item.get("deletion") == string(wikis):
-                    await people._delete_with_claims(tables, item)
+                    await people._delete_with_claims(tables, user_id, item)
                     return True
                 mark = Update(set={"status": string("deleting"), "deletion": string(wikis)})
                 await tables.users.patch((user_id,), mark, tables.users.unchanged(item, WRITE_ID))

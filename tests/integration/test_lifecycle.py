@@ -4,7 +4,19 @@ import asyncio
 
 import pytest
 
-from tests.integration.samples import a_user, a_user_id, a_wiki_item, an_acl_item, fresh, put, put_all, stored
+from tests.integration.samples import (
+    a_user,
+    a_user_id,
+    a_wiki_item,
+    an_acl_item,
+    an_item,
+    change,
+    fresh,
+    key_of,
+    put,
+    put_all,
+    stored,
+)
 from tests.integration.steps import CrashError, before_requests, crash
 from wikibot_store import (
     AlreadyExistsError,
@@ -217,4 +229,20 @@ async def test_delete_goes_on_after_a_crash(store: WikibotStore, step: int) -> N
 
     assert await store.wikis.get(user.id, "notes", consistent=True) is None
     assert await grants_of(store, wiki) == 0
+    assert await count_of(store, user.id) == 1
+
+
+async def test_delete_of_a_move_that_an_earlier_version_began(store: WikibotStore) -> None:
+    """A wiki whose move has no id, as earlier versions left it, is deleted at both keys and counted out once."""
+    user = await a_user(store)
+    await create(store, user.id, "keep")
+    wiki = await create(store, user.id, "notes")
+    item = await change(store, "wikis", key_of(wiki), status="moving", moving_to=f"{user.id}:diary")
+    del item["moving_to"]
+    arriving = an_item(wiki_slug="diary", status="arriving", moving_from=wiki.key.wiki_id, uncounted=True)
+    await put(store, "wikis", item | arriving)
+
+    assert await store.wikis.delete(user.id, "notes")
+
+    assert [left.wiki_slug for left in await store.wikis.list_by_owner(user.id, consistent=True)] == ["keep"]
     assert await count_of(store, user.id) == 1

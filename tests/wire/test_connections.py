@@ -9,10 +9,14 @@ import time
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import aiohttp
 import pytest
 from aiobotocore.session import AioSession
 from botocore.exceptions import ReadTimeoutError
+from yarl import URL
 
 from tests.sessions import session_with
 from tests.wire.items import wiki_item
@@ -30,6 +34,7 @@ from tests.wire.scripted_server import (
     sent,
 )
 from wikibot_store import StoreConfig, UnavailableError, WikibotStore
+from wikibot_store._wire._connections import TimeLimit
 from wikibot_store._wire._http import Transport
 
 _WIKI = {"Item": wiki_item()}
@@ -382,3 +387,55 @@ async def test_an_answer_that_stops_ends_the_call(
                 await _read(store)
 
     assert isinstance(caught.value.__cause__, ReadTimeoutError)
+
+
+async def test_a_limit_that_ends_after_its_connection() -> None:
+    """The end of a request's time does nothing to a connection that is lost already."""
+    loop = asyncio.get_running_loop()
+    limit = TimeLimit(loop, SimpleNamespace(transport=None), loop.time())
+
+    async with asyncio.timeout(10):
+        while not limit.expired:  # noqa: ASYNC110 - a limit has no event
+            await asyncio.sleep(0)
+
+
+async def test_a_new_connection_on_which_the_server_speaks_first(
+    server: ScriptedServer, session: AioSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a server sends before any request is not taken for an answer: the request gets another connection."""
+    greeted: list[asyncio.StreamWriter] = []
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        greeted.append(writer)
+        writer.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+
+    rude = await asyncio.start_server(greet, "127.0.0.1", 0)
+    server.play(reply({"Item": wiki_item()}))
+    async with rude, WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
+        connector = store._wire._transport._connector
+        connect, ports = connector.connect, [rude.sockets[0].getsockname()[1]]
+
+        async def connect_elsewhere_first(destination: Any, *others: Any) -> Any:  # noqa: ANN401 - aiohttp's
+            if not ports:
+                return await connect(destination, *others)
+            elsewhere = aiohttp.ClientRequest(
+                "POST", URL(f"http://127.0.0.1:{ports.pop()}"), loop=asyncio.get_running_loop(), session=_session(store)
+            )
+            connection = await connect(elsewhere, *others)
+            while not connection.protocol.should_close:  # noqa: ASYNC110 - aiohttp has no event for it
+                await asyncio.sleep(0)
+            return connection
+
+        monkeypatch.setattr(connector, "connect", connect_elsewhere_first)
+        async with asyncio.timeout(10):
+            assert await _read(store) is not None
+
+    for writer in greeted:
+        writer.close()
+    assert len(greeted) == 1
+
+
+def _session(store: WikibotStore) -> Any:  # noqa: ANN401 - aiohttp's session
+    (session,) = store._wire._transport._sessions.values()
+    return session

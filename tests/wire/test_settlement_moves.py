@@ -6,7 +6,7 @@ import pytest
 
 from tests.wire.scripted_server import WRITES, Exchange, Step, in_turn, reset
 from tests.wire.stage import GRANTEE, Stage
-from wikibot_store import Role, Wiki, WikibotStore, WikiKey
+from wikibot_store import Role, Wiki, WikibotStore, WikiKey, WriteOutcomeUnknownError
 
 MOVE_WRITES = ("begin", "copy", "switch", "delete grants", "end")
 DELETE_WRITES = ("mark", "delete grants", "end")
@@ -93,6 +93,19 @@ async def test_a_move_that_another_call_finishes_meanwhile(stage: Stage, owner: 
     lose_answer(stage, number, lambda: move(stage.direct, owner))
 
     await check_moved(stage, owner, await move(stage.store, owner))
+
+
+async def test_a_switch_that_is_given_up_without_an_answer(stage: Stage, owner: str) -> None:
+    """If a switch got no answer and the move was given up before the retry, the outcome is unknown."""
+    await a_counted_wiki(stage, owner)
+    fault = in_turn(lambda _: stage.direct.wikis.delete(owner, "diary"), reset)
+    stage.server.default = on_write(MOVE_WRITES.index("switch") + 1, fault, otherwise=stage.engine.forward)
+
+    with pytest.raises(WriteOutcomeUnknownError):
+        await rename(stage.store, owner)
+
+    assert await stage.direct.wikis.get(owner, "notes", consistent=True) is not None
+    assert await stage.direct.wikis.get(owner, "diary", consistent=True) is None
 
 
 @pytest.mark.parametrize("number", range(1, len(DELETE_WRITES) + 1), ids=DELETE_WRITES)

@@ -129,20 +129,13 @@ class Transport(AIOHTTPSession):
         connection. aiohttp would use an address for 10 seconds, also after a connection to it has failed. Connections
         that are made at once share one lookup.
         """
-        session = self._sessions.get(proxy_url)
-        if session is None:
-            session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0,
-                    ssl=self._tls,
-                    ttl_dns_cache=0,
-                    **self._connector_args,
-                ),
-                timeout=self._timeout,
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-            self._sessions[proxy_url] = await self._exit_stack.enter_async_context(session)
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._tls, ttl_dns_cache=0, **self._connector_args),
+            timeout=self._timeout,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        self._sessions[proxy_url] = await self._exit_stack.enter_async_context(session)
         return session
 
     async def send(self, request: Any) -> Any:  # noqa: ANN401 - aiobotocore's stubs know another class

@@ -57,10 +57,9 @@ async def vacate(tables: Tables, key: Key, item: Item | None) -> None:
 
     """
     wiki = None if item is None else tables.moves.decode(item)
-    if wiki is not None and wiki.status is not WikiStatus.DELETING:
+    if wiki is None or wiki.status is not WikiStatus.DELETING:
         raise AlreadyExistsError(*tables.wikis.where(key), "wiki_slug")
-    if wiki is not None:
-        await finish_delete(tables, wiki)
+    await finish_delete(tables, wiki)
 
 
 def count(change: int) -> Update:
