@@ -19,7 +19,7 @@ from wikibot_store.store import WikibotStore
 T = TypeVar("T")
 R = TypeVar("R")
 
-_AT_ONCE = 64  # as many as the store has connections
+_AT_ONCE = 16  # moto works on one request at a time; a longer queue would reach the read timeout
 _AT_ONE_OWNER = 8  # transactions on one item conflict with each other on AWS
 
 

@@ -25,8 +25,8 @@ from wikibot_store.store import WikibotStore
 def demo(
     options: Options,
     *,
-    people: Annotated[int, typer.Option(metavar="NUMBER", min=2, help="How many people log in.")] = 200,
-    wikis: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="How many wikis one of them has.")] = 1000,
+    people: Annotated[int, typer.Option(metavar="NUMBER", min=2, help="How many people log in.")] = 100,
+    wikis: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="How many wikis one of them has.")] = 300,
 ) -> None:
     """Simulate a day of traffic and verify the results.
 
