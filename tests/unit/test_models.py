@@ -114,6 +114,13 @@ def test_a_model_with_private_attributes_cannot_be_serialized(
 
 
 @pytest.mark.parametrize("model", [USER, WIKI], ids=["user", "wiki"])
+def test_a_serializer_that_falls_back_on_text_fails_too(model: msgspec.Struct) -> None:
+    """A serializer that turns unknown values into text gets the same error."""
+    with pytest.raises(TypeError, match="which holds private attributes"):
+        msgspec.json.encode(model, enc_hook=str)
+
+
+@pytest.mark.parametrize("model", [USER, WIKI], ids=["user", "wiki"])
 def test_the_guard_does_not_distinguish_models(model: msgspec.Struct) -> None:
     """The field that prevents serialization is the same in all models of a class, and unlike anything else."""
     guard = getattr(model, "_private")  # noqa: B009 - not in the model's public type
