@@ -17,10 +17,11 @@ CONSTRAINTS_newest := constraints-newest.txt
 EXTRAS_lowest := cli,example,otel,testing
 EXTRAS_aioboto3 := aioboto3,cli,example,otel,testing
 EXTRAS_newest := cli,example,otel,testing
+LIBRARY_TESTS := tests/unit tests/wire tests/fuzz tests/exploration tests/integration
 SMOKE := tests/integration/test_local.py tests/integration/test_wikis.py tests/cli/test_tables.py tests/test_telemetry.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve screenshot test check lines wheels docs bench bench-engine faults soak explore format clean
+.PHONY: help demo serve screenshot test test-all check lines wheels docs bench bench-engine faults soak explore format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,8 +35,11 @@ serve: $(VENV)/.demo  ## Run the example web API and its page on http://127.0.0.
 screenshot: $(VENV)/.dev  ## Take the tutorial's picture of the example's page again
 	$(BIN)/python -m tests.examples.screenshot
 
-test: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Run all tests, the integration tests on every available engine
-	$(BIN)/pytest -n $(WORKERS) --dist loadscope $(or $(ARGS),--cov --cov-report=term)
+test: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Run the tests of the library on every available engine, or what ARGS selects of all tests
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope $(or $(ARGS),$(LIBRARY_TESTS))
+
+test-all: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Run all tests with branch coverage: crashes, faults, soak, browser, docs and packages too
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope --cov --cov-report=term
 
 check: $(VENV)/.dev  ## Check lint, format, types, layers, spelling and plain words
 	$(BIN)/ruff check
