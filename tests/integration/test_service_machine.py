@@ -306,13 +306,15 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(person=st.sampled_from([None, *PEOPLE]), owner=people, slug=slugs)
     def authorize(self, person: str | None, owner: str, slug: str) -> None:
-        """Compare a user's access with the model."""
+        """Compare a user's access with the model, in which a suspended owner's wikis are closed."""
         user = None if person is None else self.users.get(person)
         wiki = self.wikis.get(WikiKey(self.id_of(owner), slug))
         access = self.run(self.store.authorize(person and self.id_of(person), self.id_of(owner), slug))
         assert access is not None
         expected: Role | None = None
-        if wiki is not None and (person is None or (user is not None and user.status == "active")):
+        host = self.users.get(owner)
+        is_open = wiki is not None and host is not None and host.status == "active"
+        if wiki is not None and is_open and (person is None or (user is not None and user.status == "active")):
             expected = Role.VIEWER if wiki.is_public else None
             if person is not None:
                 expected = Role.OWNER if person == owner else wiki.grants.get(self.id_of(person), expected)

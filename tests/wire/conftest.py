@@ -71,9 +71,10 @@ async def store(server: ScriptedServer, session: AioSession) -> AsyncIterator[Wi
 
 @pytest.fixture(scope="session")
 async def direct(session: AioSession) -> AsyncIterator[WikibotStore]:
-    """A store on a real engine, for other writers and to read what is stored."""
+    """A store on a real engine, for other writers and to read what is stored; it is patient with a busy machine."""
     with local_engine() as url:
-        async with WikibotStore.open(StoreConfig(endpoint_url=url), session=session) as direct:
+        config = StoreConfig(endpoint_url=url, connect_timeout=60, read_timeout=60, deadline=120)
+        async with WikibotStore.open(config, session=session) as direct:
             await create_tables(direct)
             for user_id in (GRANTEE, NEWCOMER):
                 await direct.users.create(id=user_id, oauth_provider="test", oauth_provider_sub=user_id)
