@@ -5,6 +5,7 @@ from wikibot_store._wire._client import Wire
 from wikibot_store._wire._failures import UNKNOWN_OPERATION, client_errors, library_error
 from wikibot_store._wire._logs import access_pattern, working_for
 from wikibot_store._wire._open import open_wire
+from wikibot_store._wire._pace import Pace
 from wikibot_store._wire._retry import Contention
 from wikibot_store._wire._session import Session
 
@@ -13,6 +14,7 @@ __all__ = [
     "CancellationReason",
     "Contention",
     "ExhaustedError",
+    "Pace",
     "Refusal",
     "Session",
     "Wire",

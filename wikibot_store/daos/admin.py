@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
-from wikibot_store._dynamo.checks import check_number, check_switch
+from wikibot_store._dynamo.checks import check_rate, check_switch
 from wikibot_store.keys import check_id
 from wikibot_store.workflows import people
 from wikibot_store.workflows.sweep import SweepPage, sweep
@@ -39,8 +39,7 @@ class AdminDao:
             ValueError: `max_rcu` is not positive, or `resume` does not come from a sweep.
 
         """
-        if max_rcu is not None:
-            check_number("max_rcu", max_rcu)
+        check_rate("max_rcu", max_rcu)
         return sweep(self._tables, apply=check_switch("apply", apply), max_rcu=max_rcu, resume=resume)
 
     async def reconcile_wiki_count(self, user_id: str) -> int:
