@@ -3,7 +3,7 @@
 from wikibot_store._wire._answers import CancellationReason, ExhaustedError, Refusal
 from wikibot_store._wire._client import Wire
 from wikibot_store._wire._failures import UNKNOWN_OPERATION, client_errors, library_error
-from wikibot_store._wire._logs import access_pattern, working_for
+from wikibot_store._wire._logs import access_pattern, log_skipped, working_for
 from wikibot_store._wire._open import open_wire
 from wikibot_store._wire._pace import Pace
 from wikibot_store._wire._retry import Contention
@@ -21,6 +21,7 @@ __all__ = [
     "access_pattern",
     "client_errors",
     "library_error",
+    "log_skipped",
     "open_wire",
     "working_for",
 ]
