@@ -51,6 +51,7 @@ from wikibot_store.models import (
 from wikibot_store.store import WikibotStore
 from wikibot_store.tokens import hash_token, token_matches
 from wikibot_store.usage import Stats, Usage, collect
+from wikibot_store.workflows.scans import Scan
 from wikibot_store.workflows.sweep import Finding, FindingKind, SweepPage
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "RequestFailedError",
     "Role",
     "RoleName",
+    "Scan",
     "Share",
     "Stats",
     "StoreConfig",

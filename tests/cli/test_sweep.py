@@ -92,7 +92,7 @@ def test_empty_tables_are_counted(run: Run) -> None:
 def test_continues_where_the_last_sweep_stopped(run: Run, configured: str) -> None:
     """--resume skips what an earlier sweep has scanned, and --max-rcu is passed on."""
     arrange(configured, CLAIM)
-    behind = json.dumps({"table": "acls"})
+    behind = json.dumps({"table": "acls", "after": [None]})
 
     assert run("sweep", "--resume", behind, "--max-rcu", "1000").status == 0
 
@@ -101,7 +101,7 @@ def test_continues_where_the_last_sweep_stopped(run: Run, configured: str) -> No
     ("arguments", "error"),
     [
         (("--max-rcu", "0"), "max_rcu must be more than 0"),
-        (("--resume", "x"), "resume must come from an earlier sweep"),
+        (("--resume", "x"), "resume must come from an earlier run"),
     ],
 )
 def test_bad_arguments_are_one_line(run: Run, arguments: tuple[str, ...], error: str) -> None:
@@ -114,7 +114,7 @@ def _cut_off(error: BaseException) -> Any:  # noqa: ANN401 - a method
 
     async def sweep(_admin: AdminDao, **_: Any) -> AsyncGenerator[SweepPage, None]:  # noqa: ANN401 - a sweep's
         found = Finding(kind=FindingKind.WRONG_COUNT, table="users", key={"id": "ada"}, repaired=True)
-        yield SweepPage(table="users", scanned=7, findings=[found], resume='{"table":"users","after":["ada"]}')
+        yield SweepPage(table="users", scanned=7, findings=[found], resume='{"table":"users","after":[["ada"]]}')
         raise error
 
     return sweep
@@ -129,7 +129,7 @@ def test_cut_off_by_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     hint, error = outcome.stderr.splitlines()
     assert outcome.status == 1
     assert "wiki_count is wrong" in outcome.stdout
-    assert shlex.split(hint)[-2:] == ["--resume", '{"table":"users","after":["ada"]}']
+    assert shlex.split(hint)[-2:] == ["--resume", '{"table":"users","after":[["ada"]]}']
     assert error.startswith("error: Scan failed after 5 attempts")
 
 
@@ -141,7 +141,7 @@ def test_cut_off_by_ctrl_c(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert outcome.status == 130
     assert outcome.json["scanned"] == {"users": 7}
-    assert outcome.json["resume"] == '{"table":"users","after":["ada"]}'
+    assert outcome.json["resume"] == '{"table":"users","after":[["ada"]]}'
 
 
 def test_progress_is_shown_on_a_terminal(run: Run, configured: str, monkeypatch: pytest.MonkeyPatch) -> None:

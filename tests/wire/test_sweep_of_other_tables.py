@@ -39,7 +39,7 @@ async def test_items_that_do_not_decode_are_found(server: ScriptedServer, store:
         )
     ]
     assert "unknown value - at `$.status.S`" in str(first.findings[0].problem)
-    assert json.loads(first.resume or "") == {"table": "wikis", "after": ["u-1", "corrupt"]}
+    assert json.loads(first.resume or "") == {"table": "wikis", "after": [["u-1", "corrupt"]]}
     assert (last.scanned, last.findings, last.resume) == (1, [], None)
     assert server.operations == ["Scan", "Scan"]
 
@@ -48,14 +48,14 @@ async def test_a_sweep_resumes_there_too(server: ScriptedServer, store: WikibotS
     """A sweep that was cut off continues after the last item that it read."""
     server.play(reply({"Items": []}))
 
-    (page,) = [page async for page in store.admin.sweep(resume='{"table": "wikis", "after": ["u-1", "notes"]}')]
+    (page,) = [page async for page in store.admin.sweep(resume='{"table": "wikis", "after": [["u-1", "notes"]]}')]
 
     assert page.scanned == 0
     assert server.requests[0].json["ExclusiveStartKey"] == wiki_key("notes")
 
 
-@pytest.mark.parametrize("resume", ['{"table": "users"}', '{"table": "wikis", "after": ["u-1"]}', "{}", "notes"])
+@pytest.mark.parametrize("resume", ['{"table": "users"}', '{"table": "wikis", "after": [["u-1"]]}', "{}", "notes"])
 async def test_a_position_in_another_table(resume: str, store: WikibotStore) -> None:
     """A position that no sweep of these tables returned is rejected."""
-    with pytest.raises(ValueError, match="resume must come from an earlier sweep"):
+    with pytest.raises(ValueError, match="resume must come from an earlier run"):
         await anext(store.admin.sweep(resume=resume))

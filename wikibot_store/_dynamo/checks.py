@@ -52,6 +52,13 @@ def check_number(name: str, value: float) -> float:
     return value
 
 
+def check_rate(name: str, value: float | None) -> float | None:
+    """Return `value` if it is a number greater than 0, or None, which means no limit."""
+    if value is not None and not check_number(name, value) > 0:
+        raise ValueError(f"{name} must be more than 0")
+    return value
+
+
 def check_integer(name: str, value: int) -> int:
     """Return `value` if it is an integer; `bool` is rejected."""
     if not isinstance(value, int) or isinstance(value, bool):

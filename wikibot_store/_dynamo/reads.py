@@ -204,9 +204,15 @@ class ReadableTable(Generic[M]):
         reply: QueryReply[Any] = await self.call("Query", request, self._decode_query, key, deadline=deadline)
         return reply
 
-    async def scan(self, start: Key | None, limit: int) -> tuple[list[Item], Key | None]:
-        """Scan one page; return its items as they are stored, and the key after which the next page starts, or None."""
-        request: Item = {"TableName": self.name, "Limit": limit}
+    async def scan(
+        self, start: Key | None, segment: int = 0, segments: int = 1, *, limit: int | None = None
+    ) -> tuple[list[Item], Key | None]:
+        """Scan one page of a segment; return its items as they are stored, and the key where the next page starts."""
+        request: Item = {"TableName": self.name}
+        if limit is not None:
+            request["Limit"] = limit
+        if segments > 1:
+            request |= {"Segment": segment, "TotalSegments": segments}
         if start is not None:
             request["ExclusiveStartKey"] = self.key_item(start)
         reply: StoredPage = await self.call("Scan", request, self._decode_stored_page, ())

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError
 
 from wikibot_store._wire._answers import ExhaustedError, NoAnswerError, NotSentError, Progress, Refusal
 from wikibot_store._wire._metering import tables_of
+from wikibot_store.errors import CorruptItemError
 
 log = logging.getLogger("wikibot_store")
 log.addHandler(logging.NullHandler())  # if the application configures no logging, Python would print the warnings
@@ -50,6 +51,23 @@ def log_failure(failure: Exception, progress: Progress) -> None:
             fields,
             extra=fields,
         )
+
+
+def log_skipped(operation: str, error: CorruptItemError) -> None:
+    """Log that an iterator has left out an item that does not decode."""
+    fields = {
+        "operation": operation,
+        "table": error.table,
+        "access_pattern": access_pattern(),
+        "attempt": 1,
+        "reason": error.reason,
+        "request_id": None,
+    }
+    log.warning(
+        "%(operation)s %(table)s (%(access_pattern)s): left out an item that does not decode: %(reason)s",
+        fields,
+        extra=fields,
+    )
 
 
 def log_unprocessed(request: Mapping[str, Any], attempt: int, pause: float | None) -> None:

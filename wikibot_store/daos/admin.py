@@ -2,15 +2,18 @@
 
 from collections.abc import AsyncGenerator
 
-from wikibot_store._dynamo.checks import check_number, check_switch
+from wikibot_store._dynamo.checks import check_integer, check_rate, check_switch
+from wikibot_store._dynamo.scan import MAX_SEGMENTS
 from wikibot_store.keys import check_id
-from wikibot_store.workflows import people
+from wikibot_store.models import Acl, User, Wiki
+from wikibot_store.workflows import people, scans
+from wikibot_store.workflows.scans import Scan
 from wikibot_store.workflows.sweep import SweepPage, sweep
 from wikibot_store.workflows.tables import Tables
 
 
 class AdminDao:
-    """Repairs the tables. This needs the IAM policy of the operator; the policy of the web backend does not allow it.
+    """Reads and repairs whole tables. This needs the IAM policy of the operator; that of the web backend forbids it.
 
     Every method may also raise these errors:
         ThrottledError: DynamoDB throttled every attempt of a request; that request wrote nothing.
@@ -39,9 +42,53 @@ class AdminDao:
             ValueError: `max_rcu` is not positive, or `resume` does not come from a sweep.
 
         """
-        if max_rcu is not None:
-            check_number("max_rcu", max_rcu)
+        check_rate("max_rcu", max_rcu)
         return sweep(self._tables, apply=check_switch("apply", apply), max_rcu=max_rcu, resume=resume)
+
+    def iter_users(self, *, segments: int = 4, max_rcu: float | None = None, resume: str | None = None) -> Scan[User]:
+        """Iterate over all users, in no order; suspended users and users that are being deleted are given too.
+
+        The table is read in several segments at the same time. `max_rcu` limits the read units per second
+        approximately. A user who is created meanwhile may be left out. An item that does not decode is logged and
+        left out. To continue an iteration that was interrupted, pass its `resume`.
+
+        Requests: one Scan per 500 items. It reads the claims too, which are in the same table.
+
+        Raises:
+            ValueError: `segments` is not 1 to 64, `max_rcu` is not positive, or `resume` is of another iteration.
+
+        """
+        _check_scan(segments, max_rcu)
+        return scans.all_users(self._tables, segments=segments, max_rcu=max_rcu, resume=resume)
+
+    def iter_wikis(self, *, segments: int = 4, max_rcu: float | None = None, resume: str | None = None) -> Scan[Wiki]:
+        """Iterate over all live wikis, in no order, as `iter_users` does.
+
+        A wiki that is being renamed or transferred is given once, under one of its two keys. If a move begins and ends
+        during the iteration, the wiki may be given under both keys, or under none.
+
+        Requests: one Scan per 500 items; one or two GetItem (consistent) for each item that a move has not finished.
+
+        Raises:
+            ValueError: `segments` is not 1 to 64, `max_rcu` is not positive, or `resume` is of another iteration.
+
+        """
+        _check_scan(segments, max_rcu)
+        return scans.all_wikis(self._tables, segments=segments, max_rcu=max_rcu, resume=resume)
+
+    def iter_acls(self, *, segments: int = 4, max_rcu: float | None = None, resume: str | None = None) -> Scan[Acl]:
+        """Iterate over all grants that have not expired, in no order, as `iter_users` does.
+
+        Invitations are given too; they have `invited_email`. While a wiki moves, its grants are given under both keys.
+
+        Requests: one Scan per 500 items.
+
+        Raises:
+            ValueError: `segments` is not 1 to 64, `max_rcu` is not positive, or `resume` is of another iteration.
+
+        """
+        _check_scan(segments, max_rcu)
+        return scans.all_acls(self._tables, segments=segments, max_rcu=max_rcu, resume=resume)
 
     async def reconcile_wiki_count(self, user_id: str) -> int:
         """Set a user's `wiki_count` to the number of wikis that the user owns; return the number.
@@ -56,3 +103,9 @@ class AdminDao:
 
         """
         return await people.reconcile_wiki_count(self._tables, check_id("user_id", user_id))
+
+
+def _check_scan(segments: int, max_rcu: float | None) -> None:
+    if not 1 <= check_integer("segments", segments) <= MAX_SEGMENTS:
+        raise ValueError(f"segments must be 1 to {MAX_SEGMENTS}")
+    check_rate("max_rcu", max_rcu)
