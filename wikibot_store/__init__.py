@@ -12,6 +12,7 @@ Start with `WikibotStore.open()`, or with `wikibot_store.local.local_store()` if
 from wikibot_store.config import InsecureEndpointWarning, StoreConfig
 from wikibot_store.errors import (
     AlreadyExistsError,
+    BackupError,
     ConfigurationError,
     ConflictError,
     CorruptItemError,
@@ -58,6 +59,7 @@ __all__ = [
     "Access",
     "Acl",
     "AlreadyExistsError",
+    "BackupError",
     "ConfigurationError",
     "ConflictError",
     "CorruptItemError",

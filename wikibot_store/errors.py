@@ -14,6 +14,7 @@
     ├── ProtectedOwnerError         the owner's own access cannot be granted or revoked
     ├── UserOwnsWikisError          the user still owns wikis and cannot be deleted
     ├── LastIdentityError           the user's only identity cannot be removed
+    ├── BackupError                 an export, import or copy cannot start or was cut off
     ├── CorruptItemError            a stored item does not decode into its model
     ├── WriteOutcomeUnknownError    the store cannot tell whether a write took effect
     ├── UnavailableError            no attempt brought a usable answer before the deadline
@@ -227,6 +228,23 @@ class CorruptItemError(_ItemError):
 
     def __str__(self) -> str:
         return f"corrupt item, {self.reason}: {_where(self.table, self.key)}"
+
+
+class BackupError(WikibotStoreError):
+    """An export, an import or a copy cannot start, or was cut off.
+
+    The message says what is wrong and what was written so far. If `resume` is None, no item was written: correct what
+    the message names and call again. Otherwise pass `resume` to the same call to continue. An export continues when it
+    is called again with the same folder.
+    """
+
+    def __init__(self, message: str, resume: str | None = None) -> None:
+        super().__init__(message, resume)
+        self.message = message
+        self.resume = resume
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class WriteOutcomeUnknownError(_ItemError):

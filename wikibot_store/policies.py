@@ -17,6 +17,8 @@ _OPERATOR = (
     "UpdateTable",
     "UpdateTimeToLive",
 )
+# What wikibot_store.backup sends. DescribeTable is above.
+_BACKUP = ("BatchWriteItem", "PutItem", "Scan")
 
 
 def backend_policy(table_arns: Mapping[str, str], *, optional_indexes: Collection[str] = ()) -> dict[str, Any]:
@@ -36,9 +38,10 @@ def backend_policy(table_arns: Mapping[str, str], *, optional_indexes: Collectio
 
 
 def operator_policy(table_arns: Mapping[str, str]) -> dict[str, Any]:
-    """Return the policy of an operator, who creates, sets up, verifies, sweeps and deletes these tables."""
+    """Return the policy of an operator, who creates, sets up, verifies, sweeps, backs up and deletes these tables."""
     sweeps = [_allow(_sid(schema.name, "Sweep"), schema.sweep, [table_arns[schema.name]]) for schema in TABLES]
-    return _document([_allow("Tables", _OPERATOR, [table_arns[schema.name] for schema in TABLES]), *sweeps])
+    arns = [table_arns[schema.name] for schema in TABLES]
+    return _document([_allow("Tables", _OPERATOR, arns), _allow("Backup", _BACKUP, arns), *sweeps])
 
 
 def _sid(table: str, purpose: str) -> str:

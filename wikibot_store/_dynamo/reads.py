@@ -277,5 +277,5 @@ async def batch_get(
             return found
         if any(responses.values()):
             attempt = 0
-        if not await wire.pause({"RequestItems": pending}, attempt, deadline):
+        if not await wire.pause("BatchGetItem", {"RequestItems": pending}, attempt, deadline):
             raise ThrottledError("BatchGetItem", attempt, "keys were left unprocessed")

@@ -89,16 +89,16 @@ class Wire:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    async def pause(self, request: Mapping[str, Any], attempt: int, deadline: float) -> bool:
-        """Wait before `request` asks for the keys that were left unprocessed `attempt` times in a row.
+    async def pause(self, operation: str, request: Mapping[str, Any], attempt: int, deadline: float) -> bool:
+        """Wait before a batch is sent again for the rest that was left unprocessed `attempt` times in a row.
 
         Return False if no attempt is left, or no time.
         """
         seconds = throttle_delay(attempt) if attempt else delay(1)
         if attempt >= self._max_attempts or self._now() + seconds >= deadline:
-            log_unprocessed(request, attempt, None)
+            log_unprocessed(operation, request, attempt, None)
             return False
-        log_unprocessed(request, attempt, seconds)
+        log_unprocessed(operation, request, attempt, seconds)
         await asyncio.sleep(seconds)
         return True
 

@@ -70,10 +70,10 @@ def log_skipped(operation: str, error: CorruptItemError) -> None:
     )
 
 
-def log_unprocessed(request: Mapping[str, Any], attempt: int, pause: float | None) -> None:
-    """Log that DynamoDB has left keys unprocessed; `pause` is None if they are not requested again."""
-    progress = Progress(operation="BatchGetItem", request=request, writes=False, attempts=attempt)
-    failure = NoAnswerError("keys were left unprocessed")
+def log_unprocessed(operation: str, request: Mapping[str, Any], attempt: int, pause: float | None) -> None:
+    """Log that DynamoDB has left a part of a batch unprocessed; `pause` is None if it is not sent again."""
+    progress = Progress(operation=operation, request=request, writes=False, attempts=attempt)
+    failure = NoAnswerError(f"{'items' if operation == 'BatchWriteItem' else 'keys'} were left unprocessed")
     if pause is None:
         log_failure(failure, progress)
     else:
