@@ -29,6 +29,7 @@ COMMANDS = [
     "wiki list",
     "acl get",
     "acl list",
+    "seed",
     "sweep",
     "demo",
     "serve",

@@ -33,6 +33,11 @@ def console() -> Console:
     )
 
 
+def shows_progress(*, json: bool) -> bool:
+    """Return whether a command shows a progress bar: on a terminal, unless it prints JSON."""
+    return console().is_terminal and not json
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under their headings; if stdout is not a terminal, each row is one line."""
     output = console()

@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress
 
 from wikibot_store.cli._app import Options, app, user, with_options
-from wikibot_store.cli._output import console, note, print_json, print_table
+from wikibot_store.cli._output import console, note, print_json, print_table, shows_progress
 from wikibot_store.cli.tables import existing_tables
 from wikibot_store.schema import TABLES
 from wikibot_store.store import WikibotStore
@@ -40,7 +40,7 @@ def sweep(
     pages: list[SweepPage] = []
 
     async def work(store: WikibotStore) -> None:
-        with Progress(console=console(), transient=True, disable=not _shows_progress(options)) as progress:
+        with Progress(console=console(), transient=True, disable=not shows_progress(json=options.json)) as progress:
             tasks = {
                 name: progress.add_task(name, total=total) for name, total in (await _sizes(options, store)).items()
             }
@@ -56,13 +56,9 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _shows_progress(options: Options) -> bool:
-    return console().is_terminal and not options.json
-
-
 async def _sizes(options: Options, store: WikibotStore) -> dict[str, int | None]:
     """Return about how many items each table has, if a progress bar shows it."""
-    if not _shows_progress(options):
+    if not shows_progress(json=options.json):
         return {schema.name: None for schema in TABLES}
     counts = {table["TableName"]: table["ItemCount"] for table in await existing_tables(store)}
     return {schema.name: counts.get(store.config.table_name(schema.name)) or None for schema in TABLES}
