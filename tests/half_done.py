@@ -101,6 +101,20 @@ async def _wiki_arriving_without_a_source(store: WikibotStore) -> Key:
     return key_of(wiki)
 
 
+async def _wiki_without_owner(store: WikibotStore) -> Key:
+    key, uid = {"owner_id": fresh(), "wiki_slug": fresh()}, fresh()
+    await put(store, "wikis", a_wiki_item(**key, uid=uid, write_id=fresh()))
+    grant = {"wiki_id": ":".join(key.values()), "grantee_id": (await a_user(store)).id}
+    await put(store, "acls", an_acl_item(**grant, wiki_uid=uid))
+    return key
+
+
+async def _old_wiki_without_owner(store: WikibotStore) -> Key:
+    key = {"owner_id": fresh(), "wiki_slug": fresh()}
+    await put(store, "wikis", a_wiki_item(**key))
+    return key
+
+
 async def _user_deleting(store: WikibotStore) -> Key:
     owner, _ = await an_owner(store)
     await change(store, "users", {"id": owner.id}, status="deleting", deletion="delete")
@@ -167,6 +181,7 @@ MENDABLE: dict[str, tuple[FindingKind, Arrange]] = {
     "wiki moving nowhere": (FindingKind.WIKI_MOVING, _wiki_moving_nowhere),
     "wiki arriving from nowhere": (FindingKind.WIKI_MOVING, _wiki_arriving_from_nowhere),
     "wiki arriving without a source": (FindingKind.WIKI_MOVING, _wiki_arriving_without_a_source),
+    "wiki without owner": (FindingKind.WIKI_WITHOUT_OWNER, _wiki_without_owner),
     "user deleting": (FindingKind.USER_DELETING, _user_deleting),
     "claim of nobody": (FindingKind.CLAIM_WITHOUT_USER, _claim_of_nobody),
     "claim that its user has not": (FindingKind.CLAIM_WITHOUT_USER, _claim_that_its_user_has_not),
@@ -239,6 +254,7 @@ async def _arriving_from_a_corrupt_key(store: WikibotStore) -> Key:
 
 UNMENDABLE: dict[str, tuple[FindingKind, Arrange, str]] = {
     "claim of another user": (FindingKind.USER_WITHOUT_CLAIM, _claim_of_another, "somebody else holds claim#username#"),
+    "old wiki without owner": (FindingKind.WIKI_WITHOUT_OWNER, _old_wiki_without_owner, "another program wrote it"),
     "wiki of no status": (FindingKind.CORRUPT, _corrupt_wiki(status="odd"), "unknown value"),
     "wiki of no name": (FindingKind.CORRUPT, _corrupt_wiki(display_name=3), "corrupt item"),
     "wiki of no slug": (FindingKind.CORRUPT, _wiki_of_no_slug, "wiki_slug must be"),

@@ -1,4 +1,4 @@
-"""Tables are exported, imported and copied as they are; what is cut off is continued, and nothing is written unchecked."""
+"""Tables are exported, imported and copied as they are, what is cut off is continued, and all is checked before."""
 
 import base64
 import gzip
@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from aiobotocore.session import AioSession
@@ -209,13 +209,14 @@ async def test_cut_off_export_is_continued(store: WikibotStore, target: WikibotS
     """An export that was cut off says so, cannot be imported, and continues after what is complete."""
     await fill(store)
     with pytest.raises(CutOffError):
-        await backup.export_tables(store, tmp_path, segments=2, report=cut_off_after(3))
+        await backup.export_tables(store, tmp_path, tables=["users"], segments=2, report=cut_off_after(3))
     kept = files_of(tmp_path, "users")
     with pytest.raises(BackupError, match=r"is not finished: there is no manifest-summary\.json"):
-        await backup.import_tables(target, tmp_path)
+        await backup.import_tables(target, tmp_path, tables=["users"])
 
     seen: list[Progress] = []
-    await backup.export_tables(store, tmp_path, segments=2, report=seen.append)
+    await backup.export_tables(store, tmp_path, tables=["users"], segments=2, report=seen.append)
+    await backup.export_tables(store, tmp_path, tables=["wikis", "acls"])
     await backup.import_tables(target, tmp_path)
 
     assert len(kept) >= 3
@@ -235,8 +236,8 @@ async def test_export_whose_scan_fails_says_what_is_complete(
         raise RequestFailedError("Scan", "AccessDeniedException", "no", None)
 
     monkeypatch.setattr(backup, "_reader", lambda *_: refuse)
-    with pytest.raises(BackupError, match="users was cut off: Scan was refused.* 0 files with 0 items are complete"):
-        await backup.export_tables(store, tmp_path)
+    with pytest.raises(BackupError, match=r"users was cut off: Scan was refused.* 0 files with 0 items are"):
+        await backup.export_tables(store, tmp_path, tables=["users"])
 
     assert files_of(tmp_path, "users") == []
 
@@ -259,7 +260,7 @@ async def test_table_with_items_is_refused(store: WikibotStore, target: WikibotS
 
 @pytest.mark.parametrize(("mode", "left", "kept"), [("if_absent", "new", 1), ("overwrite", "old", 0)])
 async def test_items_that_are_there_are_kept_or_replaced(
-    store: WikibotStore, tmp_path: Path, mode: Any, left: str, kept: int  # noqa: ANN401 - a literal
+    store: WikibotStore, tmp_path: Path, mode: Literal["if_absent", "overwrite"], left: str, kept: int
 ) -> None:
     """`if_absent` keeps the items that are there, `overwrite` replaces them; both write those that are missing."""
     key, lost = fresh(), fresh()

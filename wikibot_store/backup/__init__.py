@@ -130,7 +130,8 @@ async def export_tables(
     with working_for("backup.export_tables"):
         return [
             await _export(store, schema, Path(folder) / schema.name, segments=segments, pace=pace, report=report)
-            for schema in schemas
+            # Users last: a wiki whose owner is missing was then deleted with its owner, and a sweep may delete it.
+            for schema in reversed(schemas)
         ]
 
 

@@ -31,8 +31,8 @@ def sweep(
 ) -> None:
     """Search the tables for what crashes and restores left behind; repair it with --apply.
 
-    It finds wikis and users that are half deleted, wikis that have half moved, claims without users, users without
-    claims, wrong wiki counts, grants without a user or a wiki, and items that do not decode.
+    It finds wikis and users that are half deleted, wikis that have half moved, wikis and claims without users, users
+    without claims, wrong wiki counts, grants without a user or a wiki, and items that do not decode.
 
     It is safe beside a running service. Run it without --apply first. The exit status is 1 if anything is left that was
     not repaired.

@@ -31,9 +31,9 @@ class AdminDao:
     ) -> AsyncGenerator[SweepPage, None]:
         """Search all tables for damage that crashes and restores left behind; with `apply`, repair it.
 
-        It yields one page of findings per page of a Scan. It finds deletions and moves that did not finish, claims
-        without a user, users without a claim, wrong values of `wiki_count`, grants without a wiki or without a user,
-        and items that do not decode. The service may keep running. `max_rcu` limits the read units per second
+        It yields one page of findings per page of a Scan. It finds deletions and moves that did not finish, wikis
+        and claims without a user, users without a claim, wrong values of `wiki_count`, grants without a wiki or without
+        a user, and items that do not decode. The service may keep running. `max_rcu` limits the read units per second
         approximately. To continue a sweep that was interrupted, pass the `resume` of its last page.
 
         Requests: Scan of each table, a few consistent reads per item, and the requests of each repair.

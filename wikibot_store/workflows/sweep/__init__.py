@@ -33,7 +33,7 @@ class _Inspection(NamedTuple):
 
 # In this order, because each repair makes the later counts and grants right.
 _OWN_INSPECTIONS = {
-    "wikis": _Inspection(inspect_wikis, 0),
+    "wikis": _Inspection(inspect_wikis, 1),
     "users": _Inspection(inspect_users, 2),
     "acls": _Inspection(inspect_acls, 2),
 }

@@ -20,6 +20,7 @@ class FindingKind(StrEnum):
 
     WIKI_DELETING = "wiki is half deleted"
     WIKI_MOVING = "wiki has half moved"
+    WIKI_WITHOUT_OWNER = "wiki without its owner"
     USER_DELETING = "user is half deleted"
     CLAIM_WITHOUT_USER = "claim without its user"
     USER_WITHOUT_CLAIM = "user without its claim"

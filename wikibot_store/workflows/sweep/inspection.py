@@ -19,7 +19,7 @@ from wikibot_store.errors import CorruptItemError, InvalidKeyError
 from wikibot_store.keys import CLAIM, WikiKey, is_invite
 from wikibot_store.models import WikiStatus
 from wikibot_store.workflows.claims import claims_of, may_claim, own_or_free
-from wikibot_store.workflows.lifecycle import ends_of, finish_delete, give_up_move
+from wikibot_store.workflows.lifecycle import delete_wiki, ends_of, finish_delete, give_up_move
 from wikibot_store.workflows.moves import settle
 from wikibot_store.workflows.people import (
     count_wikis,
@@ -30,7 +30,7 @@ from wikibot_store.workflows.people import (
 )
 from wikibot_store.workflows.sharing import FOREIGN
 from wikibot_store.workflows.sweep.findings import FindingKind, Suspect, corrupt, to_remove
-from wikibot_store.workflows.tables import Claim, Tables
+from wikibot_store.workflows.tables import Claim, Move, Tables
 
 _Found = Mapping[Key, Item | None]
 
@@ -38,8 +38,9 @@ _UNREADABLE = (CorruptItemError, InvalidKeyError)
 
 
 async def inspect_wikis(tables: Tables, items: Sequence[Item]) -> list[Suspect]:
-    """Find wikis that are half deleted or have half moved."""
-    return await _each(tables.wikis, items, partial(_inspect_wiki, tables))
+    """Find wikis that are half deleted, have half moved, or whose owner is missing."""
+    owners = await _existing(tables.users, ((item["owner_id"]["S"],) for item in items))
+    return await _each(tables.wikis, items, partial(_inspect_wiki, tables, owners))
 
 
 async def inspect_users(tables: Tables, items: Sequence[Item]) -> list[Suspect]:
@@ -76,7 +77,7 @@ async def _each(
 # ---- wikis
 
 
-async def _inspect_wiki(tables: Tables, item: Item) -> list[Suspect]:
+async def _inspect_wiki(tables: Tables, owners: _Found, item: Item) -> list[Suspect]:
     table, state = tables.wikis, tables.moves.decode(item)
     WikiKey(*state.key)  # it may be none
     if state.status is WikiStatus.DELETING:
@@ -84,7 +85,7 @@ async def _inspect_wiki(tables: Tables, item: Item) -> list[Suspect]:
         return [Suspect(kind=FindingKind.WIKI_DELETING, table=table, key=state.key, repair=finish)]
     table.decode(item)  # the rest of it
     if state.status is WikiStatus.ACTIVE and state.operation is None:
-        return []
+        return [] if owners[(state.owner_id,)] is not None else [_without_owner(tables, item, state)]
     if state.status is WikiStatus.ACTIVE:
         repair = partial(settle, tables, state)
     else:
@@ -93,6 +94,19 @@ async def _inspect_wiki(tables: Tables, item: Item) -> list[Suspect]:
             return []
         repair = partial(give_up_move, tables, state)
     return [Suspect(kind=FindingKind.WIKI_MOVING, table=table, key=state.key, repair=repair)]
+
+
+def _without_owner(tables: Tables, item: Item, wiki: Move) -> Suspect:
+    """Return the suspect of a wiki that was exported or restored before its owner was deleted together with it.
+
+    A wiki that the library has not written may have had no owner from the beginning: a person decides.
+    """
+    kind = FindingKind.WIKI_WITHOUT_OWNER
+    if WRITE_ID not in item:
+        problem = "another program wrote it: create its owner or delete the wiki"
+        return Suspect(kind=kind, table=tables.wikis, key=wiki.key, problem=problem)
+    repair = partial(delete_wiki, tables, WikiKey(*wiki.key))
+    return Suspect(kind=kind, table=tables.wikis, key=wiki.key, repair=repair)
 
 
 # ---- users
