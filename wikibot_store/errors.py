@@ -22,8 +22,8 @@
     └── RequestFailedError          DynamoDB refused the request for another reason
 
 Misuse of the library (a limit of 0, a naive datetime, a closed store) raises TypeError, ValueError or RuntimeError.
-These are outside this tree. Messages name the table and the key, never the value of another attribute. Every error can
-be pickled.
+These are outside this tree. Messages name the table and the key, never the value of another attribute. `help` names the
+section of the documentation about an error. Every error can be pickled.
 """
 
 from collections.abc import Mapping
@@ -38,6 +38,12 @@ def _where(table: str, key: Key) -> str:
 
 class WikibotStoreError(Exception):
     """The base class of the library's errors. Catch it to handle all of them."""
+
+    @property
+    def help(self) -> str:
+        """The section of the documentation that says what happened, why, and what to do."""
+        name = next(cls.__name__ for cls in type(self).__mro__ if cls.__module__ == __name__)
+        return f"docs/troubleshooting.md#{name.lower()}"
 
 
 class ConfigurationError(WikibotStoreError):

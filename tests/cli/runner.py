@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -27,9 +28,10 @@ class Outcome:
 
     @property
     def error(self) -> str:
-        """The one line of a command that failed with status 1 and no result."""
+        """The one line of a command that failed with status 1 and no result, without the line about where to read."""
         assert (self.status, self.stdout) == (1, "")
-        (line,) = self.stderr.splitlines()
+        line, *more = self.stderr.splitlines()
+        assert all(re.fullmatch(r"see docs/troubleshooting\.md#[a-z]+", other) for other in more)
         return line
 
 

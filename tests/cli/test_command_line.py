@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import runpy
 import subprocess
@@ -15,7 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests.cli.runner import Run
-from wikibot_store import __version__, cli
+from wikibot_store import IndexNotConfiguredError, __version__, cli
 
 COMMANDS = [
     "tables create",
@@ -133,7 +134,7 @@ def test_unknown_profile_is_one_line(run: Run) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "error"),
     [
-        ("WIKIBOT_ENDPOINT_URL", "nope", "error: endpoint_url must be an http or https URL"),
+        ("WIKIBOT_ENDPOINT_URL", "nope", "error: WIKIBOT_ENDPOINT_URL must be an http or https URL"),
         ("WIKIBOT_MAX_ATTEMPTS", "many", "error: WIKIBOT_MAX_ATTEMPTS: "),
     ],
 )
@@ -191,7 +192,7 @@ def test_debug_shows_where_an_error_comes_from(run: Run, dead_port: int) -> None
     """With --debug the traceback is printed before the error line."""
     outcome = run("user", "get", "u-1", "--debug", "--endpoint-url", f"http://127.0.0.1:{dead_port}")
 
-    first, *_, last = outcome.stderr.splitlines()
+    first, *_, last, _ = outcome.stderr.splitlines()
     assert outcome.status == 1
     assert "Traceback" in outcome.stderr
     assert first != last
@@ -211,6 +212,89 @@ def test_unexpected_error_is_one_line() -> None:
 
     assert (outcome.exit_code, outcome.stdout) == (1, "")
     assert outcome.stderr == "error: unexpected KeyError('id'); --debug shows the traceback\n"
+
+
+def test_messages_speak_of_the_command_line() -> None:
+    """Where a message of the library names a setting of Python, the command names the variable."""
+    app = typer.Typer()
+
+    @app.command()
+    @cli.with_options
+    def shared(_options: cli.Options) -> None:
+        raise IndexNotConfiguredError("by-grantee", "grantee_index")
+
+    outcome = CliRunner().invoke(app, [])
+
+    assert outcome.stderr.splitlines() == [
+        "error: this method needs the index 'by-grantee': provision it, then set WIKIBOT_GRANTEE_INDEX=true",
+        "see docs/troubleshooting.md#indexnotconfigurederror",
+    ]
+
+
+def test_missing_region_names_the_option(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a region the error names --region, and without credentials --profile."""
+    without_credentials = run("user", "get", "u-1", "--region", "us-east-1").error
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+
+    assert run("user", "get", "u-1").error.endswith("set AWS_REGION, or use --region")
+    assert without_credentials.endswith("or use --profile")
+
+
+def test_option_with_a_wrong_value_is_named(run: Run) -> None:
+    """A value that a setting does not allow is reported under the option that gave it."""
+    assert run("user", "get", "u-1", "--endpoint-url", "nope").error.startswith("error: --endpoint-url must be an http")
+
+
+def test_plain_http_is_a_warning_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that would cross a network unencrypted gets a warning without a line of Python."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+
+    first, error = run("seed", "--region", "us-east-1", "--endpoint-url", "http://10.0.0.1").stderr.splitlines()
+
+    assert first == "warning: http://10.0.0.1 is plain HTTP: others can read and change items on the way"
+    assert error.startswith("error: http://10.0.0.1 is not on this machine")
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "error"),
+    [
+        ("user get", 2, {"type": "UsageError", "message": "Missing argument 'ID': see --help", "help": None}),
+        (
+            "acl get notes u-1",
+            1,
+            {
+                "type": "InvalidKeyError",
+                "message": "WIKI_ID must be '<owner_id>:<wiki_slug>'",
+                "help": "docs/troubleshooting.md#invalidkeyerror",
+            },
+        ),
+    ],
+)
+@pytest.mark.usefixtures("configured")
+def test_errors_as_json(run: Run, line: str, status: int, error: dict[str, str | None]) -> None:
+    """With --json an error is a document on stderr, with its type, and stdout stays empty."""
+    outcome = run("--json", *line.split())
+
+    assert (outcome.status, outcome.stdout) == (status, "")
+    assert json.loads(outcome.stderr) == {"error": error}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_describes_every_argument(command: str) -> None:
+    """Each argument and each option has a text of its own."""
+    found: Any = typer.main.get_command(cli.app)
+    for word in command.split():
+        found = found.commands[word]
+
+    assert [parameter.name for parameter in found.params if not parameter.help] == []
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_80_columns(run: Run, command: str) -> None:
+    """No line of a help text is longer than a terminal of the usual width."""
+    assert [line for line in run(*command.split(), "--help").stdout.splitlines() if len(line) > 80] == []
 
 
 class _ClosedPipe(io.StringIO):

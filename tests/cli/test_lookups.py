@@ -90,13 +90,26 @@ def test_what_is_not_there_is_named(run: Run, lookup: tuple[str, ...], key: str)
 
 
 @pytest.mark.parametrize(
+    ("lookup", "missing"),
+    [
+        (("wiki", "list", "ghost"), "table 'users', key id='ghost'"),
+        (("acl", "list", "u-1:ghost"), "table 'wikis', key owner_id='u-1', wiki_slug='ghost'"),
+    ],
+)
+def test_listing_of_nobody_is_an_error(run: Run, lookup: tuple[str, ...], missing: str) -> None:
+    """A listing says that there is no such user or wiki; one that is only empty is not an error."""
+    assert run(*lookup).error == f"error: not found: {missing}"
+    assert run("wiki", "list", "u-1", "--prefix", "zzz").status == 0
+
+
+@pytest.mark.parametrize(
     ("lookup", "error"),
     [
-        (("user", "get", "a b"), "user_id must be 1 to 256 characters"),
-        (("wiki", "get", "u-1", "Notes"), "wiki_slug must be 1 to 63 of a-z"),
-        (("wiki", "list", "u-1", "--limit", "0"), "limit must be 1 to 10000"),
+        (("user", "get", "a b"), "ID must be 1 to 256 characters"),
+        (("wiki", "get", "u-1", "Notes"), "SLUG must be 1 to 63 of a-z"),
+        (("wiki", "list", "u-1", "--limit", "0"), "--limit must be 1 to 10000"),
         (("wiki", "list", "u-1", "--cursor", "x"), "the cursor is damaged"),
-        (("acl", "get", "notes", "u-2"), "wiki_id must be '<owner_id>:<wiki_slug>'"),
+        (("acl", "get", "notes", "u-2"), "WIKI_ID must be '<owner_id>:<wiki_slug>'"),
     ],
 )
 def test_bad_input_is_named(run: Run, lookup: tuple[str, ...], error: str) -> None:

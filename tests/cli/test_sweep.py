@@ -100,8 +100,8 @@ def test_continues_where_the_last_sweep_stopped(run: Run, configured: str) -> No
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (("--max-rcu", "0"), "max_rcu must be more than 0"),
-        (("--resume", "x"), "resume must come from an earlier run"),
+        (("--max-rcu", "0"), "--max-rcu must be more than 0"),
+        (("--resume", "x"), "--resume must come from an earlier run"),
     ],
 )
 def test_bad_arguments_are_one_line(run: Run, arguments: tuple[str, ...], error: str) -> None:
@@ -126,7 +126,7 @@ def test_cut_off_by_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
     outcome = run("sweep", "--apply")
 
-    hint, error = outcome.stderr.splitlines()
+    hint, error, _ = outcome.stderr.splitlines()
     assert outcome.status == 1
     assert "wiki_count is wrong" in outcome.stdout
     assert shlex.split(hint)[-2:] == ["--resume", '{"table":"users","after":[["ada"]]}']

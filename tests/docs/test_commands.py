@@ -46,3 +46,15 @@ def _exists(words: tuple[str, ...]) -> bool:
             return False
         command = commands[word]
     return True
+
+
+def test_reference_lists_every_command() -> None:
+    """The page about the command line names all commands."""
+    page = (ROOT / "docs" / "reference" / "command-line.md").read_text()
+    commands = {
+        " ".join([name, *inner])
+        for name, command in get_command(cli.app).commands.items()  # type: ignore[attr-defined]  # a group
+        for inner in [[inner] for inner in getattr(command, "commands", {})] or [[]]
+    }
+
+    assert {command for command in commands if not re.search(rf"`(?:wikibot-store )?{command}`", page)} == set()

@@ -167,3 +167,12 @@ def test_an_error_keeps_its_own_key() -> None:
     key.clear()
 
     assert error.key == KEY
+
+
+def test_help_names_the_section_of_the_documentation() -> None:
+    """Each error says where to read more; an application's own subclass of an error has the section of that error."""
+
+    class GoneError(errors.NotFoundError):
+        pass
+
+    assert GoneError("users", {"id": "ada"}).help == "docs/troubleshooting.md#notfounderror"

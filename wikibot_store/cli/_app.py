@@ -2,13 +2,16 @@
 
 import asyncio
 import inspect
+import json
 import os
+import re
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+import warnings
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import wraps
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, get_args
 
 import typer
 from aiobotocore.session import AioSession, get_session
@@ -16,7 +19,7 @@ from aiobotocore.session import AioSession, get_session
 from wikibot_store import __version__
 from wikibot_store.cli._output import note
 from wikibot_store.cli.demo import DemoError
-from wikibot_store.config import StoreConfig, is_loopback
+from wikibot_store.config import InsecureEndpointWarning, StoreConfig, is_exposed, is_loopback
 from wikibot_store.errors import WikibotStoreError
 from wikibot_store.local import local_session
 from wikibot_store.store import WikibotStore
@@ -32,6 +35,13 @@ class CommandError(Exception):
 
 
 _EXPECTED = (CommandError, DemoError, WikibotStoreError, ValueError)
+# The library's messages speak of Python, where a command has options and variables.
+_IN_OPTIONS = (
+    (re.compile(r"give open\(\) a StoreConfig\(region=…\)"), "use --region"),
+    (re.compile(r"give open\(\) a session"), "use --profile"),
+    (re.compile(r"StoreConfig\((\w+)=True\)"), lambda found: f"WIKIBOT_{found[1].upper()}=true"),
+)
+_VARIABLES = {field.name: f"WIKIBOT_{field.name.upper()}" for field in fields(StoreConfig)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +58,10 @@ class Options:
 
     def config(self) -> StoreConfig:
         """Return the environment's settings, replaced by those of the command line."""
-        config = StoreConfig.from_env()
+        try:
+            config = StoreConfig.from_env()
+        except ValueError as error:
+            raise CommandError(_renamed(str(error), _VARIABLES)) from error
         return replace(
             config, endpoint_url=self.endpoint_url or config.endpoint_url, region=self.region or config.region
         )
@@ -59,9 +72,13 @@ class Options:
         async def opened() -> T:
             config = self.config()
             async with WikibotStore.open(config, session=self._session(config.endpoint_url)) as store:
+                if config.endpoint_url is not None and is_exposed(config.endpoint_url):
+                    note(f"warning: {config.endpoint_url} is plain HTTP: others can read and change items on the way")
                 return await work(store)
 
-        return asyncio.run(opened())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InsecureEndpointWarning)  # said above, without a line of Python
+            return asyncio.run(opened())
 
     def _session(self, endpoint_url: str | None) -> AioSession:
         if is_loopback(endpoint_url or "") and self.profile is None and not _CREDENTIALS & os.environ.keys():
@@ -92,20 +109,48 @@ def with_options(command: Callable[Concatenate[Options, P], None]) -> Callable[.
         except Exception as error:
             if options.debug:
                 traceback.print_exception(error)
-            raise typer.Exit(fail(_describe(error), 1)) from error
+            raise typer.Exit(_fail_with(error, _labels([*own, *common.values()]), as_json=options.json)) from error
 
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     run.__signature__ = inspect.Signature([*own, *common.values(), context])  # type: ignore[attr-defined]
     return run
 
 
-def _describe(error: Exception) -> str:
-    return str(error) if isinstance(error, _EXPECTED) else f"unexpected {error!r}; --debug shows the traceback"
+def _labels(parameters: Iterable[inspect.Parameter]) -> dict[str, str]:
+    """Return how a person writes each parameter of a command: `--max-rcu`, or the name of an argument."""
+    labels = {}
+    for parameter in parameters:
+        (kind,) = [part for part in get_args(parameter.annotation) if hasattr(part, "param_decls")]
+        is_option = type(kind) is type(typer.Option())
+        labels[parameter.name] = f"--{parameter.name.replace('_', '-')}" if is_option else kind.metavar
+    return labels
 
 
-def fail(message: str, status: int) -> int:
-    """Print an error as one line; return the exit status."""
-    note(f"error: {' '.join(message.split())}")
+def _renamed(message: str, labels: Mapping[str, str]) -> str:
+    """Return a message whose first word, if it is a name of Python, is the label."""
+    name, blank, rest = message.partition(" ")
+    return labels.get(name, name) + blank + rest
+
+
+def _fail_with(error: Exception, labels: Mapping[str, str], *, as_json: bool) -> int:
+    if not isinstance(error, _EXPECTED):
+        return fail(f"unexpected {error!r}; --debug shows the traceback", 1, as_json=as_json, kind=type(error).__name__)
+    message = str(error) if isinstance(error, CommandError) else _renamed(str(error), labels)
+    for pattern, replacement in _IN_OPTIONS:
+        message = pattern.sub(replacement, message)
+    about = error.help if isinstance(error, WikibotStoreError) else None
+    return fail(message, 1, as_json=as_json, kind=type(error).__name__, about=about)
+
+
+def fail(message: str, status: int, *, as_json: bool, kind: str, about: str | None = None) -> int:
+    """Print an error on stderr, as one line and where to read more, or as JSON; return the exit status."""
+    message = " ".join(message.split())
+    if as_json:
+        note(json.dumps({"error": {"type": kind, "message": message, "help": about}}))
+        return status
+    note(f"error: {message}")
+    if about is not None:
+        note(f"see {about}")
     return status
 
 

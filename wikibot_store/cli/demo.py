@@ -1,12 +1,11 @@
 """A simulated day of the service on a store, which checks its own results."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import Progress
@@ -15,11 +14,12 @@ from wikibot_store.errors import AlreadyExistsError, ConflictError, InvalidCurso
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import Role, User, Wiki
 from wikibot_store.store import WikibotStore
+from wikibot_store.testing import Person, World
+from wikibot_store.testing._world import AT_ONCE, for_each
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_AT_ONCE = 16  # moto works on one request at a time; a longer queue would reach the read timeout
 _AT_ONE_OWNER = 8  # transactions on one item conflict with each other on AWS
 
 
@@ -43,10 +43,21 @@ class Step:
     """The counts of one step; `show` updates its progress bar."""
 
     name: str
+    about: str
     show: Callable[..., None]
     done: int = 0
     rejected: int = 0
     seconds: float = 0.0
+
+    @property
+    def line(self) -> str:
+        """What the step did and what was rejected, and why that is right."""
+        counts = f"{self.done:>5} done" + (f", {self.rejected} rejected" if self.rejected else "")
+        return f"{self.name:<24}{counts:<28}{self.seconds:>6.2f} s\n    {self.about}"
+
+    def report(self) -> dict[str, Any]:
+        """Return the counts."""
+        return {"step": self.name, "done": self.done, "rejected": self.rejected, "seconds": round(self.seconds, 2)}
 
     async def each(
         self,
@@ -54,52 +65,49 @@ class Step:
         items: Sequence[T],
         *,
         rejection: type[WikibotStoreError] | tuple[()] = (),
-        at_once: int = _AT_ONCE,
+        at_once: int = AT_ONCE,
     ) -> list[R]:
         """Do `work` for all items, some at a time, and return the results of those that were not rejected."""
-        gate = asyncio.Semaphore(at_once)
         results: list[R] = []
 
         async def one(item: T) -> None:
-            async with gate:
-                try:
-                    results.append(await work(item))
-                    self.done += 1
-                except rejection:
-                    self.rejected += 1
+            try:
+                results.append(await work(item))
+                self.done += 1
+            except rejection:
+                self.rejected += 1
             self.show(advance=1)
 
         self.show(total=len(items))
-        try:
-            async with asyncio.TaskGroup() as group:
-                for item in items:
-                    group.create_task(one(item))
-        except ExceptionGroup as failed:  # one failure ends the rest
-            raise failed.exceptions[0] from failed
+        await for_each(one, items, at_once=at_once)
         return results
 
     def expect(self, what: str, found: object, wanted: object) -> None:
         """Raise DemoError unless `found` is `wanted`."""
         if found != wanted:
-            raise DemoError(f"{self.name}: {what}: {found} instead of {wanted}")
+            raise DemoError(f"not as expected: {self.name}: {what}: {found} instead of {wanted}")
 
 
 async def log_in(day: Day, step: Step) -> None:
     """Everybody logs in twice at the same time and becomes one user."""
     users = day.store.users
 
-    async def login(sub: str) -> tuple[User, bool]:
-        user, created = await users.get_or_create_by_oauth("demo", sub)
+    async def login(person: Person) -> tuple[User, bool]:
+        sub = f"{day.run}-{person.oauth_provider_sub}"
+        user, created = await users.get_or_create_by_oauth(
+            "demo", sub, email=person.email, display_name=person.display_name
+        )
         return await users.record_login(user.id), created
 
-    logins = await step.each(login, [f"{day.run}-{number // 2}" for number in range(2 * day.people)])
+    people = World.make(users=day.people, wikis=0).people
+    logins = await step.each(login, [person for person in people for _ in range(2)])
     step.expect("users created", sum(created for _, created in logins), day.people)
     day.users = list({user.id: user for user, _ in logins}.values())
     step.expect("users", len(day.users), day.people)
 
 
 async def create_wikis(day: Day, step: Step) -> None:
-    """Everybody creates the same wiki twice; the second one is rejected."""
+    """Everybody creates the same wiki twice; the second is rejected, as an owner has a slug once."""
 
     async def create(user: User) -> Wiki:
         return await day.store.wikis.create(
@@ -161,7 +169,7 @@ async def share(day: Day, step: Step) -> None:
 
 
 async def edit_at_once(day: Day, step: Step) -> None:
-    """Two editors change the same version of a wiki; the slower one is rejected, reads again and succeeds."""
+    """Two editors change one version; the slower one is rejected, or it would undo the other, and tries again."""
     wikis = day.store.wikis
     read = await wikis.require(day.users[0].id, "notes", consistent=True)
 
@@ -183,7 +191,7 @@ async def edit_at_once(day: Day, step: Step) -> None:
 
 
 async def claim_a_username(day: Day, step: Step) -> None:
-    """Two people claim one username; one of them gets it."""
+    """Two people claim one username; one gets it, and the other is rejected, as names are unique."""
     users, username = day.store.users, f"ada-{day.run}"
 
     async def claim(user: User) -> User:
@@ -195,7 +203,7 @@ async def claim_a_username(day: Day, step: Step) -> None:
 
 
 async def damage_a_cursor(day: Day, step: Step) -> None:
-    """A cursor that was cut short and a cursor of another owner's listing are rejected."""
+    """A damaged cursor and one of another listing are rejected, or a page would show wrong wikis."""
     owner, other = day.users[:2]
     cursor = (await day.store.wikis.list_by_owner(owner.id, limit=1, consistent=True)).cursor or ""
 
@@ -219,24 +227,35 @@ STEPS = (
 )
 
 
-async def play(store: WikibotStore, console: Console, *, people: int, wikis: int) -> list[Step]:
-    """Simulate the day and return the counts of its steps; it takes at least two people and one wiki.
+async def play(store: WikibotStore, console: Console, *, people: int, wikis: int, quiet: bool = False) -> list[Step]:
+    """Simulate the day, print a line after each step, and return the steps; it takes at least two people and one wiki.
+
+    With `quiet` nothing is printed.
 
     Raises:
         DemoError: A step had another result than expected.
 
     """
     day = Day(store=store, people=people, wikis=wikis)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        return [await _play_step(step, day, progress) for step in STEPS]
+    steps = []
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+        for play_it in STEPS:
+            step = await _play_step(play_it, day, progress)
+            steps.append(step)
+            if not quiet:
+                console.print(step.line)
+                console.file.flush()  # a pipe gets each line as it comes
+    return steps
 
 
 async def _play_step(play_it: Callable[[Day, Step], Awaitable[None]], day: Day, progress: Progress) -> Step:
     name = play_it.__name__.replace("_", " ")
-    step = Step(name=name, show=partial(progress.update, progress.add_task(name, total=None)))
+    task = progress.add_task(name, total=None)
+    step = Step(name=name, about=play_it.__doc__ or "", show=partial(progress.update, task))
     started = time.perf_counter()
     await play_it(day, step)
     step.seconds = time.perf_counter() - started
+    progress.remove_task(task)
     return step
 
 

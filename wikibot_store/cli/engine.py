@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from wikibot_store.cli._app import CommandError, Options, app, with_options
-from wikibot_store.cli._output import console, note, print_json, print_table
+from wikibot_store.cli._output import console, note, print_json
 from wikibot_store.cli.demo import Step, play
 from wikibot_store.cli.tables import existing_tables
 from wikibot_store.config import StoreConfig
@@ -35,7 +35,7 @@ def demo(
     """
 
     async def day(store: WikibotStore) -> list[Step]:
-        return await play(store, console(), people=people, wikis=wikis)
+        return await play(store, console(), people=people, wikis=wikis, quiet=options.json)
 
     async def on_endpoint(store: WikibotStore) -> list[Step]:
         if len(await existing_tables(store)) < len(TABLES):
@@ -47,14 +47,25 @@ def demo(
             return await day(store)
 
     steps = asyncio.run(on_embedded_engine()) if options.endpoint_url is None else options.run(on_endpoint)
-    report = [
-        {"step": step.name, "done": step.done, "rejected": step.rejected, "seconds": round(step.seconds, 2)}
-        for step in steps
-    ]
     if options.json:
-        print_json(report)
+        print_json({"as_expected": True, "steps": [step.report() for step in steps]})
         return
-    print_table(list(report[0]), [list(row.values()) for row in report])
+    seconds = sum(step.seconds for step in steps)
+    print(f"everything as expected: {len(steps)} steps in {seconds:.1f} s", "", "Next:", *_next(options), sep="\n")
+
+
+def _next(options: Options) -> tuple[str, str]:
+    """Return two things to try."""
+    if options.endpoint_url is None:
+        return (
+            "  wikibot-store serve\n    runs this engine for your program, and says how to open a store on it",
+            "  wikibot-store seed --endpoint-url URL\n    fills the tables there with made-up people and wikis",
+        )
+    there = f"--endpoint-url {options.endpoint_url}"
+    return (
+        f"  wikibot-store sweep {there}\n    checks what the demo left in the tables",
+        f"  wikibot-store seed {there}\n    adds made-up people and wikis",
+    )
 
 
 @app.command("serve", epilog="Example: wikibot-store serve --port 8000")
@@ -73,7 +84,8 @@ def serve(
             url = stack.enter_context(local_engine(port))
         except OSError as error:
             raise CommandError(f"port {port} is in use or not permitted: choose another one with --port") from error
-        region = options.config().region or REGION
+        config = options.config()
+        region = config.region or REGION
         replace(options, endpoint_url=url, region=region, profile=None).run(create_tables)
         environment = {
             "WIKIBOT_ENDPOINT_URL": url,
@@ -85,5 +97,9 @@ def serve(
             print_json(environment)
         else:
             print("\n".join(f"export {name}={value}" for name, value in environment.items()), flush=True)
-        note(f"serving DynamoDB on {url} until Ctrl-C")
+        tables = ", ".join(config.table_name(schema.name) for schema in TABLES)
+        note(f"moto, an engine in memory, on {url}, with the tables {tables}")
+        note("WikibotStore.open() finds it in a shell with these variables; commands take --endpoint-url too")
+        note("Ctrl-C ends it, and its items are then gone")
         stop.wait()
+    note("ended")

@@ -9,6 +9,7 @@ import typer
 from wikibot_store.cli._app import Options, acl, user, wiki, with_options
 from wikibot_store.cli._output import cell, note, print_json, print_table, view
 from wikibot_store.errors import NotFoundError
+from wikibot_store.keys import WikiKey
 from wikibot_store.models import Acl, Page, User, Wiki
 from wikibot_store.schema import ACLS, USERS, WIKIS, TableSchema
 from wikibot_store.store import WikibotStore
@@ -24,8 +25,8 @@ _COLUMNS = {
 
 Limit = Annotated[int, typer.Option(metavar="NUMBER", help="The most items to show, 1 to 10,000.")]
 Cursor = Annotated[str | None, typer.Option(metavar="CURSOR", help="The cursor that the last page printed.")]
-Owner = Annotated[str, typer.Argument(metavar="OWNER")]
-WikiId = Annotated[str, typer.Argument(metavar="WIKI_ID")]
+Owner = Annotated[str, typer.Argument(metavar="OWNER", help="The id of the user who owns it.")]
+WikiId = Annotated[str, typer.Argument(metavar="WIKI_ID", help="The wiki, as OWNER:SLUG.")]
 
 
 def _lookup(group: typer.Typer, name: str, table: TableSchema, example: str) -> Callable[[Find], Find]:
@@ -68,7 +69,9 @@ def _show_page(options: Options, views: list[dict[str, Any]], cursor: str | None
 
 
 @_lookup(user, "get", USERS, "user get 3f0c --json")
-async def get_user(store: WikibotStore, user_id: Annotated[str, typer.Argument(metavar="ID")]) -> User:
+async def get_user(
+    store: WikibotStore, user_id: Annotated[str, typer.Argument(metavar="ID", help="The user's id.")]
+) -> User:
     """Show the user with this id."""
     return await store.users.require(user_id, consistent=True)
 
@@ -76,8 +79,8 @@ async def get_user(store: WikibotStore, user_id: Annotated[str, typer.Argument(m
 @_lookup(user, "by-oauth", USERS, "user by-oauth github 4711")
 async def get_user_by_oauth(
     store: WikibotStore,
-    oauth_provider: Annotated[str, typer.Argument(metavar="PROVIDER")],
-    oauth_provider_sub: Annotated[str, typer.Argument(metavar="SUB")],
+    oauth_provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="The provider's name, such as github.")],
+    oauth_provider_sub: Annotated[str, typer.Argument(metavar="SUB", help="The provider's id for the user.")],
 ) -> User | None:
     """Show the user with this OAuth identity, first or linked."""
     return await store.users.get_by_oauth(oauth_provider, oauth_provider_sub, consistent=True)
@@ -85,7 +88,7 @@ async def get_user_by_oauth(
 
 @_lookup(user, "by-username", USERS, "user by-username ada")
 async def get_user_by_username(
-    store: WikibotStore, username: Annotated[str, typer.Argument(metavar="NAME")]
+    store: WikibotStore, username: Annotated[str, typer.Argument(metavar="NAME", help="The username.")]
 ) -> User | None:
     """Show the user with this username."""
     return await store.users.get_by_username(username)
@@ -93,7 +96,9 @@ async def get_user_by_username(
 
 @_lookup(wiki, "get", WIKIS, "wiki get 3f0c notes")
 async def get_wiki(
-    store: WikibotStore, owner_id: Owner, wiki_slug: Annotated[str, typer.Argument(metavar="SLUG")]
+    store: WikibotStore,
+    owner_id: Owner,
+    wiki_slug: Annotated[str, typer.Argument(metavar="SLUG", help="The slug, as in the wiki's address.")],
 ) -> Wiki:
     """Show one wiki of an owner."""
     return await store.wikis.require(owner_id, wiki_slug, consistent=True)
@@ -109,12 +114,17 @@ async def list_wikis(
     prefix: Annotated[str | None, typer.Option(metavar="TEXT", help="Only slugs that start with this.")] = None,
 ) -> Page[Wiki]:
     """Show a page of an owner's wikis."""
-    return await store.wikis.list_by_owner(owner_id, limit=limit, cursor=cursor, prefix=prefix, consistent=True)
+    page = await store.wikis.list_by_owner(owner_id, limit=limit, cursor=cursor, prefix=prefix, consistent=True)
+    if not page:
+        await store.users.require(owner_id, consistent=True)  # no wikis, or nobody to have them?
+    return page
 
 
 @_lookup(acl, "get", ACLS, "acl get 3f0c:notes 81ab")
 async def get_acl(
-    store: WikibotStore, wiki_id: WikiId, grantee_id: Annotated[str, typer.Argument(metavar="GRANTEE")]
+    store: WikibotStore,
+    wiki_id: WikiId,
+    grantee_id: Annotated[str, typer.Argument(metavar="GRANTEE", help="The id of the user who has the grant.")],
 ) -> Acl | None:
     """Show the grant of a user in a wiki; WIKI_ID is OWNER:SLUG."""
     return await store.acls.get(wiki_id, grantee_id, consistent=True)
@@ -123,4 +133,8 @@ async def get_acl(
 @_lookup(acl, "list", ACLS, "acl list 3f0c:notes --limit 20")
 async def list_acls(store: WikibotStore, wiki_id: WikiId, *, limit: Limit = 50, cursor: Cursor = None) -> Page[Acl]:
     """Show a page of a wiki's grants; WIKI_ID is OWNER:SLUG."""
-    return await store.acls.list_by_wiki(wiki_id, limit=limit, cursor=cursor, consistent=True)
+    page = await store.acls.list_by_wiki(wiki_id, limit=limit, cursor=cursor, consistent=True)
+    if not page:
+        key = WikiKey.parse(wiki_id)
+        await store.wikis.require(key.owner_id, key.wiki_slug, consistent=True)
+    return page

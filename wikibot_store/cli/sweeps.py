@@ -77,7 +77,7 @@ def _report(options: Options, pages: list[SweepPage]) -> None:
         print_table(("finding", "found", "repaired", "left"), _summary(findings))
     else:
         print(f"nothing found in {sum(_scanned(pages).values())} items")
-    if resume is not None:
+    if resume is not None and not options.json:
         note(f"cut off: continue with --resume {shlex.quote(resume)}")
 
 
@@ -101,7 +101,7 @@ def _summary(findings: list[Finding]) -> list[tuple[Any, ...]]:
 
 @user.command("reconcile", epilog="Example: wikibot-store user reconcile 3f0c")
 @with_options
-def reconcile(options: Options, user_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+def reconcile(options: Options, user_id: Annotated[str, typer.Argument(metavar="ID", help="The user's id.")]) -> None:
     """Count a user's wikis and store the number.
 
     `sweep --apply` does this for all users. It is safe while wikis are created and deleted.
