@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
@@ -57,11 +58,14 @@ class Options:
         """Open the store, do `work` on it and return the result."""
 
         async def opened() -> T:
-            config = self.config()
-            async with WikibotStore.open(config, session=self._session(config.endpoint_url)) as store:
+            async with self.open(self.config()) as store:
                 return await work(store)
 
         return asyncio.run(opened())
+
+    def open(self, config: StoreConfig) -> AbstractAsyncContextManager[WikibotStore]:
+        """Return a store that is not open yet, with these settings and the credentials of the command line."""
+        return WikibotStore.open(config, session=self._session(config.endpoint_url))
 
     def _session(self, endpoint_url: str | None) -> AioSession:
         if is_loopback(endpoint_url or "") and self.profile is None and not _CREDENTIALS & os.environ.keys():
