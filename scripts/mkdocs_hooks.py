@@ -1,9 +1,10 @@
-"""Adds README, CHANGELOG, LICENSE and the pictures of all pages to the documentation site.
+"""Adds README, CHANGELOG, LICENSE, the pictures of all pages, and each method's cost to the documentation site.
 
 In the repository these files link to each other by path. On the site such a link points to the page of the file. The
-site has no source code, so a link to source code becomes plain text.
+site has no source code, so a link to source code becomes plain text. The costs come from the page of access patterns.
 """
 
+import html
 import posixpath
 import re
 from pathlib import Path
@@ -15,6 +16,9 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "LICENSE": "LICENSE"}
 _PICTURES = (".png", ".svg")
+_ACCESS_PATTERNS = "reference/access-patterns.md"
+_METHOD = re.compile(r'<h\d id="wikibot_store\.(?:[\w.]+\.)?(\w+)\.(\w+)" class="doc doc-heading">.*?</h\d>', re.DOTALL)
+_OWNERS = {"UserDao": "users", "WikiDao": "wikis", "AclDao": "acls", "AdminDao": "admin", "WikibotStore": "store"}
 _LINK = re.compile(r"(?P<picture>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 
 
@@ -46,3 +50,37 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
         return f"{link['picture']}[{link['text']}]({relative}{link['anchor'] or ''})"
 
     return _LINK.sub(resolved, markdown)
+
+
+def on_page_content(content: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Show below each method what it costs."""
+    del config, files
+    if page.file.src_uri not in {"reference/daos.md", "reference/store.md"}:
+        return content
+    costs = method_costs((ROOT / "docs" / _ACCESS_PATTERNS).read_text())
+
+    def with_cost(heading: re.Match[str]) -> str:
+        cost = costs.get(f"{_OWNERS.get(heading[1], '')}.{heading[2]}")
+        if cost is None:
+            return heading[0]
+        return f'{heading[0]}<p class="cost"><a href="access-patterns.html">Cost</a>: {html.escape(cost)}</p>'
+
+    return _METHOD.sub(with_cost, content)
+
+
+def method_costs(access_patterns: str) -> dict[str, str]:
+    """Return the last column of the table by the methods that its first column names."""
+    costs: dict[str, str] = {}
+    names: list[str] = []
+    for operation, cost in re.findall(r"^\| (.*?`.*?) \|.*\| (.*?) \|$", access_patterns, re.MULTILINE):
+        calls = re.findall(r"`([\w.]+)(.*?)`", operation)
+        if operation.startswith("…"):  # a variant of the row above
+            for name in names:
+                costs[name] += f"; with {operation.strip('… `')}: {cost}".replace("`", "")
+            continue
+        owner = calls[0][0].partition(".")[0]
+        names = [call if "." in call else f"{owner}.{call}" for call, _ in calls]
+        for name, (_, arguments) in zip(names, calls, strict=True):
+            said = f"{cost} with {arguments.strip('()')}" if arguments.strip("()") else cost
+            costs[name] = f"{costs[name]}; else {said}" if name in costs else said.replace("`", "")
+    return costs
