@@ -17,9 +17,10 @@ _TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _TABLE_PREFIX = re.compile(r"[A-Za-z0-9_.-]+")
 _TABLE_SETTINGS = {f"{schema.name}_table": schema.name for schema in TABLES}
 _INDEX_SETTINGS = tuple(str(index.setting) for index in OPTIONAL_INDEXES)
-_SWITCHES = (*_INDEX_SETTINGS, "coalesce_reads")
+_SWITCHES = (*_INDEX_SETTINGS, "coalesce_reads", "hedge_reads")
 _SECONDS = ("connect_timeout", "read_timeout", "idle_timeout", "deadline")
 _LONGEST_TIMEOUT = 3600
+_LARGEST_BUDGET = 0.5
 _SHORTEST_SECRET = 16
 DEFAULT_MAX_ATTEMPTS = 5
 """How often a request is sent at most where neither the config nor the AWS session says so."""
@@ -94,6 +95,14 @@ class StoreConfig:
     coalesce_reads: bool = True
     """Whether point reads that are issued in one turn of the event loop share one BatchGetItem."""
 
+    hedge_reads: bool = False
+    """Whether a GetItem, Query or BatchGetItem whose answer is late is sent once more on another connection. The first
+    answer wins. A read is late if 97 of 100 latest ones of its operation were faster. Nothing is sent twice while
+    DynamoDB throttles, while all connections are in use, while most reads are late, or in the adaptive retry mode."""
+
+    hedge_budget: float = 0.05
+    """The most reads that are sent once more by `hedge_reads`, as a share of all reads. DynamoDB charges for them."""
+
     cursor_secret: str | tuple[str, ...] | None = field(default=None, repr=False)
     """The secret that signs cursors, at least 16 characters; nobody can forge a signed cursor. Every process that
     serves the same listing needs the same secret. A tuple holds several: the first one makes cursors, all of them open
@@ -149,6 +158,8 @@ class StoreConfig:
             # This form of the comparison also rejects NaN.
             if not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST_TIMEOUT:
                 raise ValueError(f"{name} must be more than 0 and at most {_LONGEST_TIMEOUT} seconds")
+        if not isinstance(self.hedge_budget, int | float) or not 0 < self.hedge_budget <= _LARGEST_BUDGET:
+            raise ValueError(f"hedge_budget must be more than 0 and at most {_LARGEST_BUDGET}")
 
     @property
     def cursor_secrets(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ class Call:
     operation: str
     tables: tuple[str, ...] = ()
     attempts: int = 0
+    hedges: int = 0
     throttles: int = 0
     capacity: dict[str, float] = field(default_factory=dict)
 
@@ -26,18 +27,23 @@ class Call:
 
 @dataclass(kw_only=True)
 class Usage:
-    """What a block of code sent. `requests` includes retries; the capacity units are those that DynamoDB reports."""
+    """What a block of code sent. `requests` includes retries and hedges.
+
+    The capacity units are those that DynamoDB reports. A hedged read counts the capacity of its first answer only.
+    """
 
     requests: int = 0
     retries: int = 0
+    hedges: int = 0
     throttles: int = 0
     read_units: float = 0.0
     write_units: float = 0.0
 
     def add(self, call: Call) -> None:
         """Count a call that has ended."""
-        self.requests += call.attempts
+        self.requests += call.attempts + call.hedges
         self.retries += max(call.attempts - 1, 0)
+        self.hedges += call.hedges
         self.throttles += call.throttles
         units = sum(call.capacity.values())
         if call.reads:
@@ -50,15 +56,17 @@ class Usage:
 class Stats:
     """What a store has sent since it was opened.
 
-    `requests` counts requests by operation, retries included. `unanswered` counts calls that ended without a usable
-    answer. `coalesced_reads` counts point reads that shared a request, and `coalesced_requests` the BatchGetItem
-    requests that they shared. `in_flight` requests are under way now, of at most `pool_size`.
+    `requests` counts requests by operation, retries and hedges included. `unanswered` counts calls that ended without a
+    usable answer. `hedges` counts late reads that were sent once more. `coalesced_reads` counts point reads that shared
+    a request, and `coalesced_requests` the BatchGetItem requests that they shared. `in_flight` requests are under way
+    now, of at most `pool_size`.
     """
 
     requests: dict[str, int]
     retries: int
     throttles: int
     unanswered: int
+    hedges: int
     coalesced_reads: int
     coalesced_requests: int
     in_flight: int

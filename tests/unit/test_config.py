@@ -33,6 +33,8 @@ VARIABLES = {
     "WIKIBOT_MAX_ATTEMPTS": ("3", 3),
     "WIKIBOT_DEADLINE": ("12", 12.0),
     "WIKIBOT_COALESCE_READS": ("off", False),
+    "WIKIBOT_HEDGE_READS": ("on", True),
+    "WIKIBOT_HEDGE_BUDGET": ("0.1", 0.1),
     "WIKIBOT_CURSOR_SECRET": (SECRET, SECRET),
 }
 
@@ -54,6 +56,7 @@ VARIABLES = {
             for setting in ("connect_timeout", "read_timeout", "idle_timeout", "deadline")
             for value in (0, -1, 3601, float("nan"), float("inf"), float("-inf"))
         ),
+        *(("hedge_budget", share) for share in (0, -0.1, 0.6, float("nan"), "5 %", None)),
         ("endpoint_url", ""),
         ("endpoint_url", "localhost:8000"),
         ("endpoint_url", "127.0.0.1:8000"),
@@ -148,7 +151,7 @@ def test_a_prefix_that_makes_a_name_too_long() -> None:
         StoreConfig(table_prefix="a" * 250)
 
 
-@pytest.mark.parametrize("setting", ["grantee_index", "coalesce_reads"])
+@pytest.mark.parametrize("setting", ["grantee_index", "coalesce_reads", "hedge_reads"])
 @pytest.mark.parametrize("value", [1, None, "true"])
 def test_a_switch_is_true_or_false(setting: str, value: Any) -> None:  # noqa: ANN401 - any setting's
     """A switch accepts only True and False, no other truthy value."""

@@ -135,7 +135,7 @@ async def test_no_time_is_left(server: ScriptedServer, session: AioSession, capl
     """A call that waits for a connection until its deadline says so; one without time for an attempt too."""
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url, deadline=0.05), session=session) as store:
         for _ in range(store.config.max_pool_connections or 0):
-            await store._wire._connections.acquire()
+            store._wire._connections.take_free()
         with pytest.raises(UnavailableError):
             await store.wikis.get("u-1", "notes")
         past = asyncio.get_running_loop().time()

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, HTTPClientError
 
 from wikibot_store._wire._adaptive import RateLimiter
 from wikibot_store._wire._answers import (
@@ -23,7 +23,9 @@ from wikibot_store._wire._answers import (
     reply_in,
     verdict_on,
 )
+from wikibot_store._wire._connections import Slots
 from wikibot_store._wire._credentials import CredentialSource
+from wikibot_store._wire._hedging import Hedges, Race
 from wikibot_store._wire._http import Transport
 from wikibot_store._wire._logs import SHARED, log, log_failure, log_retry, log_unprocessed, working_for
 from wikibot_store._wire._metering import consumed_by, tables_of
@@ -37,7 +39,7 @@ from wikibot_store._wire._retry import (
     retry_cost,
     throttle_delay,
 )
-from wikibot_store._wire._signer import Signer
+from wikibot_store._wire._signer import Credentials, Signer
 from wikibot_store.config import DEFAULT_MAX_ATTEMPTS, StoreConfig
 from wikibot_store.usage import Call, Stats, collecting
 
@@ -74,9 +76,11 @@ class Wire:
         self._signer = signer
         self._frozen_credentials = CredentialSource(credentials, self.spawn).frozen
         self._quota = RetryQuota()
+        # The adaptive mode limits the rate of requests: nothing is sent twice then.
+        self._hedges = Hedges(config.hedge_budget) if config.hedge_reads and limiter is None else None
         # Requests wait for a connection here, in order: aiohttp lets those pass who ask at the right moment, and counts
         # the wait into the time that the answer may take.
-        self._connections = asyncio.Semaphore(config.max_pool_connections)
+        self._connections = Slots(config.max_pool_connections)
         self._loop = asyncio.get_running_loop()
         self._now = self._loop.time
         # What to add to this machine's clock where it is wrong.
@@ -153,6 +157,7 @@ class Wire:
             retries=self._counts["retries"],
             throttles=self._counts["throttles"],
             unanswered=self._counts["unanswered"],
+            hedges=self._counts["hedges"],
             coalesced_reads=self._counts["coalesced_reads"],
             coalesced_requests=self._counts["coalesced_requests"],
             in_flight=self._in_flight,
@@ -198,7 +203,7 @@ class Wire:
         while self._now() < deadline:
             progress.attempts += 1
             try:
-                reply = decode(await self._attempt(progress.operation, body, deadline))
+                reply = decode(await self._attempt(progress, body, deadline))
             except (Refusal, BotoCoreError, NoAnswerError, *UNREADABLE) as failure:
                 if self._limiter is not None:
                     await self._limiter.answered(throttled=verdict_on(failure) is Verdict.THROTTLED)
@@ -257,37 +262,91 @@ class Wire:
         log.warning("this machine's clock is wrong by %.0f s: requests are signed by the server's clock", server)
         return True
 
-    async def _attempt(self, operation: str, body: bytes, deadline: float) -> bytes:
-        """Send the request once and return the bytes of the reply."""
+    async def _attempt(self, progress: Progress, body: bytes, deadline: float) -> bytes:
+        """Send the request once, or a read that is late twice, and return the bytes of the reply."""
         if self._limiter is not None:
             await self._limiter.wait(deadline)
         credentials = await self._frozen_credentials(deadline)
         await self._take_connection(deadline)
+        if self._hedges is not None and progress.attempts == 1:
+            return await self._hedged(self._hedges, progress, body, credentials, deadline)
+        try:
+            return await self._exchange(progress.operation, body, credentials, deadline)
+        finally:
+            self._connections.release()
+
+    async def _hedged(
+        self, hedges: Hedges, progress: Progress, body: bytes, credentials: Credentials, deadline: float
+    ) -> bytes:
+        """Send a request on the connection that is taken, and a read that is late on another one too."""
+        operation = progress.operation
+        late_after = hedges.late_after(operation)
+        begin = self._now()
+        if late_after is None:
+            try:
+                reply = await self._exchange(operation, body, credentials, deadline)
+            finally:
+                self._connections.release()
+            hedges.answered(operation, self._now() - begin)
+            return reply
+
+        def send() -> asyncio.Task[bytes]:
+            task = self._loop.create_task(self._exchange(operation, body, credentials, deadline))
+            self._tasks.add(task)
+            task.add_done_callback(self._exchanged)
+            return task
+
+        def hedge() -> None:
+            if race.is_over or not self._connections.is_free or not hedges.take(self._now()):
+                return
+            self._connections.take_free()
+            progress.hedges += 1
+            self._counts["hedges"] += 1
+            race.start()
+
+        race = Race(self._loop, send)
+        race.start()
+        timer = self._loop.call_later(late_after, hedge)
+        try:
+            reply = await race.answer()
+        except HTTPClientError:
+            self._transport.distrust_idle()
+            raise
+        finally:
+            timer.cancel()
+        hedges.answered(operation, self._now() - begin)
+        return reply
+
+    def _exchanged(self, task: asyncio.Task[bytes]) -> None:
+        """Release the connection of a request in a task of its own, which may have been cancelled before it began."""
+        self._tasks.discard(task)
+        self._connections.release()
+
+    async def _exchange(self, operation: str, body: bytes, credentials: Credentials, deadline: float) -> bytes:
+        """Send one request on a connection that is taken and return the bytes of the reply."""
+        seconds = min(deadline - self._now(), self.config.read_timeout)
+        if seconds <= 0:
+            raise NotSentError
         self._in_flight += 1
         try:
-            seconds = min(deadline - self._now(), self.config.read_timeout)
-            if seconds <= 0:
-                raise NotSentError
             self._requests[operation] += 1
             offset = self._clock_offset
             headers = self._signer.headers(operation, body, credentials, now=time.time() + offset)
             answer = await self._transport.post(headers, body, seconds=seconds)
         finally:
             self._in_flight -= 1
-            self._connections.release()
         answer = checked(answer)
         reply = reply_in(answer)
         if reply is None:
-            raise refusal_in(operation, answer, offset)
+            failure = refusal_in(operation, answer, offset)
+            if self._hedges is not None and verdict_on(failure) is Verdict.THROTTLED:
+                self._hedges.throttled(self._now())
+            raise failure
         return reply
 
     async def _take_connection(self, deadline: float) -> None:
         """Wait until one more request may be under way."""
-        if not self._connections.locked():
-            await self._connections.acquire()
-            return
         try:
-            async with asyncio.timeout_at(deadline):
-                await self._connections.acquire()
+            await self._connections.take(deadline)
         except TimeoutError as error:
             raise NotSentError from error

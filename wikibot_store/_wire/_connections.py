@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Any
 
 # A timer that fires this much too late shows that the event loop stood still.
@@ -110,3 +110,54 @@ class TimeLimit:
         # Only the transport: aiohttp's Connection.close() forgets the reader of a body, which would then wait for ever.
         if self._connection.transport is not None:
             self._connection.transport.abort()
+
+
+class Slots:
+    """The requests that may be under way at the same time. Those that have to wait get a slot in the order they asked.
+
+    asyncio's semaphore cannot be taken without a coroutine, which a timer does not have.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+        self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether there is a slot that nobody waits for."""
+        return self._free > 0
+
+    def take_free(self) -> None:
+        """Take a slot that is free."""
+        self._free -= 1
+
+    async def take(self, deadline: float) -> None:
+        """Wait for a slot.
+
+        Raises:
+            TimeoutError: None was free before the deadline.
+
+        """
+        if self._free:
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting[turn] = None
+        try:
+            async with asyncio.timeout_at(deadline):
+                await turn
+        except BaseException:
+            if turn.cancelled():
+                self._waiting.pop(turn, None)
+            else:  # it got a slot in the same moment
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give a slot back, or on to who has waited for longest."""
+        while self._waiting:
+            turn, _ = self._waiting.popitem(last=False)
+            if not turn.done():  # it is cancelled before its task knows
+                turn.set_result(None)
+                return
+        self._free += 1

@@ -175,7 +175,7 @@ class Transport(AIOHTTPSession):
         except _FAILURES as error:
             abort(connection)
             self._idle.abort(last_used)
-            self._failed.add(asyncio.current_task())
+            self.distrust_idle()
             raise self._translate(error, connected=True) from error
         except BaseException:
             connection.close()
@@ -185,6 +185,10 @@ class Transport(AIOHTTPSession):
         else:
             self._idle.keep(connection)
         return answer
+
+    def distrust_idle(self) -> None:
+        """Give the next request of this task a new connection."""
+        self._failed.add(asyncio.current_task())
 
     def _has_failed(self) -> bool:
         task = asyncio.current_task()
