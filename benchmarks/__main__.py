@@ -31,7 +31,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("kind", nargs="?", choices=_KINDS, default=CALLS.name, help="what to compare")
     parser.add_argument("--quick", action="store_true", help="one short round, to check that everything runs")
     parser.add_argument("--loop", choices=("both", "uvloop", "asyncio"), help="event loop to run on")
-    parser.add_argument("--scheme", choices=("both", "http", "https"), help="with or without TLS")
+    parser.add_argument("--scheme", choices=("both", "http", "https"), default="https", help="with TLS or not")
     parser.add_argument("--rounds", type=int, help="number of times that everything is measured")
     parser.add_argument("--seconds", type=float, help="seconds to repeat each workload in a round")
     parser.add_argument("--latency", type=float, help="seconds before each canned answer; in scale, to a point read")
@@ -53,10 +53,9 @@ def _arguments() -> argparse.Namespace:
 def _plan(arguments: argparse.Namespace) -> Plan:
     kind = _KINDS[arguments.kind]
     wanted = set(arguments.only)
-    # The cost of calls is compared in every setting, the rest in the one that is closest to a deployment.
-    usual = (None, None) if kind in (CALLS, ENGINE) else ("uvloop", "https")
-    loops = _choices(arguments.loop or usual[0], "asyncio", "uvloop")
-    schemes = ("http",) if kind == ENGINE else _choices(arguments.scheme or usual[1], "http", "https")
+    # The cost of calls is compared on both loops, the rest on the one that a backend should use.
+    loops = _choices(arguments.loop or ("both" if kind in (CALLS, ENGINE) else "uvloop"), "asyncio", "uvloop")
+    schemes = ("http",) if kind == ENGINE else _choices(arguments.scheme, "http", "https")
     return Plan(
         kind=kind,
         contenders=tuple(c for c in CONTENDERS if _fits(kind, c) and c.name in (wanted & _NAMES or _NAMES)),
@@ -64,15 +63,15 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         settings=tuple(Setting(loop, scheme) for loop in loops for scheme in schemes),
         rounds=1 if arguments.quick else arguments.rounds or kind.rounds,
         seconds=0.02 if arguments.quick else arguments.seconds or kind.seconds,
-        wikis=2_000 if arguments.quick else 10_000 if kind == ENGINE else 100_000,
+        wikis=2_000 if arguments.quick else 10_000 if kind == ENGINE else 20_000,
         latency=kind.latency if arguments.latency is None else arguments.latency,
         longest=0.1 if arguments.quick else arguments.longest,
         guards=kind == CALLS and not wanted & _WORKS and OURS in (wanted or _NAMES),
     )
 
 
-def _choices(chosen: str | None, *known: str) -> tuple[str, ...]:
-    return known if chosen in (None, "both") else (chosen,)
+def _choices(chosen: str, *known: str) -> tuple[str, ...]:
+    return known if chosen == "both" else (chosen,)
 
 
 def _fits(kind: Kind, contender: Contender) -> bool:

@@ -1,7 +1,6 @@
 """The benchmark runs, compares equal results, and reports what it could not measure."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -55,7 +54,7 @@ def run_quickly(folder: Path, kind: str, contenders: Sequence[str]) -> Smoke:
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
-    """A quick benchmark of the calls."""
+    """A quick benchmark of the calls of a few libraries."""
     return run_quickly(tmp_path_factory.mktemp("results"), "canned", SMOKED)
 
 
@@ -127,7 +126,7 @@ def test_the_chart_is_svg(smoke: Smoke) -> None:
 # ---- a web backend, and the scale
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None and not os.environ.get("CI"), reason="wrk is not installed")
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 def test_a_backend_is_measured(tmp_path: Path) -> None:
     """Each line has requests per second and percentiles of each library, and the backend without a library is first."""
     smoke = run_quickly(tmp_path, "backend", (NOTHING, OURS))
