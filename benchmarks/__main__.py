@@ -56,10 +56,12 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     # The cost of calls is compared on both loops, the rest on the one that a backend should use.
     loops = _choices(arguments.loop or ("both" if kind in (CALLS, ENGINE) else "uvloop"), "asyncio", "uvloop")
     schemes = ("http",) if kind == ENGINE else _choices(arguments.scheme, "http", "https")
+    selected = tuple(name for name in kind.works if name in (wanted & _WORKS or _WORKS))
+    contenders = (c for c in CONTENDERS if _fits(kind, c) and c.name in (wanted & _NAMES or _NAMES))
     return Plan(
         kind=kind,
-        contenders=tuple(c for c in CONTENDERS if _fits(kind, c) and c.name in (wanted & _NAMES or _NAMES)),
-        works=tuple(name for name in kind.works if name in (wanted & _WORKS or _WORKS)),
+        contenders=tuple(c for c in contenders if any(map(c.does, selected))),
+        works=selected,
         settings=tuple(Setting(loop, scheme) for loop in loops for scheme in schemes),
         rounds=1 if arguments.quick else arguments.rounds or kind.rounds,
         seconds=0.02 if arguments.quick else arguments.seconds or kind.seconds,

@@ -8,33 +8,42 @@ from math import ceil
 from benchmarks import works
 from benchmarks.answers import slug
 from benchmarks.contenders import Client
-from benchmarks.worker import Figures, Job, Outcome, growth, load, timed, work
+from benchmarks.worker import Figures, Job, Outcome, forget_peak, load, peak_memory, timed, work
 
 
 async def scale(job: Job, outcome: Outcome) -> None:
-    """Measure the readers and the streams of a job, the smallest first."""
+    """Measure the readers and the streams of a job, the smallest first; the memory grows from the first read on."""
     async with load(job)(job.endpoint) as client:
         await client.get(works.OWNER, slug(0))
+        opened = forget_peak()
         per_second = 0.0
         for name in filter(works.READERS.__contains__, job.works):
-            outcome.figures[name] = await _reads(client, works.READERS[name], int(per_second * job.seconds))
-            per_second = outcome.figures[name]["per_second"]
+            figures = await _reads(client, works.READERS[name], int(per_second * job.seconds))
+            outcome.figures[name] = figures | _grown(opened)
+            per_second = figures["per_second"]
         seconds_per_page = 0.0
         for name in filter(works.STREAMS.__contains__, job.works):
-            pages = ceil(works.STREAMS[name] / works.PAGE)
+            wikis = works.STREAMS[name]
+            pages = ceil(wikis / works.PAGE)
             if seconds_per_page * pages > job.longest:
                 outcome.failures[name] = f"would take more than {job.longest:g} s"
-            else:
-                outcome.figures[name] = await _stream(client, works.STREAMS[name], job.seconds)
-                seconds_per_page = works.STREAMS[name] / outcome.figures[name]["per_second"] / pages
+                continue
+            figures = await _stream(client, wikis, job.seconds)
+            outcome.figures[name] = figures | _grown(opened)
+            seconds_per_page = wikis / figures["per_second"] / pages
+
+
+def _grown(opened: float) -> Figures:
+    """Return how much more memory the process had at its peak than when its client was opened; forget the peak."""
+    grown = max(0.0, peak_memory() - opened)  # Linux counts pages late, in batches
+    forget_peak()
+    return {"growth_mib": grown}
 
 
 async def _reads(client: Client, readers: int, calls: int) -> Figures:
     """Read with this many readers at the same time; each reads at least once."""
     calls = max(readers, calls)
-    with growth() as grown:
-        figures = await timed(works.in_flight(readers).run(client, calls), calls)
-    return figures | grown
+    return await timed(works.in_flight(readers).run(client, calls), calls)
 
 
 async def _stream(client: Client, wikis: int, seconds: float) -> Figures:
@@ -47,12 +56,9 @@ async def _stream(client: Client, wikis: int, seconds: float) -> Figures:
 
         return await timed(streams(), times * wikis)
 
-    with growth() as grown:
-        figures = await read(1)
-        times = int(seconds * figures["per_second"] / wikis)
-        if times:
-            figures = await read(times)
-    return figures | grown
+    figures = await read(1)
+    times = int(seconds * figures["per_second"] / wikis)
+    return await read(times) if times else figures
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import gc
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -110,22 +110,16 @@ def medians(figures: Sequence[Figures]) -> Figures:
 
 async def measure_stream(client: Client, wikis: int) -> Figures:
     """Read all wikis of an owner; return the cost of one wiki, and the growth of the process's memory."""
-    with growth() as grown:
-        figures = await timed(works.stream(client, wikis), wikis)
-    return figures | grown
+    before = forget_peak()
+    figures = await timed(works.stream(client, wikis), wikis)
+    return figures | {"growth_mib": max(0.0, peak_memory() - before)}  # Linux counts pages late, in batches
 
 
-@contextmanager
-def growth() -> Iterator[Figures]:
-    """Yield figures, to which the growth of this process's memory inside of the block is added at its end."""
+def forget_peak() -> float:
+    """Forget this process's peak memory so far; return its memory in MiB."""
     gc.collect()
-    _CLEAR.write_text(
-        "5"
-    )  # the peak so far is forgotten: https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html
-    before = peak_memory()
-    figures: Figures = {}
-    yield figures
-    figures["growth_mib"] = max(0.0, peak_memory() - before)  # Linux counts pages in batches, not each at once
+    _CLEAR.write_text("5")  # https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html
+    return peak_memory()
 
 
 def peak_memory() -> float:
