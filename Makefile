@@ -21,10 +21,10 @@ LIBRARY_TESTS := tests/unit tests/wire tests/fuzz tests/exploration tests/integr
 SMOKE := tests/integration/test_local.py tests/integration/test_wikis.py tests/cli/test_tables.py tests/test_telemetry.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve screenshot test test-all check lines wheels docs bench bench-engine faults soak explore format clean
+.PHONY: help demo serve screenshot test test-all check lines wheels docs bench bench-engine bench-backend bench-scale faults soak explore format clean
 
 help:  ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo  ## Simulate a day of traffic on the embedded engine, or on ENDPOINT=http://…
 	$(BIN)/wikibot-store demo $(if $(ENDPOINT),--endpoint-url $(ENDPOINT))
@@ -67,7 +67,13 @@ bench: $(VENV)/.bench  ## Compare with other libraries against a server of canne
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-engine: $(VENV)/.bench $(DYNAMODB_LOCAL)  ## Compare with other libraries through DynamoDB Local
-	$(BIN)/python -m benchmarks --engine $(ARGS)
+	$(BIN)/python -m benchmarks engine $(ARGS)
+
+bench-backend: $(VENV)/.bench  ## Compare the requests per second of a web backend on each library, with wrk
+	$(BIN)/python -m benchmarks backend $(ARGS)
+
+bench-scale: $(VENV)/.bench  ## Compare 1 to 2,000 reads in flight, 1 to 1,000,000 items, and the memory
+	$(BIN)/python -m benchmarks scale $(ARGS)
 
 faults: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Call every method under every fault, on both engines, and write the table of docs/reliability.md
 	$(BIN)/python -m tests.faults.matrix

@@ -45,11 +45,11 @@ def wiki(owner_id: str, wiki_slug: str, version: int = UPDATED_VERSION - 1) -> V
 
 
 def user(user_id: str) -> Values:
-    """Return a user with a full profile."""
+    """Return a user with a full profile. The user `user-4711` has the GitHub identity 4711."""
     return {
         "id": user_id,
         "oauth_provider": "github",
-        "oauth_provider_sub": "4711",
+        "oauth_provider_sub": user_id.removeprefix("user-"),
         "username": "ada",
         "email": "ada@example.org",
         "display_name": "Ada Lovelace",
@@ -62,6 +62,11 @@ def user(user_id: str) -> Values:
         "last_login_at": "2026-03-04T05:06:07.000008Z",
         "version": 7,
     }
+
+
+def claim(sub: str) -> Values:
+    """Return the claim that ties a GitHub identity to its user."""
+    return {"id": f"claim#oauth#github#{sub}", "user_id": f"user-{sub}"}
 
 
 def acl(wiki_id: str, grantee_id: str) -> Values:
@@ -134,7 +139,8 @@ def _item(key: dict[str, Any]) -> bytes:
         return _wiki(_STORED_WIKI, key)
     if "wiki_id" in key:
         return _encode(wire(acl(key["wiki_id"]["S"], key["grantee_id"]["S"])))
-    return _encode(wire(user(key["id"]["S"])))
+    identity = key["id"]["S"].rpartition("#")
+    return _encode(wire(claim(identity[2]) if identity[1] else user(identity[2])))
 
 
 def _wiki(template: bytes, key: dict[str, Any]) -> bytes:

@@ -105,7 +105,7 @@ async def serve(tls: ssl.SSLContext | None, latency: float) -> None:
     """Serve until standard input is closed."""
     loop = asyncio.get_running_loop()
     connections = Connections()
-    server = await loop.create_server(lambda: CannedProtocol(connections, latency), _ADDRESS, 0, ssl=tls)
+    server = await loop.create_server(lambda: CannedProtocol(connections, latency), _ADDRESS, 0, ssl=tls, backlog=4_096)
     scheme = "http" if tls is None else "https"
     print(f"{scheme}://{_ADDRESS}:{server.sockets[0].getsockname()[1]}", flush=True)
     await loop.run_in_executor(None, sys.stdin.read)

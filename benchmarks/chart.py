@@ -1,9 +1,10 @@
-"""Draws the results as SVG for light and dark pages."""
+"""Draws the results: bars for the cost of calls and for the requests of a backend, curves for the scale."""
 
 from typing import Any
-from xml.sax.saxutils import escape
 
-from benchmarks.contenders import BASELINE, OURS
+from benchmarks import works
+from benchmarks.contenders import BASELINE, LIMIT, NOTHING, OURS
+from benchmarks.drawing import TITLE, Bar, Curve, bars, curves, page
 from benchmarks.results import Results
 
 _SHOWN = {
@@ -12,72 +13,92 @@ _SHOWN = {
     "page of 100": "Query, a page of 100",
     "32 in flight": "Point read, 32 in flight",
 }
-_WIDTH = 760
-_LABELS = 190
-_BARS = 420
-_LINE = 22
-_TITLE = 34
-_STYLE = """
-text { font: 13px system-ui, sans-serif; fill: #1f2328 }
-.title { font-weight: 600 }
-.note { fill: #59636e }
-.bar { fill: #b6bfc9 }
-.baseline { fill: none; stroke: #8c959f; stroke-dasharray: 3 2 }
-.store { fill: #0969da }
-@media (prefers-color-scheme: dark) {
-  text { fill: #f0f6fc }
-  .note { fill: #9198a1 }
-  .bar { fill: #656c76 }
-  .baseline { stroke: #9198a1 }
-  .store { fill: #4493f8 }
-}
-"""
+_KINDS = {BASELINE: "limit", LIMIT: "limit", NOTHING: "limit", OURS: "store"}
+_MOST_READS = (100.0, 1_000.0, 10_000.0, 100_000.0)
+_MOST_MEMORY = (0.1, 1.0, 10.0, 100.0, 1_000.0)
 
 
 def draw(results: Results) -> str:
     """Return the chart of the last setting, which is closest to a deployment: TLS and the faster event loop."""
     about, setting = results["about"], results["settings"][-1]
+    circumstances = f"{setting['loop']}, {setting['scheme']}, Python {about['python']}, against {about['server']}"
+    match about["kind"]:
+        case "backend":
+            return _backend(results, setting, f"Requests per second on one core, more is better; {circumstances}")
+        case "scale":
+            return _scale(setting, f"{circumstances}; reads in flight are answered after {about['latency'] * 1e3:g} ms")
+        case _:
+            return _calls(results, setting, f"Client CPU per call in µs, less is better; {circumstances}")
+
+
+def _calls(results: Results, setting: Results, note: str) -> str:
     parts: list[str] = []
-    y = _TITLE
+    y: float = TITLE
     for work, title in _SHOWN.items():
-        figures = {each["contender"]: each for each in setting["results"] if each["work"] == work}
-        if figures:
-            parts.append(_text(0, y, title, "title"))
-            parts += _bars(y + 8, figures, results["contenders"])
-            y += _TITLE + len(figures) * _LINE
-    note = (
-        f"Client CPU per call in µs, less is better; {setting['loop']}, {setting['scheme']}, "
-        f"Python {about['python']}, against {about['server']}"
+        rows = sorted(_rows(setting, work), key=lambda row: row["cpu_us"])
+        if rows:
+            more, y = bars(y, title, [_bar(row, "cpu_us", results) for row in rows])
+            parts += more
+    return page(parts, y, note)
+
+
+def _backend(results: Results, setting: Results, note: str) -> str:
+    parts: list[str] = []
+    y: float = TITLE
+    for work in works.LINES:
+        rows = sorted(_rows(setting, work), key=lambda row: -row["per_second"])
+        if rows:
+            more, y = bars(y, f"{work[0].upper()}{work[1:]}", [_bar(row, "per_second", results) for row in rows])
+            parts += more
+    return page(parts, y, note)
+
+
+def _scale(setting: Results, note: str) -> str:
+    reads, y = curves(
+        TITLE,
+        "Reads per second, by reads in flight",
+        _curves(setting, works.READERS, "per_second"),
+        x_ticks=tuple(works.READERS.values()),
+        y_ticks=_MOST_READS,
     )
-    parts.append(_text(0, y, note, "note"))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 0 {_WIDTH + 24} {y + 14}" role="img" '
-        f'aria-label="{escape(note)}">\n<style>{_STYLE}</style>\n' + "\n".join(parts) + "\n</svg>\n"
+    memory, y = curves(
+        y,
+        "MiB that the process grows by, by items read as a stream",
+        _curves(setting, works.STREAMS, "growth_mib"),
+        x_ticks=tuple(works.STREAMS.values()),
+        y_ticks=_MOST_MEMORY,
+    )
+    return page(reads + memory, y, note)
+
+
+def _rows(setting: Results, work: str) -> list[dict[str, Any]]:
+    return [row for row in setting["results"] if row["work"] == work]
+
+
+def _bar(row: dict[str, Any], figure: str, results: Results) -> Bar:
+    name = row["contender"]
+    returns = {each["name"]: each["returns"] for each in results["contenders"]}
+    times = f" ({row['to_store']:.1f}x)" if "to_store" in row and name not in (OURS, NOTHING) else ""
+    low, high = row["spread"]
+    middle = row[results["about"]["main"]]
+    factors = (low / middle, high / middle) if figure == results["about"]["main"] else (middle / high, middle / low)
+    return Bar(
+        label=name,
+        value=row[figure],
+        text=f"{_short(row[figure])}{times}",
+        kind=_KINDS.get(name, "bar"),
+        extra=returns[name],
+        span=(row[figure] * factors[0], row[figure] * factors[1]),
     )
 
 
-def _bars(y: float, figures: dict[str, Any], contenders: list[dict[str, Any]]) -> list[str]:
-    """Return one bar per library, the shortest first, with what it returns and its ratio to the store."""
-    returns = {each["name"]: each["returns"] for each in contenders}
-    longest = max(each["cpu_us"] for each in figures.values())
-    parts = []
-    for name, each in sorted(figures.items(), key=lambda item: item[1]["cpu_us"]):
-        width = _BARS * each["cpu_us"] / longest
-        kind = {BASELINE: "baseline", OURS: "store"}.get(name, "bar")
-        times = f" ({each['to_store']:.1f}x)" if "to_store" in each and name != OURS else ""
-        parts += [
-            _text(0, y + 15, name, extra=returns[name]),
-            f'<rect class="{kind}" x="{_LABELS}" y="{y + 3}" width="{width:.1f}" height="{_LINE - 6}" rx="2"/>',
-            _text(_LABELS + width + 8, y + 15, f"{_short(each['cpu_us'])}{times}"),
-        ]
-        y += _LINE
-    return parts
+def _curves(setting: Results, sizes: dict[str, int], figure: str) -> list[Curve]:
+    points: dict[str, list[tuple[float, float]]] = {}
+    for work, size in sizes.items():
+        for row in _rows(setting, work):
+            points.setdefault(row["contender"], []).append((size, row[figure]))
+    return [Curve(name, line, _KINDS.get(name, "")) for name, line in points.items()]
 
 
 def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
-
-
-def _text(x: float, y: float, text: str, kind: str = "", extra: str = "") -> str:
-    note = f' <tspan class="note">{escape(extra)}</tspan>' if extra else ""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(text)}{note}</text>'

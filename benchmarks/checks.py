@@ -1,16 +1,24 @@
 """Checks that each library returns exactly what the canned server sent, so that the comparison is fair."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
+
 from benchmarks.answers import UPDATED_VERSION, Values, acl, owner, slug, user, wiki
 from benchmarks.contenders import Client
-from benchmarks.works import OWNER, USER
+from benchmarks.works import LINES, OWNER, USER
+
+encode = msgspec.json.Encoder(decimal_format="number").encode
+"""Writes JSON for every contender; aioboto3's numbers are Decimal."""
 
 
 async def _read(client: Client) -> None:
-    _expect(client, await client.get(OWNER, slug(7)), wiki(OWNER, slug(7)))
+    item = await client.get(OWNER, slug(7))
+    _expect(client, item, wiki(OWNER, slug(7)))
+    _expect_json(client, item)
 
 
 async def _read_together(client: Client) -> None:
@@ -27,6 +35,12 @@ async def _page(client: Client) -> None:
     wikis = await client.page(owner(100), 100)
     _expect_slugs([client.values(item) for item in wikis], 100)
     _expect(client, wikis[-1], wiki(owner(100), slug(99)))
+
+
+async def _login(client: Client) -> None:
+    item = await client.login("4712")
+    _expect(client, item, user("user-4712"))
+    _expect_json(client, item)
 
 
 async def _three_tables(client: Client) -> None:
@@ -47,7 +61,9 @@ CHECKS: dict[str, Callable[[Client], Awaitable[None]]] = {
     "versioned update": _update,
     "page of 100": _page,
     "three tables": _three_tables,
+    "login": _login,
     "stream": _stream,
+    **dict(zip(LINES, (_three_tables, _page, _login, _read), strict=True)),
 }
 
 
@@ -56,6 +72,12 @@ def _expect(client: Client, item: Any, expected: Values) -> None:  # noqa: ANN40
     found = {name: values.get(name) for name in expected}
     if found != expected:
         raise ValueError(f"returned {found} instead of {expected}")
+
+
+def _expect_json(client: Client, item: Any) -> None:  # noqa: ANN401 - see above
+    name = json.loads(encode(client.plain(item)))["display_name"]
+    if name != client.values(item)["display_name"]:
+        raise ValueError(f"returned {name!r} as JSON")
 
 
 def _expect_slugs(wikis: list[dict[str, Any]], count: int) -> None:

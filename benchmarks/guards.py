@@ -3,14 +3,9 @@
 python -m benchmarks.guards JOB
 """
 
-import json
-import sys
-from dataclasses import asdict
-
 from benchmarks import telemetry
 from benchmarks.contenders import wikibot_store
-from benchmarks.processes import pin, run
-from benchmarks.worker import Figures, Job, Outcome, describe, measure, medians
+from benchmarks.worker import Figures, Job, Outcome, measure, medians, work
 from benchmarks.works import POINT_READ, in_flight, page_of
 
 PAGES = (10, 30, 100, 300, 1_000)
@@ -26,13 +21,13 @@ async def guard(job: Job, outcome: Outcome) -> None:
     ):
         outcome.figures |= await _lone_reads(together, apart, job.seconds)
         for wikis in PAGES:
-            work = page_of(wikis)
-            figures = await measure(work, together, job.seconds)
-            outcome.figures[work.name] = figures | {"cpu_us_per_wiki": figures["cpu_us"] / wikis}
+            pages = page_of(wikis)
+            figures = await measure(pages, together, job.seconds)
+            outcome.figures[pages.name] = figures | {"cpu_us_per_wiki": figures["cpu_us"] / wikis}
         for readers in READERS:
-            work = in_flight(readers)
-            outcome.figures[work.name] = await measure(work, together, job.seconds)
-            outcome.figures[f"{work.name}, apart"] = await measure(work, apart, job.seconds)
+            reads = in_flight(readers)
+            outcome.figures[reads.name] = await measure(reads, together, job.seconds)
+            outcome.figures[f"{reads.name}, apart"] = await measure(reads, apart, job.seconds)
     outcome.figures |= await telemetry.compare(job.endpoint, job.seconds)
 
 
@@ -48,17 +43,5 @@ async def _lone_reads(
     return {"lone point read": medians(ones), "lone point read, apart": medians(others)}
 
 
-def main() -> None:
-    """Run the job in the argument."""
-    job = Job.decode(sys.argv[1])
-    pin(job.core)
-    outcome = Outcome()
-    try:
-        run(guard(job, outcome), job.loop)
-    except Exception as error:  # noqa: BLE001 - reported in the table
-        outcome.failures["*"] = describe(error)
-    print(json.dumps(asdict(outcome)), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    work(guard)

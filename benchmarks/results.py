@@ -5,12 +5,16 @@ import platform
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from benchmarks import works
 from benchmarks.contenders import BASELINE, OURS, Contender
-from benchmarks.rounds import GUARDS, Plan, Run
+from benchmarks.rounds import ENGINE, GUARDS, Plan, Run
 from benchmarks.worker import Figures, medians
+
+_CPUINFO = Path("/proc/cpuinfo")
 
 Results = dict[str, Any]
 """The content of the JSON: `about`, `contenders`, and per setting `results`, `guards`, `connections`, `left_out`."""
@@ -18,14 +22,19 @@ Results = dict[str, Any]
 
 def summarize(plan: Plan, runs: Iterable[Run]) -> Results:
     """Return the results of all runs."""
+    load = os.getloadavg()[0]
     by_setting = defaultdict(list)
     for run in runs:
         by_setting[run.setting].append(run)
     return {
         "about": {
-            "server": "DynamoDB Local" if plan.engine else "canned answers",
+            "kind": plan.kind.name,
+            "main": plan.kind.main,
+            "server": "DynamoDB Local" if plan.kind == ENGINE else "canned answers",
             "python": platform.python_version(),
-            "machine": platform.machine(),
+            "machine": f"{platform.machine()}, {_processor()}",
+            "load": round(load, 1),
+            "software": {name: metadata.version(name) for name in plan.kind.software},
             "cores": os.cpu_count(),
             "rounds": plan.rounds,
             "seconds": plan.seconds,
@@ -33,7 +42,7 @@ def summarize(plan: Plan, runs: Iterable[Run]) -> Results:
             "latency": plan.latency,
         },
         "contenders": [_describe(contender) for contender in plan.contenders],
-        "settings": [asdict(setting) | _summarize(setting_runs) for setting, setting_runs in by_setting.items()],
+        "settings": [asdict(setting) | _summarize(plan.kind.main, by_setting[setting]) for setting in by_setting],
     }
 
 
@@ -47,7 +56,13 @@ def _describe(contender: Contender) -> dict[str, str | None]:
     }
 
 
-def _summarize(runs: list[Run]) -> Results:
+def _processor() -> str:
+    """Return the name of the processor, if the system knows it."""
+    lines = _CPUINFO.read_text().splitlines() if _CPUINFO.exists() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+
+
+def _summarize(usual: str, runs: list[Run]) -> Results:
     rounds: dict[tuple[str, str], list[Figures]] = defaultdict(list)
     left_out: dict[tuple[str, str], str] = {}
     most_connections: dict[str, int] = defaultdict(int)
@@ -59,7 +74,7 @@ def _summarize(runs: list[Run]) -> Results:
     measured = {key: medians(figures) for key, figures in rounds.items() if key not in left_out}
     return {
         "results": [
-            {"contender": contender, "work": work, **figures, **_ratios(work, figures, measured)}
+            {"contender": contender, "work": work, **figures, **_compare(contender, work, usual, rounds, measured)}
             for (contender, work), figures in measured.items()
             if contender != GUARDS
         ],
@@ -71,8 +86,16 @@ def _summarize(runs: list[Run]) -> Results:
     }
 
 
-def _ratios(work: str, figures: Figures, measured: dict[tuple[str, str], Figures]) -> Figures:
-    """Return the ratios of the main figure to that of the baseline and of the store, if these were measured."""
-    main = "total_ms" if work == works.COLD_START else "cpu_us"
+def _compare(
+    contender: str,
+    work: str,
+    usual: str,
+    rounds: dict[tuple[str, str], list[Figures]],
+    measured: dict[tuple[str, str], Figures],
+) -> dict[str, Any]:
+    """Return the main figure's lowest and highest round, and its ratios to the baseline and the store, if measured."""
+    main = "total_ms" if work == works.COLD_START else usual
+    all_rounds = [figures[main] for figures in rounds[contender, work]]
     others = {"to_baseline": measured.get((BASELINE, work)), "to_store": measured.get((OURS, work))}
-    return {name: figures[main] / other[main] for name, other in others.items() if other}
+    ratios = {name: measured[contender, work][main] / other[main] for name, other in others.items() if other}
+    return {"spread": [min(all_rounds), max(all_rounds)], **ratios}

@@ -6,18 +6,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import works
-from benchmarks.contenders import BASELINE, OURS, Contender, Endpoint
+from benchmarks.contenders import BARE, NOTHING, OURS, Contender, Endpoint
 from benchmarks.engine import engine
 from benchmarks.processes import Server, canned_server, cores
 from benchmarks.worker import Job, Outcome
 
 GUARDS = "guards"
+_UNCHECKED = (NOTHING, *BARE)
 _REGION = "us-east-1"
 _PATIENCE = 300
 _FROM_OUTSIDE = ("AWS_", "WIKIBOT_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
@@ -36,9 +37,53 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of comparison: the module that measures one library, the figure that is compared, and the defaults."""
+
+    name: str
+    module: str
+    main: str
+    works: tuple[str, ...]
+    rounds: int
+    seconds: float
+    latency: float = 0.0
+    software: tuple[str, ...] = ("uvloop",)
+
+
+CALLS = Kind(
+    name="canned",
+    module="benchmarks.worker",
+    main="cpu_us",
+    works=(works.STREAM, *works.BY_NAME),
+    rounds=3,
+    seconds=0.2,
+)
+ENGINE = replace(CALLS, name="engine")
+BACKEND = Kind(
+    name="backend",
+    module="benchmarks.backend",
+    main="wall_us",
+    works=works.LINES,
+    rounds=5,
+    seconds=1.0,
+    software=("starlette", "uvicorn", "httptools", "uvloop"),
+)
+SCALE = Kind(
+    name="scale",
+    module="benchmarks.scale",
+    main="wall_us",
+    works=(*works.READERS, *works.STREAMS),
+    rounds=3,
+    seconds=0.3,
+    latency=0.005,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What to measure, and for how long."""
 
+    kind: Kind = CALLS
     contenders: tuple[Contender, ...]
     works: tuple[str, ...]
     settings: tuple[Setting, ...]
@@ -46,7 +91,7 @@ class Plan:
     seconds: float
     wikis: int
     latency: float = 0.0
-    engine: bool = False
+    longest: float = 0.0
     guards: bool = True
 
 
@@ -64,13 +109,13 @@ def play(plan: Plan) -> Iterator[Run]:
     """Run the plan and yield each result. The run named GUARDS measures the store alone."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        filled = stack.enter_context(engine(plan.wikis)) if plan.engine else None
+        filled = stack.enter_context(engine(plan.wikis)) if plan.kind == ENGINE else None
         for number, setting in product(range(1, plan.rounds + 1), plan.settings):
             for name, selected in _line_up(plan, setting):
                 print(f"round {number} of {plan.rounds}: {setting}: {name}", file=sys.stderr, flush=True)
                 serving = _canned(plan, setting, folder) if filled is None else nullcontext(filled)
                 with serving as server:
-                    module = "benchmarks.guards" if name == GUARDS else "benchmarks.worker"
+                    module = "benchmarks.guards" if name == GUARDS else plan.kind.module
                     outcome = measure(_job(plan, setting, name, selected, server), module)
                 yield Run(setting, name, outcome, server.connections)
 
@@ -78,7 +123,7 @@ def play(plan: Plan) -> Iterator[Run]:
 def _line_up(plan: Plan, setting: Setting) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield each library of a round with its workloads; then the guards, on the last setting only."""
     for contender in plan.contenders:
-        selected = tuple(name for name in plan.works if contender.works is None or name in contender.works)
+        selected = tuple(filter(contender.does, plan.works))
         if selected and contender.version() is not None:
             yield contender.name, selected
     if plan.guards and setting == plan.settings[-1]:
@@ -95,11 +140,13 @@ def _job(plan: Plan, setting: Setting, name: str, selected: tuple[str, ...], ser
         contender=OURS if name == GUARDS else name,
         works=selected,
         endpoint=Endpoint(server.url, _REGION, server.authority),
-        check=not plan.engine and name != BASELINE,
+        check=plan.kind != ENGINE and name not in _UNCHECKED,
         loop=setting.loop,
         core=cores()[0],
+        server_core=cores()[1],
         seconds=plan.seconds,
         wikis=plan.wikis,
+        longest=plan.longest,
     )
 
 

@@ -7,6 +7,13 @@ from benchmarks import works
 from benchmarks.contenders import OURS
 from benchmarks.results import Results
 
+_CALLS = "CPU of the client per call, for the stream per wiki"
+_COMPARED = {
+    "canned": _CALLS,
+    "engine": _CALLS,
+    "backend": "Requests per second of a web backend on one core, with 32 connections",
+    "scale": "Reads per second, for the streams wikis per second",
+}
 _START = {
     "import_ms": "import ms",
     "open_ms": "open ms",
@@ -16,22 +23,36 @@ _START = {
     "stall_ms": "stall ms",
     "memory_mib": "MiB",
 }
+_ORDER = (*works.BY_NAME, works.STREAM, *works.LINES, *works.READERS, *works.STREAMS)
 _GUARDS = {"cpu_us": "CPU µs", "cpu_us_per_wiki": "per wiki", "to_unmetered": "x no telemetry", "per_second": "per s"}
-_WORKS = {"cpu_us": "CPU µs", "to_baseline": "x baseline", "to_store": "x store", "per_second": "per s"}
+_WORKS = {
+    "cpu_us": "CPU µs",
+    "to_baseline": "x baseline",
+    "to_store": "x store",
+    "per_second": "per s",
+    "p50_ms": "p50 ms",
+    "p99_ms": "p99 ms",
+    "busy": "core busy",
+    "growth_mib": "+ MiB",
+}
 
 
 def render(results: Results) -> str:
     """Return all tables. For each setting: the workloads, the cold starts, the guards, and what was not measured."""
     about = results["about"]
+    software = ", ".join(f"{name} {version}" for name, version in about["software"].items())
     lines = [
-        f"Against {about['server']}, Python {about['python']}, medians of {about['rounds']} rounds.",
-        f"CPU of the client per call, for the stream per wiki; also relative to the baseline and to {OURS}.",
+        f"Against {about['server']}, Python {about['python']}, {software}.",
+        f"{about['cores']} cores, {about['machine']}; the load of the machine was {about['load']} at the start.",
+        f"{_COMPARED[about['kind']]}; the cost also relative to the baseline and to {OURS}.",
+        f"Medians of {about['rounds']} rounds; ± is half the range of the rounds.",
         "",
         *_contenders(results["contenders"]),
     ]
     for setting in results["settings"]:
-        lines += ["", f"== {setting['loop']}, {setting['scheme']}", *_works(setting["results"])]
-        lines += ["", *_cold_starts(setting)]
+        lines += ["", f"== {setting['loop']}, {setting['scheme']}", *_works(about["main"], setting["results"])]
+        cold_starts = _cold_starts(setting)
+        lines += ["", *cold_starts] if cold_starts[1:] else []
         if setting["guards"]:
             lines += ["", *_guards(setting["guards"])]
         lines += [
@@ -48,13 +69,21 @@ def _contenders(contenders: list[dict[str, Any]]) -> list[str]:
     return _columns(["contender", "returns", "library", "remark"], rows, numbers=False)
 
 
-def _works(results: list[dict[str, Any]]) -> list[str]:
+def _works(main: str, results: list[dict[str, Any]]) -> list[str]:
+    """Return a row per workload and library, with the columns for which there are figures."""
+    by_work: dict[str, list[dict[str, Any]]] = {}
+    for each in results:
+        if each["work"] != works.COLD_START:
+            by_work.setdefault(each["work"], []).append(each)
+    columns = [name for name in _WORKS if any(name in each for rows in by_work.values() for each in rows)]
     rows = []
-    for work in (*works.BY_NAME, works.STREAM):
-        mine = [each for each in results if each["work"] == work]
-        rows += [[work, *[""] * len(_WORKS)]] if mine else []
-        rows += [[f"  {each['contender']}", *(_number(each.get(name)) for name in _WORKS)] for each in mine]
-    return _columns(["work", *_WORKS.values()], rows)
+    for work in sorted(by_work, key=_ORDER.index):
+        rows.append([work, *[""] * (len(columns) + 1)])
+        for each in by_work[work]:
+            low, high = each["spread"]
+            scatter = f"{(high - low) / 2 / each[main]:.0%}"
+            rows.append([f"  {each['contender']}", *(_number(each.get(name)) for name in columns), scatter])
+    return _columns(["work", *(_WORKS[name] for name in columns), "±"], rows)
 
 
 def _cold_starts(setting: dict[str, Any]) -> list[str]:

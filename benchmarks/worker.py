@@ -10,11 +10,12 @@ import gc
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks import answers, works
 from benchmarks.checks import CHECKS
@@ -23,6 +24,7 @@ from benchmarks.processes import pin, run
 
 _TICK = 0.001
 _STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
 _WARM_UP = 20
 _PARTS = 5
 
@@ -32,7 +34,10 @@ Connect = Callable[[Endpoint], AbstractAsyncContextManager[Client]]
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What to measure: each workload for `seconds`, the stream over `wikis`; with `check`, the results are checked."""
+    """What to measure: each workload for `seconds`, the stream over `wikis`; with `check`, the results are checked.
+
+    In a comparison of scale, streams that would take longer than `longest` seconds are left out.
+    """
 
     contender: str
     works: tuple[str, ...]
@@ -40,8 +45,10 @@ class Job:
     check: bool
     loop: str
     core: int | None
+    server_core: int | None
     seconds: float
     wikis: int
+    longest: float = 0.0
 
     def encode(self) -> str:
         """Return the job as JSON."""
@@ -103,10 +110,16 @@ def medians(figures: Sequence[Figures]) -> Figures:
 
 async def measure_stream(client: Client, wikis: int) -> Figures:
     """Read all wikis of an owner; return the cost of one wiki, and the growth of the process's memory."""
-    gc.collect()
-    before = peak_memory()
+    before = forget_peak()
     figures = await timed(works.stream(client, wikis), wikis)
-    return figures | {"growth_mib": peak_memory() - before}
+    return figures | {"growth_mib": max(0.0, peak_memory() - before)}  # Linux counts pages late, in batches
+
+
+def forget_peak() -> float:
+    """Forget this process's peak memory so far; return its memory in MiB."""
+    gc.collect()
+    _CLEAR.write_text("5")  # https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html
+    return peak_memory()
 
 
 def peak_memory() -> float:
@@ -141,9 +154,11 @@ async def cold_start(connect: Connect, endpoint: Endpoint, figures: Figures) -> 
         yield client
 
 
-async def work_through(job: Job, connect: Connect, import_ms: float, outcome: Outcome) -> None:
+async def work_through(job: Job, outcome: Outcome) -> None:
     """Measure a cold start, then each workload of a job, followed by its check."""
-    start: Figures = {"import_ms": import_ms}
+    started = time.perf_counter()
+    connect = load(job)
+    start: Figures = {"import_ms": (time.perf_counter() - started) * 1e3}
     async with cold_start(connect, job.endpoint, start) as client:
         outcome.figures[works.COLD_START] = start
         for name in job.works:
@@ -170,21 +185,23 @@ def describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".replace("\n", " ")
 
 
-def main() -> None:
-    """Run the job in the argument."""
+def work(measuring: Callable[[Job, Outcome], Coroutine[Any, Any, None]]) -> None:
+    """Run the job in the argument and print the outcome. `measuring` fills it."""
     job = Job.decode(sys.argv[1])
     pin(job.core)
     outcome = Outcome()
-    contender = next(contender for contender in CONTENDERS if contender.name == job.contender)
     try:
-        started = time.perf_counter()
-        connect = contender.load()
-        import_ms = (time.perf_counter() - started) * 1e3
-        run(work_through(job, connect, import_ms, outcome), job.loop)
+        run(measuring(job, outcome), job.loop)
     except Exception as error:  # noqa: BLE001 - reported in the table
         outcome.failures[works.COLD_START] = describe(error)
     print(json.dumps(asdict(outcome)), flush=True)
 
 
+def load(job: Job) -> Connect:
+    """Import the library of a job; return the function that opens a client."""
+    connect: Connect = next(contender for contender in CONTENDERS if contender.name == job.contender).load()
+    return connect
+
+
 if __name__ == "__main__":
-    main()
+    work(work_through)

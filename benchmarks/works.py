@@ -12,6 +12,7 @@ from benchmarks.contenders import Client
 WIKIS = 1_000
 OWNER = owner(WIKIS)
 USER = "user-1"
+PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ async def _three_tables(client: Client, calls: int) -> None:
         await client.authorize(USER, OWNER, slug(call % WIKIS))
 
 
+async def _login(client: Client, calls: int) -> None:
+    for call in range(calls):
+        await client.login(str(call))
+
+
 def page_of(wikis: int) -> Work:
     """Return the workload that queries one page of `wikis` wikis."""
     return Work(f"page of {wikis:,}", partial(_page, wikis=wikis))
@@ -70,13 +76,23 @@ def in_flight(readers: int) -> Work:
 
 
 async def stream(client: Client, wikis: int) -> None:
-    """Read all wikis of an owner in pages of 500."""
-    async for _ in client.stream(owner(wikis), 500):
+    """Read all wikis of an owner, page after page."""
+    async for _ in client.stream(owner(wikis), PAGE):
         pass
 
 
 COLD_START = "cold start"
 STREAM = "stream"
+LINES = (
+    "authorize and answer a wiki",
+    "a page of 50 wikis",
+    "login, another person each time",
+    "read one wiki, another each time",
+)
+"""The requests to a web backend."""
+READERS = {f"{readers:,} reads in flight": readers for readers in (1, 8, 32, 128, 512, 2_000)}
+STREAMS = {f"stream of {wikis:,}": wikis for wikis in (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)}
+"""The scale: numbers of readers at the same time, and numbers of wikis that are read one after another."""
 POINT_READ = Work("point read", _point_read)
 WORKS = (
     POINT_READ,
@@ -86,5 +102,6 @@ WORKS = (
     in_flight(32),
     in_flight(256),
     Work("three tables", _three_tables),
+    Work("login", _login),
 )
 BY_NAME = {work.name: work for work in WORKS}

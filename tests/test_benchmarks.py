@@ -1,11 +1,12 @@
 """The benchmark runs, compares equal results, and reports what it could not measure."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, pairwise, product
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -14,14 +15,17 @@ import pytest
 
 from benchmarks import table, works
 from benchmarks.answers import answer, owner, slug, user, wiki, wire
+from benchmarks.backend import read_report
 from benchmarks.checks import CHECKS
-from benchmarks.contenders import BASELINE, CONTENDERS, OURS, Contender, Endpoint
+from benchmarks.contenders import BARE, BASELINE, CONTENDERS, LIMIT, NOTHING, OURS, Contender, Endpoint
+from benchmarks.drawing import Curve, curves
 from benchmarks.processes import canned_server
 from benchmarks.results import summarize
 from benchmarks.rounds import Plan, Run, Setting, measure
 from benchmarks.worker import Job, Outcome
 
 ROOT = Path(__file__).parents[1]
+SVG = "{http://www.w3.org/2000/svg}"
 SMOKED = (BASELINE, OURS, "aiobotocore")
 
 
@@ -37,17 +41,21 @@ class Smoke:
     chart: str
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
-    """A quick benchmark of a few libraries over TLS."""
-    folder = tmp_path_factory.mktemp("results")
-    only = [argument for name in SMOKED for argument in ("--only", name)]
-    command = ["-m", "benchmarks", "--quick", "--loop=asyncio", "--scheme=https", f"--output={folder}", *only]
+def run_quickly(folder: Path, kind: str, contenders: Sequence[str]) -> Smoke:
+    """Run a quick benchmark of a few libraries over TLS."""
+    only = [argument for name in contenders for argument in ("--only", name)]
+    command = ["-m", "benchmarks", kind, "--quick", "--loop=asyncio", "--scheme=https", f"--output={folder}", *only]
     text = subprocess.run(  # noqa: S603 - the project's own code
         [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
     ).stdout
     (results,) = folder.glob("*.json")
     return Smoke(text, json.loads(results.read_text()), results.with_suffix(".svg").read_text())
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
+    """A quick benchmark of the calls of a few libraries."""
+    return run_quickly(tmp_path_factory.mktemp("results"), "canned", SMOKED)
 
 
 def test_every_work_is_measured(smoke: Smoke) -> None:
@@ -108,12 +116,82 @@ def test_the_chart_is_svg(smoke: Smoke) -> None:
     """The chart is valid SVG with a bar for each library and a style for dark pages."""
     chart = ET.fromstring(smoke.chart)  # noqa: S314 - the project's own file
 
-    svg = "{http://www.w3.org/2000/svg}"
-    assert chart.tag == f"{svg}svg"
-    bars = chart.findall(f"{svg}rect")
+    assert chart.tag == f"{SVG}svg"
+    bars = chart.findall(f"{SVG}rect")
     assert len(bars) % len(SMOKED) == 0
-    assert {bar.get("class") for bar in bars} == {"baseline", "store", "bar"}
+    assert {bar.get("class") for bar in bars} == {"limit", "store", "bar"}
     assert "prefers-color-scheme: dark" in smoke.chart
+
+
+# ---- a web backend, and the scale
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_a_backend_is_measured(tmp_path: Path) -> None:
+    """Each line has requests per second and percentiles of each library, and the backend without a library is first."""
+    smoke = run_quickly(tmp_path, "backend", (NOTHING, OURS))
+
+    (setting,) = smoke.results["settings"]
+    assert {(row["work"], row["contender"]) for row in setting["results"]} == set(product(works.LINES, (NOTHING, OURS)))
+    assert all(row["per_second"] > 0 and 0 < row["p50_ms"] <= row["p99_ms"] for row in setting["results"])
+    assert setting["left_out"] == []
+    assert "uvicorn" in smoke.results["about"]["software"]
+    assert all(line in smoke.text for line in works.LINES)
+    assert len(ET.fromstring(smoke.chart).findall(f"{SVG}rect")) == 2 * len(works.LINES)  # noqa: S314 - the project's own file
+
+
+def test_the_scale_is_measured(tmp_path: Path) -> None:
+    """Each number of readers is measured, and each stream is measured or left out because it would take too long."""
+    smoke = run_quickly(tmp_path, "scale", (LIMIT, OURS))
+
+    (setting,) = smoke.results["settings"]
+    measured = {(row["contender"], row["work"]) for row in setting["results"]}
+    assert set(product((LIMIT, OURS), (*works.READERS, *islice(works.STREAMS, 1)))) <= measured
+    too_long = {(each["contender"], each["work"]) for each in setting["left_out"]}
+    assert measured | too_long == set(product((LIMIT, OURS), (*works.READERS, *works.STREAMS)))
+    assert all(each["reason"].startswith("would take more than") for each in setting["left_out"])
+    assert all(row["growth_mib"] >= 0 for row in setting["results"])
+    curves = ET.fromstring(smoke.chart).findall(f"{SVG}polyline")  # noqa: S314 - the project's own file
+    assert len(curves) == 4
+
+
+REPORT = """
+Running 1s test @ http://127.0.0.1:8000/0
+  Latency Distribution
+     50%  500.00us
+     75%    7.69ms
+     90%    8.98ms
+     99%    1.02s{}
+  4068 requests in 1.00s, 1.20MB read
+Requests/sec:   4052.73
+Transfer/sec:      1.20MB
+""".format(" ")  # wrk pads the unit s
+
+
+def test_a_report_of_wrk_is_read() -> None:
+    """Times of a report have different units and become milliseconds."""
+    assert read_report(REPORT) == {"per_second": 4052.73, "wall_us": 1e6 / 4052.73, "p50_ms": 0.5, "p99_ms": 1020.0}
+
+
+@pytest.mark.parametrize(
+    "trouble", ["Non-2xx or 3xx responses: 7", "Socket errors: connect 0, read 3, write 0, timeout 0"]
+)
+def test_a_backend_that_fails_is_not_compared(trouble: str) -> None:
+    """A report with errors is rejected with their number."""
+    with pytest.raises(ValueError, match=trouble):
+        read_report(f"  {trouble}\n{REPORT}")
+
+
+def test_labels_do_not_cover_each_other() -> None:
+    """Curves that end at the same point have labels one below the other."""
+    lines = [Curve(name, [(1, 10), (10, 100)]) for name in ("one", "two", "three")]
+
+    parts, _ = curves(0, "Title", lines, x_ticks=(1, 10), y_ticks=(1, 1_000))
+    heights = sorted(
+        float(element.get("y", "")) for element in map(ET.fromstring, parts) if element.text in {"one", "two", "three"}
+    )
+    assert len(heights) == 3
+    assert all(below - above >= 14 for above, below in pairwise(heights))
 
 
 # ---- what the contenders return
@@ -125,10 +203,10 @@ def installed(contender: Contender) -> Any:  # noqa: ANN401 - pytest's parameter
     return pytest.param(contender, id=contender.name, marks=missing)
 
 
-@pytest.mark.parametrize("contender", [installed(each) for each in CONTENDERS if each.returns != "bytes"])
+@pytest.mark.parametrize("contender", [installed(each) for each in CONTENDERS if each.name not in (NOTHING, *BARE)])
 def test_contenders_return_the_same(contender: Contender) -> None:
     """Each library decodes the canned answers to the same values."""
-    checked = tuple(name for name in CHECKS if contender.works is None or name in contender.works)
+    checked = tuple(name for name in (*works.BY_NAME, works.STREAM) if name in CHECKS and contender.does(name))
     with canned_server(core=None, tls=None) as server:
         outcome = measure(job(contender.name, checked, server.url))
 
@@ -140,7 +218,15 @@ def job(contender: str, names: tuple[str, ...], url: str) -> Job:
     """Return a job that ends as soon as possible."""
     endpoint = Endpoint(url, "us-east-1")
     return Job(
-        contender=contender, works=names, endpoint=endpoint, check=True, loop="asyncio", core=None, seconds=0, wikis=500
+        contender=contender,
+        works=names,
+        endpoint=endpoint,
+        check=True,
+        loop="asyncio",
+        core=None,
+        server_core=None,
+        seconds=0,
+        wikis=500,
     )
 
 
@@ -170,6 +256,14 @@ class WrongClient:
     async def authorize(self, user_id: str, owner_id: str, slug: str) -> Sequence[dict[str, Any]]:
         """Return a user, and wikis in place of the others."""
         return [user(user_id), await self.get(owner_id, slug), await self.get(owner_id, slug)]
+
+    async def login(self, sub: str) -> dict[str, Any]:
+        """Return another user."""
+        return user(f"user-not-{sub}")
+
+    def plain(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Return the item."""
+        return item
 
     def values(self, item: dict[str, Any]) -> dict[str, Any]:
         """Return the item."""

@@ -98,10 +98,20 @@ def pynamodb_export(url: str, folder: Path) -> int:
     from pynamodb.attributes import NumberAttribute, UnicodeAttribute  # noqa: PLC0415 - it may not be there
     from pynamodb.models import Model  # noqa: PLC0415
 
-    texts = (
-        "oauth_provider oauth_provider_sub username email display_name avatar_url tier status created_at updated_at "
-        "write_id about"
-    ).split()
+    texts = [
+        "oauth_provider",
+        "oauth_provider_sub",
+        "username",
+        "email",
+        "display_name",
+        "avatar_url",
+        "tier",
+        "status",
+        "created_at",
+        "updated_at",
+        "write_id",
+        "about",
+    ]
     meta = {"table_name": "users", "host": url, "region": "us-east-1"}
     keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
     attributes = {

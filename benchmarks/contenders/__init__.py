@@ -6,6 +6,7 @@ This module imports none of them. So a missing library is reported, and the impo
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,6 +44,12 @@ class Client(Protocol):
     async def authorize(self, user_id: str, owner_id: str, slug: str) -> Sequence[Any]:
         """Read a user, a wiki and the user's grant consistently, in as few requests as the library allows."""
 
+    async def login(self, sub: str) -> Any:  # noqa: ANN401 - see above
+        """Read the claim of a GitHub identity, and then the user who holds it, both consistently."""
+
+    def plain(self, item: Any) -> Any:  # noqa: ANN401 - see above
+        """Return an item as the library makes it ready for JSON: the body of a web backend's answer."""
+
     def values(self, item: Any) -> dict[str, Any]:  # noqa: ANN401 - see above
         """Return an item's attributes as plain values, times as the stored text; for the checks only."""
 
@@ -57,7 +64,11 @@ class Contender:
     remark: str = ""
     module: str = ""
     connect: str = "connect"
-    works: tuple[str, ...] | None = None
+    works: tuple[str, ...] = ("*",)
+
+    def does(self, work: str) -> bool:
+        """Return whether the library is compared in a workload; `works` has patterns of names."""
+        return any(fnmatch(work, pattern) for pattern in self.works)
 
     def load(self) -> Any:  # noqa: ANN401 - a function from Endpoint to an async context manager
         """Import the library; return the function that opens a client."""
@@ -72,10 +83,16 @@ class Contender:
 
 
 BASELINE = "baseline"
+LIMIT = "limit"
+NOTHING = "nothing"
+BARE = (LIMIT, BASELINE)
+"""Contenders that send unsigned requests and do not parse the answers."""
 OURS = "wikibot_store"
 
 CONTENDERS = (
-    Contender(BASELINE, "aiohttp", "bytes", "aiohttp alone: unsigned, body read and not parsed", module="floor"),
+    Contender(NOTHING, "starlette", "", "makes no call: the limit of a backend"),
+    Contender(LIMIT, "httptools", "bytes", "a bare asyncio protocol: unsigned, body read and not parsed"),
+    Contender(BASELINE, "aiohttp", "bytes", "aiohttp alone: unsigned, body read and not parsed"),
     Contender(OURS, "wikibot-store", "models", "default settings: concurrent point reads share a BatchGetItem"),
     Contender(
         "wikibot_store, apart",
@@ -84,7 +101,7 @@ CONTENDERS = (
         "coalesce_reads=False: a GetItem per point read",
         module=OURS,
         connect="connect_apart",
-        works=("point read", "32 in flight", "256 in flight"),
+        works=("point read", "*in flight", "read one wiki*"),
     ),
     Contender("aiobotocore", "aiobotocore", "dicts", "client; values in DynamoDB's notation"),
     Contender("aioboto3", "aioboto3", "dicts", "Table resource; numbers as Decimal"),
@@ -97,10 +114,14 @@ CONTENDERS = (
         "reads return dicts instead of models",
         module="pydynox",
         connect="connect_as_dicts",
-        works=("stream", "point read", "page of 100", "32 in flight", "256 in flight", "three tables"),
+        works=("stream*", "point read", "page of 100", "*in flight", "three tables"),
     ),
     Contender("aiopynamodb", "aiopynamodb", "models", "on aiobotocore"),
     Contender("dynamoxy", "dynamoxy", "models", "Rust core; needs Python 3.12"),
+    Contender(
+        "aws-sdk-dynamodb", "aws-sdk-dynamodb", "dataclasses", "AWS's async SDK; needs Python 3.12", module="aws_sdk"
+    ),
+    Contender("capo-dynamodb", "capo-dynamodb", "dicts", "values in DynamoDB's notation", module="capo"),
 )
 
 

@@ -17,9 +17,10 @@ Item = dict[str, Any]
 class ResourceClient:
     """Calls the resource and its Table."""
 
-    def __init__(self, dynamodb: Any, wikis: Any) -> None:  # noqa: ANN401 - resource classes are made at run time
+    def __init__(self, dynamodb: Any, wikis: Any, users: Any) -> None:  # noqa: ANN401 - resource classes are made at run time
         self._dynamodb = dynamodb
         self._wikis = wikis
+        self._users = users
 
     async def get(self, owner_id: str, slug: str) -> Item:
         reply = await self._wikis.get_item(Key={"owner_id": owner_id, "wiki_slug": slug})
@@ -72,6 +73,18 @@ class ResourceClient:
         )
         return [reply["Responses"][table][0] for table in ("users", "wikis", "acls")]
 
+    async def login(self, sub: str) -> Item:
+        claim = await self._user(f"claim#oauth#github#{sub}")
+        return await self._user(claim["user_id"])
+
+    async def _user(self, user_id: str) -> Item:
+        reply = await self._users.get_item(Key={"id": user_id}, ConsistentRead=True)
+        item: Item = reply["Item"]
+        return item
+
+    def plain(self, item: Item) -> Item:
+        return item
+
     def values(self, item: Item) -> dict[str, Any]:
         return item
 
@@ -81,4 +94,4 @@ async def connect(endpoint: Endpoint) -> AsyncIterator[ResourceClient]:
     """Open the resource. It reads the CA bundle from AWS_CA_BUNDLE."""
     config = AioConfig(max_pool_connections=endpoint.connections)
     async with aioboto3.Session().resource("dynamodb", endpoint_url=endpoint.url, config=config) as dynamodb:
-        yield ResourceClient(dynamodb, await dynamodb.Table("wikis"))
+        yield ResourceClient(dynamodb, await dynamodb.Table("wikis"), await dynamodb.Table("users"))

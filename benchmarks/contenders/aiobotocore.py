@@ -87,6 +87,18 @@ class BotocoreClient:
         )
         return [reply["Responses"][table][0] for table in ("users", "wikis", "acls")]
 
+    async def login(self, sub: str) -> Item:
+        claim = await self._user(f"claim#oauth#github#{sub}")
+        return await self._user(claim["user_id"]["S"])
+
+    async def _user(self, user_id: str) -> Item:
+        reply = await self._client.get_item(TableName="users", Key={"id": {"S": user_id}}, ConsistentRead=True)
+        item: Item = reply["Item"]
+        return item
+
+    def plain(self, item: Item) -> dict[str, Any]:
+        return self.values(item)
+
     def values(self, item: Item) -> dict[str, Any]:
         return {
             name: int(value["N"]) if "N" in value else value.get("S", value.get("BOOL")) for name, value in item.items()

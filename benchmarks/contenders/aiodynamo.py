@@ -25,6 +25,7 @@ class DynamoClient:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._wikis = client.table("wikis")
+        self._users = client.table("users")
 
     async def get(self, owner_id: str, slug: str) -> Item:
         item: Item = await self._wikis.get_item({"owner_id": owner_id, "wiki_slug": slug})
@@ -64,6 +65,14 @@ class DynamoClient:
             }
         )
         return [reply.items[table][0] for table in ("users", "wikis", "acls")]
+
+    async def login(self, sub: str) -> Item:
+        claim = await self._users.get_item({"id": f"claim#oauth#github#{sub}"}, consistent_read=True)
+        item: Item = await self._users.get_item({"id": claim["user_id"]}, consistent_read=True)
+        return item
+
+    def plain(self, item: Item) -> Item:
+        return item
 
     def values(self, item: Item) -> dict[str, Any]:
         return item

@@ -56,6 +56,18 @@ class User(Model):
     version = VersionAttribute()
 
 
+class Claim(Model):
+    """A claim, which ties an identity to one user."""
+
+    class Meta:
+        """The table."""
+
+        table_name = "users"
+
+    id = UnicodeAttribute(hash_key=True)
+    user_id = UnicodeAttribute()
+
+
 class Wiki(Model):
     """One wiki."""
 
@@ -137,6 +149,13 @@ class PynamoClient:
             Acl.get(f"{owner_id}:{slug}", user_id, consistent_read=True),
         )
 
+    async def login(self, sub: str) -> User:
+        claim = await Claim.get(f"claim#oauth#github#{sub}", consistent_read=True)
+        return await User.get(claim.user_id, consistent_read=True)
+
+    def plain(self, item: Model) -> dict[str, Any]:
+        return item.to_simple_dict()
+
     def values(self, item: Model) -> dict[str, Any]:
         values = {name: getattr(item, name) for name in item.get_attributes()}
         return {
@@ -149,7 +168,7 @@ class PynamoClient:
 @asynccontextmanager
 async def connect(endpoint: Endpoint) -> AsyncIterator[PynamoClient]:
     """Configure the models, which connect by themselves. They read the CA bundle from AWS_CA_BUNDLE."""
-    metas: tuple[Any, ...] = (User.Meta, Wiki.Meta, Acl.Meta)
+    metas: tuple[Any, ...] = (User.Meta, Claim.Meta, Wiki.Meta, Acl.Meta)
     for meta in metas:
         meta.host = endpoint.url
         meta.region = endpoint.region

@@ -32,6 +32,13 @@ class User(dynamoxy.Model, table="users", datetime_format="iso_z"):  # type: ign
     version: Attr[int] = dynamoxy.version()
 
 
+class Claim(dynamoxy.Model, table="users"):  # type: ignore[call-arg]  # mypy does not look into it
+    """A claim, which ties an identity to one user."""
+
+    id: Attr[str] = partition_key()
+    user_id: Attr[str]
+
+
 class Wiki(dynamoxy.Model, table="wikis", datetime_format="iso_z"):  # type: ignore[call-arg]  # mypy does not look into it
     """One wiki."""
 
@@ -70,6 +77,7 @@ class DynamoxyClient:
         self._users = client.repository(User)
         self._wikis = client.repository(Wiki)
         self._acls = client.repository(Acl)
+        self._claims = client.repository(Claim)
 
     async def get(self, owner_id: str, slug: str) -> Wiki | None:
         return await self._wikis.get(owner_id, slug)
@@ -99,6 +107,13 @@ class DynamoxyClient:
             self._wikis.get(owner_id, slug, consistent=True),
             self._acls.get(f"{owner_id}:{slug}", user_id, consistent=True),
         )
+
+    async def login(self, sub: str) -> User | None:
+        claim = await self._claims.get(f"claim#oauth#github#{sub}", consistent=True)
+        return None if claim is None else await self._users.get(claim.user_id, consistent=True)
+
+    def plain(self, item: dynamoxy.Model) -> dict[str, Any]:
+        return item.to_dict()
 
     def values(self, item: dynamoxy.Model) -> dict[str, Any]:
         values = {name: getattr(item, name) for name in type(item).__annotations__}

@@ -40,6 +40,15 @@ class User(Model):
     version = VersionAttribute()
 
 
+class Claim(Model):
+    """A claim, which ties an identity to one user."""
+
+    model_config = ModelConfig(table="users")
+
+    id = StringAttribute(partition_key=True)
+    user_id = StringAttribute()
+
+
 class Wiki(Model):
     """One wiki."""
 
@@ -123,6 +132,13 @@ class PydynoxClient:
             Wiki.get(owner_id=owner_id, wiki_slug=slug, consistent_read=True, as_dict=self._as_dict),
             Acl.get(wiki_id=f"{owner_id}:{slug}", grantee_id=user_id, consistent_read=True, as_dict=self._as_dict),
         )
+
+    async def login(self, sub: str) -> Any:  # noqa: ANN401 - see get
+        claim: Any = await Claim.get(id=f"claim#oauth#github#{sub}", consistent_read=True)
+        return await User.get(id=claim.user_id, consistent_read=True, as_dict=self._as_dict)
+
+    def plain(self, item: Any) -> dict[str, Any]:  # noqa: ANN401 - see get
+        return dict(item) if self._as_dict else item.to_dict()
 
     def values(self, item: Any) -> dict[str, Any]:  # noqa: ANN401 - see get
         if self._as_dict:

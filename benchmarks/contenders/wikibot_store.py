@@ -9,7 +9,7 @@ from uuid import uuid4
 import msgspec
 
 from benchmarks.contenders import Endpoint, timestamp
-from wikibot_store import StoreConfig, Wiki, WikibotStore
+from wikibot_store import PublicUser, PublicWiki, StoreConfig, User, Wiki, WikibotStore
 
 
 class StoreClient:
@@ -49,6 +49,13 @@ class StoreClient:
     async def authorize(self, user_id: str, owner_id: str, slug: str) -> Sequence[Any]:
         access = await self._store.authorize(user_id, owner_id, slug)
         return [access.user, access.wiki, access]
+
+    async def login(self, sub: str) -> User:
+        user, _ = await self._store.users.get_or_create_by_oauth("github", sub)
+        return user
+
+    def plain(self, item: User | Wiki) -> PublicUser | PublicWiki:
+        return item.public()
 
     def values(self, item: msgspec.Struct) -> dict[str, Any]:
         return {

@@ -79,11 +79,11 @@ class Options:
     @asynccontextmanager
     async def open(self, config: StoreConfig) -> AsyncIterator[WikibotStore]:
         """Open a store with these settings and the credentials of the command line."""
-        if config.endpoint_url is not None and is_exposed(config.endpoint_url):
-            note(f"warning: {config.endpoint_url} is plain HTTP: others can read and change items on the way")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InsecureEndpointWarning)  # said above, without a line of Python
             async with WikibotStore.open(config, session=self._session(config.endpoint_url)) as store:
+                if config.endpoint_url is not None and is_exposed(config.endpoint_url):
+                    note(f"warning: {config.endpoint_url} is plain HTTP: others can read and change items on the way")
                 yield store
 
     def _session(self, endpoint_url: str | None) -> AioSession:

@@ -1,6 +1,7 @@
 """The baseline: bare aiohttp requests. They are unsigned, and the bodies are read and not parsed."""
 
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from benchmarks.contenders import Endpoint
 
 _KEY = '"Key":{"owner_id":{"S":"%s"},"wiki_slug":{"S":"%s"}}'
 _GET = '{"TableName":"wikis",' + _KEY + ',"ConsistentRead":false}'
+_GET_USER = '{"TableName":"users","Key":{"id":{"S":"%s"}},"ConsistentRead":true}'
 _PUT = (
     '{"TableName":"wikis","Item":{"owner_id":{"S":"%s"},"wiki_slug":{"S":"%s"},'
     '"uid":{"S":"9f1c5a0e7b6d4c2f8a3e1d0b9c8f7a6e"},"display_name":{"S":"Field notes"},'
@@ -37,17 +39,12 @@ _BATCH = (
 )
 
 
-class BaselineClient:
+class BareClient(ABC):
     """Sends the same requests as the other clients, but unsigned."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session = session
-        self._url = url
-
+    @abstractmethod
     async def _post(self, operation: str, body: str) -> bytes:
-        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
-        async with self._session.post(self._url, data=body.encode(), headers=headers) as response:
-            return await response.read()
+        """Send a request; return the body of the answer."""
 
     async def get(self, owner_id: str, slug: str) -> bytes:
         return await self._post("GetItem", _GET % (owner_id, slug))
@@ -63,17 +60,36 @@ class BaselineClient:
 
     async def stream(self, owner_id: str, page_size: int) -> AsyncIterator[bytes]:
         """Yield the bodies. The owner's id holds the number of wikis to read."""
-        after = ""
-        for end in range(page_size, int(owner_id.removeprefix("owner-")) + 1, page_size):
+        for start in range(0, int(owner_id.removeprefix("owner-")), page_size):
+            after = _AFTER % (owner_id, start - 1) if start else ""
             yield await self._post("Query", _QUERY % (owner_id, page_size, after))
-            after = _AFTER % (owner_id, end - 1)
 
     async def authorize(self, user_id: str, owner_id: str, slug: str) -> Sequence[bytes]:
         batch = _BATCH % (user_id, owner_id, slug, owner_id, slug, user_id)
         return [await self._post("BatchGetItem", batch)]
 
+    async def login(self, sub: str) -> bytes:
+        await self._post("GetItem", _GET_USER % f"claim#oauth#github#{sub}")
+        return await self._post("GetItem", _GET_USER % f"user-{sub}")
+
+    def plain(self, item: bytes) -> bytes:
+        return item
+
     def values(self, item: bytes) -> dict[str, Any]:
-        raise NotImplementedError("the baseline parses nothing")
+        raise NotImplementedError("bare clients parse nothing")
+
+
+class BaselineClient(BareClient):
+    """Sends by aiohttp's session."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def _post(self, operation: str, body: str) -> bytes:
+        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
+        async with self._session.post(self._url, data=body.encode(), headers=headers) as response:
+            return await response.read()
 
 
 @asynccontextmanager
