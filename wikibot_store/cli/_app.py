@@ -8,7 +8,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
 from functools import wraps
@@ -74,17 +74,15 @@ class Options:
             async with self.open(self.config()) as store:
                 return await work(store)
 
-        return asyncio.run(opened())
+        return run(opened())
 
     @asynccontextmanager
     async def open(self, config: StoreConfig) -> AsyncIterator[WikibotStore]:
         """Open a store with these settings and the credentials of the command line."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InsecureEndpointWarning)  # said above, without a line of Python
-            async with WikibotStore.open(config, session=self._session(config.endpoint_url)) as store:
-                if config.endpoint_url is not None and is_exposed(config.endpoint_url):
-                    note(f"warning: {config.endpoint_url} is plain HTTP: others can read and change items on the way")
-                yield store
+        async with WikibotStore.open(config, session=self._session(config.endpoint_url)) as store:
+            if config.endpoint_url is not None and is_exposed(config.endpoint_url):
+                note(f"warning: {config.endpoint_url} is plain HTTP: others can read and change items on the way")
+            yield store
 
     def _session(self, endpoint_url: str | None) -> AioSession:
         if is_loopback(endpoint_url or "") and self.profile is None and not _CREDENTIALS & os.environ.keys():
@@ -92,6 +90,13 @@ class Options:
         session = get_session()
         session.set_config_variable("profile", self.profile)
         return session
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work on an event loop."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InsecureEndpointWarning)  # `open` says it, without a line of Python
+        return asyncio.run(work)
 
 
 def with_options(command: Callable[Concatenate[Options, P], None]) -> Callable[..., None]:

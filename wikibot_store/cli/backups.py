@@ -1,6 +1,5 @@
 """`wikibot-store export`, `import` and `copy`: the tables out, in again, and from one place to another."""
 
-import asyncio
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from wikibot_store.backup import (
     export_tables,
     import_tables,
 )
-from wikibot_store.cli._app import CommandError, Options, app, with_options
+from wikibot_store.cli._app import CommandError, Options, app, run, with_options
 from wikibot_store.cli._output import console, note, print_json, print_table, shows_progress
 from wikibot_store.config import StoreConfig
 from wikibot_store.schema import TABLES
@@ -138,7 +137,7 @@ def copy(
             )
 
     with _report(options) as report:
-        done = asyncio.run(work(report))
+        done = run(work(report))
     _print_written(options, done)
 
 
