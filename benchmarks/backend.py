@@ -112,7 +112,8 @@ async def _measure(url: str, job: Job) -> Figures:
         pin(job.core)
     output, _ = await wrk.communicate()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    return read_report(output.decode()) | {"busy": cpu / wall}
+    figures = read_report(output.decode())
+    return figures | {"cpu_us": cpu / wall / figures["per_second"] * 1e6, "busy": cpu / wall}
 
 
 def read_report(report: str) -> Figures:

@@ -119,7 +119,11 @@ CONTENDERS = (
     Contender("aiopynamodb", "aiopynamodb", "models", "on aiobotocore"),
     Contender("dynamoxy", "dynamoxy", "models", "Rust core; needs Python 3.12"),
     Contender(
-        "aws-sdk-dynamodb", "aws-sdk-dynamodb", "dataclasses", "AWS's async SDK; needs Python 3.12", module="aws_sdk"
+        "aws-sdk-dynamodb",
+        "aws-sdk-dynamodb",
+        "dicts",
+        "AWS's async SDK; values as dataclasses; needs Python 3.12",
+        module="aws_sdk",
     ),
     Contender("capo-dynamodb", "capo-dynamodb", "dicts", "values in DynamoDB's notation", module="capo"),
 )
