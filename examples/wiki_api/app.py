@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
@@ -62,7 +63,8 @@ def create_app(
         events.router,
     ):
         app.include_router(router, prefix="/api")
-    app.mount("/static", StaticFiles(directory=_STATIC))
+    # Compressed, unlike the API: what is compressed together with a secret can reveal it.
+    app.mount("/static", GZipMiddleware(StaticFiles(directory=_STATIC)))
 
     @app.get("/", include_in_schema=False)
     async def get_page() -> FileResponse:
