@@ -7,6 +7,7 @@ SECONDS ?= 120
 WORKERS ?= auto
 BIN := $(VENV)/bin
 DYNAMODB_LOCAL := .cache/dynamodb-local
+AXE_CORE := .cache/axe-core
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 # The lines of versions that are tested. CONSTRAINTS_newest=/dev/null takes whatever is newest today.
@@ -32,13 +33,13 @@ demo: $(VENV)/.demo  ## Simulate a day of traffic on the embedded engine, or on 
 serve: $(VENV)/.demo  ## Run the example web API and its page on http://127.0.0.1:8080, or PORT=…
 	$(BIN)/python -m examples.wiki_api --port $(PORT)
 
-screenshot: $(VENV)/.dev  ## Take the tutorial's picture of the example's page again
+screenshot: $(VENV)/.dev  ## Take the tutorial's pictures of the example's page again
 	$(BIN)/python -m tests.examples.screenshot
 
-test: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Run the tests of the library on every available engine, or what ARGS selects of all tests
+test: $(VENV)/.dev $(DYNAMODB_LOCAL) $(AXE_CORE)  ## Run the tests of the library on every available engine, or what ARGS selects of all tests
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope $(or $(ARGS),$(LIBRARY_TESTS))
 
-test-all: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Run all tests with branch coverage: crashes, faults, soak, browser, docs and packages too
+test-all: $(VENV)/.dev $(DYNAMODB_LOCAL) $(AXE_CORE)  ## Run all tests with branch coverage: crashes, faults, soak, browser, docs and packages too
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope --cov --cov-report=term
 
 check: $(VENV)/.dev  ## Check lint, format, types, layers, spelling and plain words
@@ -122,3 +123,6 @@ $(VENV)-%/.ready: pyproject.toml constraints.txt constraints-lowest.txt constrai
 # Without npm or Java the tests are reported as skipped; with CI=true they fail.
 $(DYNAMODB_LOCAL): scripts/fetch-dynamodb-local
 	scripts/fetch-dynamodb-local $@
+
+$(AXE_CORE): scripts/fetch-axe-core
+	scripts/fetch-axe-core $@

@@ -4,11 +4,16 @@ from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
 
-from wikibot_store import Role, User, Wiki, WikibotStore
+from wikibot_store import Access, Role, User, Wiki, WikibotStore
 
 
 async def wiki_for(store: WikibotStore, user: User, owner_id: str, wiki_slug: str, role: Role) -> Wiki:
-    """Return the wiki if the user has at least `role` in it.
+    """Return the wiki if the user has at least `role` in it; `access_for` says how it refuses."""
+    return (await access_for(store, user, owner_id, wiki_slug, role))[1]
+
+
+async def access_for(store: WikibotStore, user: User, owner_id: str, wiki_slug: str, role: Role) -> tuple[Access, Wiki]:
+    """Return the user's access and the wiki if the user has at least `role` in it.
 
     For a user without a role, an existing wiki and a missing one give the same answer.
 
@@ -21,4 +26,4 @@ async def wiki_for(store: WikibotStore, user: User, owner_id: str, wiki_slug: st
         raise HTTPException(HTTPStatus.NOT_FOUND, "Wiki not found.")
     if not access.allows(role):
         raise HTTPException(HTTPStatus.FORBIDDEN, f"This requires more than the role {access.role}.")
-    return access.wiki
+    return access, access.wiki

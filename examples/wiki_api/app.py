@@ -7,15 +7,16 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
-from examples.wiki_api import events, health, members, users, wikis
+from examples.wiki_api import docs, events, health, invitations, members, users, wikis
 from examples.wiki_api.errors import handle_errors
 from examples.wiki_api.live import Live
 from examples.wiki_api.login import login_routes
-from examples.wiki_api.security import SameOriginOnly, SecurityHeaders
+from examples.wiki_api.security import HeadLikeGet, SameOriginOnly, SecurityHeaders
 from wikibot_store import WikibotStore
 
 _STATIC = Path(__file__).parent / "static"
@@ -40,19 +41,30 @@ def create_app(
         title="Wiki API",
         lifespan=lifespan,
         routes=login_routes(),
-        docs_url=None,  # these pages load scripts from other servers; /openapi.json stays
+        docs_url=None,  # FastAPI's pages load scripts from other servers; docs.py has one that does not
         redoc_url=None,
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(SameOriginOnly),
+            Middleware(HeadLikeGet),
             Middleware(SessionMiddleware, secret_key=secret, https_only=https_only),
         ],
     )
     app.state.live = live
     app.include_router(health.router)
-    for router in (users.router, wikis.router, wikis.one_wiki, members.router, events.router):
+    app.include_router(docs.router)
+    for router in (
+        users.router,
+        wikis.router,
+        wikis.one_wiki,
+        members.router,
+        invitations.router,
+        invitations.accept,
+        events.router,
+    ):
         app.include_router(router, prefix="/api")
-    app.mount("/static", StaticFiles(directory=_STATIC))
+    # Compressed, unlike the API: what is compressed together with a secret can reveal it.
+    app.mount("/static", GZipMiddleware(StaticFiles(directory=_STATIC)))
 
     @app.get("/", include_in_schema=False)
     async def get_page() -> FileResponse:

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Query, Request, Response
 
-from examples.wiki_api.access import wiki_for
+from examples.wiki_api.access import access_for, wiki_for
 from examples.wiki_api.headers import next_link
 from examples.wiki_api.live import Live
 from examples.wiki_api.login import current_user
-from wikibot_store import Role, User, Wiki, WikibotStore
+from wikibot_store import Access, Role, User, Wiki, WikibotStore
 
 
 async def _store(request: Request) -> WikibotStore:
@@ -39,6 +39,14 @@ def _wiki_as(role: Role) -> Callable[..., Awaitable[Wiki]]:
 WikiToRead = Annotated[Wiki, Depends(_wiki_as(Role.VIEWER))]
 WikiToEdit = Annotated[Wiki, Depends(_wiki_as(Role.EDITOR))]
 WikiToOwn = Annotated[Wiki, Depends(_wiki_as(Role.OWNER))]
+
+
+async def _my_access(owner_id: str, wiki_slug: str, user: CurrentUser, store: Store) -> tuple[Access, Wiki]:
+    return await access_for(store, user, owner_id, wiki_slug, Role.VIEWER)
+
+
+MyAccess = Annotated[tuple[Access, Wiki], Depends(_my_access)]
+Search = Annotated[str | None, Query(min_length=1, max_length=200)]
 
 IfMatch = Annotated[str | None, Header()]
 IfNoneMatch = Annotated[Literal["*"] | None, Header()]

@@ -53,13 +53,22 @@ _PAGE = """<!doctype html>
   <link rel="stylesheet" href="/static/app.css">
   <main class="lobby">
     <section class="card">
+      <img src="/static/favicon.svg" alt="" width="56" height="56">
       <h1>{title}</h1>
       <p class="quiet">{detail}</p>
-      <a class="button" href="/">Back to the wikis</a>
+      <a class="button primary" href="{address}">{way_out}</a>
     </section>
   </main>
 </html>
 """
+
+_HEADINGS = {
+    HTTPStatus.BAD_REQUEST: "Please log in again",
+    HTTPStatus.NOT_FOUND: "This page does not exist",
+    HTTPStatus.UNAUTHORIZED: "Please log in",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The service is not available",
+}
+_TO_LOGIN = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED}
 
 ANSWERS: dict[type[WikibotStoreError], tuple[HTTPStatus, str]] = {
     InvalidKeyError: (HTTPStatus.UNPROCESSABLE_ENTITY, "{error}"),
@@ -125,11 +134,15 @@ async def _answer_http_error(request: Request, error: HTTPException) -> Response
 
 
 def _told(request: Request, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None) -> Response:
-    if "text/html" not in request.headers.get(
-        "accept", ""
-    ):  # only a browser that navigates accepts HTML; a script does not
+    # Only a browser that navigates accepts HTML; a script does not.
+    if "text/html" not in request.headers.get("accept", ""):
         return problem(status, detail, headers)
-    return HTMLResponse(_PAGE.format(title=escape(status.phrase), detail=escape(detail)), status, headers)
+    address, way_out = ("/login", "Log in") if status in _TO_LOGIN else ("/", "Back to the wikis")
+    title = _HEADINGS.get(status, status.phrase)
+    # Without a detail of its own, the error repeats the phrase.
+    text = "" if detail == status.phrase else detail
+    page = _PAGE.format(title=escape(title), detail=escape(text), address=address, way_out=way_out)
+    return HTMLResponse(page, status, headers)
 
 
 def problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from examples.wiki_api.access import wiki_for
+from examples.wiki_api.access import access_for
 from examples.wiki_api.dependencies import CurrentUser, Events, Store
-from examples.wiki_api.live import Subscription, user_topic, wiki_topic
+from examples.wiki_api.live import Subscription, members_topic, user_topic, wiki_topic
 from wikibot_store import Role, WikiKey
 
 router = APIRouter()
@@ -21,8 +21,10 @@ async def _subscription(
     topics = [user_topic(user.id)]
     if wiki_id is not None:
         key = WikiKey.parse(wiki_id)
-        await wiki_for(store, user, key.owner_id, key.wiki_slug, Role.OWNER)
+        access, _ = await access_for(store, user, key.owner_id, key.wiki_slug, Role.VIEWER)
         topics.append(wiki_topic(wiki_id))
+        if access.allows(Role.OWNER):
+            topics.append(members_topic(wiki_id))
     with events.subscribe(*topics) as subscription:
         yield subscription
 
@@ -31,6 +33,9 @@ async def _subscription(
 async def listen(
     subscription: Annotated[Subscription, Depends(_subscription)],
 ) -> AsyncIterable[ServerSentEvent]:
-    """Send "wikis", "shared" or, for the wiki in the query, "members" when there is something new to read."""
+    """Send "wikis", "shared", "me" or, for the wiki in the query, "wiki" and "members" when it has changed.
+
+    "members" goes to the owners of the wiki only.
+    """
     async for what in subscription:
         yield ServerSentEvent(event=what, raw_data="changed")

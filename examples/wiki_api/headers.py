@@ -10,6 +10,9 @@ from starlette.exceptions import HTTPException
 
 from wikibot_store import ConflictError, NotFoundError, User, Wiki
 
+NO_STORE = "private, no-store"
+"""Cache-Control of an answer with a secret."""
+
 
 def entity_tag(thing: User | Wiki) -> str:
     """Return the tag of this version of this incarnation, for ETag and If-Match.

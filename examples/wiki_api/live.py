@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
+from wikibot_store import WikibotStore, WikiKey
+
 
 class Subscription:
     """What has changed since the last iteration; each name is in it once, however many changes there were."""
@@ -72,10 +74,23 @@ class Live:
 
 
 def user_topic(user_id: str) -> str:
-    """Return the topic for the lists of one user: "wikis" and "shared"."""
+    """Return the topic for one user: the lists "wikis" and "shared", and the profile, "me"."""
     return f"user:{user_id}"
 
 
 def wiki_topic(wiki_id: str) -> str:
-    """Return the topic for the members of one wiki: "members"."""
+    """Return the topic for the attributes of one wiki: "wiki"."""
     return f"wiki:{wiki_id}"
+
+
+def members_topic(wiki_id: str) -> str:
+    """Return the topic for the members and invitations of one wiki: "members"."""
+    return f"members:{wiki_id}"
+
+
+async def wiki_changed(events: Live, store: WikibotStore, key: WikiKey) -> None:
+    """Notify everybody whose page shows the wiki: its owner, its members, and those who have it open."""
+    events.publish(user_topic(key.owner_id), "wikis")
+    events.publish(wiki_topic(key.wiki_id), "wiki")
+    async for acl in store.acls.iter_by_wiki(key):
+        events.publish(user_topic(acl.grantee_id), "shared")

@@ -1,18 +1,34 @@
 """The request and response bodies of the API. They leave out the secrets and internals of the store's models."""
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
 from wikibot_store import Acl, Role, User, Wiki
+from wikibot_store.keys import INVITE
 
 T = TypeVar("T")
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-WebAddress = Annotated[str, StringConstraints(pattern="^https://", max_length=2000)]
+# An address on the web, or one of the pictures that the page brings along. The page shows only these, because its
+# Content-Security-Policy forbids pictures from other servers.
+Picture = Annotated[str, StringConstraints(pattern=r"^(https://|/static/avatars/[a-z]+\.svg$)", max_length=2000)]
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
+_MARGIN_SECONDS = 60
+
+
+def _in_future(moment: datetime) -> datetime:
+    """Reject a time that is over, or nearly: the store rounds it down and compares it a moment later."""
+    if moment.timestamp() < time.time() + _MARGIN_SECONDS:
+        raise ValueError("must be at least a minute in the future")
+    return moment
+
+
+Future = Annotated[AwareDatetime, AfterValidator(_in_future)]
 
 
 class WikiIn(BaseModel):
@@ -23,9 +39,42 @@ class WikiIn(BaseModel):
 
 
 class GrantIn(BaseModel):
-    """A role to grant."""
+    """A role to grant; without `expires_at` it does not end."""
 
     role: Role
+    expires_at: Future | None = None
+
+
+class InvitationIn(BaseModel):
+    """An invitation; the grant that it becomes does not expire."""
+
+    email: Email
+    role: Role
+    expires_at: Future
+
+
+class TokenIn(BaseModel):
+    """The token of an invitation."""
+
+    token: Annotated[str, StringConstraints(max_length=2000)]
+
+
+class SlugIn(BaseModel):
+    """Another slug for a wiki."""
+
+    wiki_slug: str
+
+
+class OwnerIn(BaseModel):
+    """Another owner for a wiki."""
+
+    owner_id: str
+
+
+class UsernameIn(BaseModel):
+    """Another username; null removes it."""
+
+    username: str | None
 
 
 # Changes are keyword arguments of a DAO's `update`; an attribute that is left out stays. At least one is required.
@@ -33,7 +82,7 @@ class GrantIn(BaseModel):
 
 class _UserChanges(TypedDict, total=False):
     display_name: Name | None
-    avatar_url: WebAddress | None
+    avatar_url: Picture | None
 
 
 class _WikiChanges(TypedDict, total=False):
@@ -70,6 +119,14 @@ class ProfileOut(_Out):
     id: str
     username: str | None
     display_name: str | None
+    avatar_url: str | None
+
+
+class IdentityOut(_Out):
+    """A login of mine: the provider, and the provider's subject for me."""
+
+    provider: str
+    sub: str
 
 
 class WikiOut(_Out):
@@ -83,17 +140,21 @@ class WikiOut(_Out):
     disk_usage_bytes: int
     created_at: datetime
     updated_at: datetime
+    has_mcp_token: Annotated[
+        bool, BeforeValidator(lambda token_hash: token_hash is not None), Field(validation_alias="mcp_token_hash")
+    ]
     version: int
 
 
 class MemberOut(BaseModel):
-    """A member with the role, and who granted it when; `user` is null if the user was deleted."""
+    """A member with the role, who granted it, when and until when; `user` is null if the user was deleted."""
 
     user_id: str
     user: ProfileOut | None
     role: Role
     granted_by: str
     granted_at: datetime
+    expires_at: datetime | None
 
     @classmethod
     def of(cls, acl: Acl, user: User | None) -> Self:
@@ -104,7 +165,53 @@ class MemberOut(BaseModel):
             role=acl.role,
             granted_by=acl.granted_by,
             granted_at=acl.granted_at,
+            expires_at=acl.expires_at,
         )
+
+
+class InvitationOut(BaseModel):
+    """An open invitation. Its `id` names it, and opens nothing."""
+
+    id: str
+    email: str | None
+    role: Role
+    granted_by: str
+    granted_at: datetime
+    expires_at: datetime | None
+
+    @classmethod
+    def of(cls, acl: Acl) -> Self:
+        """Describe the stored invitation."""
+        return cls(
+            id=acl.grantee_id.removeprefix(INVITE),
+            email=acl.invited_email,
+            role=acl.role,
+            granted_by=acl.granted_by,
+            granted_at=acl.granted_at,
+            expires_at=acl.expires_at,
+        )
+
+
+class NewInvitationOut(BaseModel):
+    """A new invitation and its token, which is not stored and so cannot be shown again."""
+
+    invitation: InvitationOut
+    token: str
+
+
+class McpTokenOut(BaseModel):
+    """A new MCP token, which is not stored and so cannot be shown again."""
+
+    token: str
+
+
+class AccessOut(BaseModel):
+    """A wiki with its owner, my role in it, and whether the wiki is mine."""
+
+    wiki: WikiOut
+    owner: ProfileOut
+    role: Role
+    is_mine: bool
 
 
 class SharedOut(BaseModel):

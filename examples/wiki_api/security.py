@@ -40,6 +40,26 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
+class HeadLikeGet:
+    """Middleware that answers HEAD as GET, without the body: monitors and link checkers send HEAD."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass HEAD on as GET, and end the answer after its headers, however long the body would be."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        await self._app({**scope, "method": "GET"}, receive, send_headers)
+
+
 class SameOriginOnly:
     """Middleware that answers 403 if another site's page makes the browser change something.
 

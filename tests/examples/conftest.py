@@ -1,11 +1,14 @@
 """The example backend on the embedded engine, and people who use it."""
 
+import secrets
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
+from playwright.async_api import Browser
 
 from examples.wiki_api.__main__ import open_store
+from tests.examples.browsing import chromium
 from tests.examples.serving import Person, client, serve
 
 
@@ -33,3 +36,22 @@ async def ada(http: httpx.AsyncClient) -> Person:
 async def bob(http: httpx.AsyncClient) -> Person:
     """Give somebody else."""
     return await Person.log_in(http)
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Run one browser for all tests of the page."""
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def name() -> str:
+    """Give the name of somebody new, which is the username too."""
+    return f"p-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def other() -> str:
+    """Give the name of somebody else."""
+    return f"q-{secrets.token_hex(6)}"

@@ -24,6 +24,11 @@ async def collector(http: httpx.AsyncClient) -> Person:
     return person
 
 
+def _profile(person: Person) -> dict[str, str | None]:
+    """Return the public attributes of somebody who has changed nothing."""
+    return {"id": person.id, "username": person.username, "display_name": person.username, "avatar_url": None}
+
+
 async def test_profile_change(ada: Person) -> None:
     """A change of the profile keeps what it does not name, and null removes."""
     address = "https://example.org/ada.png"
@@ -46,7 +51,7 @@ async def test_others_see_no_more_than_the_name(ada: Person, bob: Person) -> Non
     """Whoever is logged in can look a user up by name, and learns nothing that is private."""
     answer = await bob.send("GET", f"/api/users/{ada.username}")
 
-    assert answer.json() == {"id": ada.id, "username": ada.username, "display_name": ada.username}
+    assert answer.json() == _profile(ada)
 
 
 async def test_unknown_username_is_404(ada: Person) -> None:
@@ -218,7 +223,7 @@ async def test_members_are_listed_with_name_and_latest_role(ada: Person, bob: Pe
 
     (member,) = answer.json()["items"]
     assert member | {"user_id": bob.id, "role": "editor", "granted_by": ada.id} == member
-    assert member["user"] == {"id": bob.id, "username": bob.username, "display_name": bob.username}
+    assert member["user"] == _profile(bob)
     assert not answer.links
 
 

@@ -51,6 +51,30 @@ async def test_change_of_members_reaches_who_watches_the_wiki(
         assert await first(events) == "members"
 
 
+async def test_change_of_a_wiki_reaches_its_readers(ada: Person, bob: Person) -> None:
+    """Members get an event for their list, and whoever has the wiki open gets one for the wiki."""
+    wiki = await ada.create_wiki()
+    await ada.grant(wiki, bob, "viewer")
+    async with listening(bob) as lists, listening(bob, wiki_id=f"{ada.id}:notes") as opened:
+        await ada.send("PATCH", wiki, {"display_name": "B"})
+        assert await first(lists) == "shared"
+        assert {await first(opened), await first(opened)} == {"shared", "wiki"}
+
+        await ada.send("POST", f"{wiki}/rename", {"wiki_slug": "other"})
+        assert {await first(opened), await first(opened)} == {"shared", "wiki"}
+        assert await first(lists) == "shared"
+
+        await ada.send("DELETE", f"/api/wikis/{ada.id}/other")
+        assert await first(lists) == "shared"
+
+
+async def test_change_of_a_profile_reaches_the_own_pages(ada: Person) -> None:
+    """All open pages of a user get an event when the profile changes."""
+    async with listening(ada) as events:
+        await ada.send("PATCH", "/api/me", {"display_name": "Ada"})
+        assert await first(events) == "me"
+
+
 async def test_change_of_a_wiki_reaches_its_owner(ada: Person) -> None:
     """All of somebody's pages hear of a new wiki, a change and a deletion."""
     path = f"/api/wikis/{ada.id}/notes"
@@ -82,14 +106,21 @@ async def test_revoke_of_nothing_is_no_news(ada: Person, bob: Person) -> None:
 
 
 async def test_others_members_cannot_be_watched(ada: Person, bob: Person) -> None:
-    """A stream about a wiki is for its owners; others are answered as if they had asked for the members."""
+    """A stream about a wiki is for its readers, and only its owners get an event when its members change."""
     wiki = await ada.create_wiki()
     stranger = await bob.send("GET", "/api/events", wiki_id=f"{ada.id}:notes")
     await ada.grant(wiki, bob, "editor")
-    editor = await bob.send("GET", "/api/events", wiki_id=f"{ada.id}:notes")
+    async with listening(bob, wiki_id=f"{ada.id}:notes") as events:
+        await ada.send(
+            "POST",
+            f"{wiki}/invitations",
+            {"email": "x@example.org", "role": "viewer", "expires_at": "2999-01-01T00:00Z"},
+        )
+        await ada.send("PATCH", wiki, {"display_name": "B"})
+        heard = {await first(events), await first(events)}
 
     assert stranger.status_code == HTTPStatus.NOT_FOUND
-    assert editor.status_code == HTTPStatus.FORBIDDEN
+    assert heard == {"shared", "wiki"}
 
 
 async def test_stream_needs_a_session(http: httpx.AsyncClient) -> None:

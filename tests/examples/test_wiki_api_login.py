@@ -67,6 +67,89 @@ async def test_code_works_once(http: httpx.AsyncClient) -> None:
     assert second.status_code == HTTPStatus.BAD_REQUEST
 
 
+async def test_code_that_was_used_leads_back_to_the_page(http: httpx.AsyncClient) -> None:
+    """A logged-in visitor who comes back to the callback, for example by the Back button, gets the page."""
+    browser, callback = await begin(http)
+    finished = await http.get(callback, headers=browser)
+
+    again = await http.get(callback, headers=cookie(finished))
+
+    assert (again.status_code, again.headers["location"]) == (HTTPStatus.SEE_OTHER, "/")
+
+
+async def test_back_button_leads_to_another_login(http: httpx.AsyncClient) -> None:
+    """A visitor who goes back to the provider's page after a login and picks another person is that person."""
+    begun = await http.get("/login")
+    names = [f"p-{secrets.token_hex(8)}" for _ in range(2)]
+    headers = cookie(begun)
+    for name in names:
+        picked = await http.post(begun.headers["location"], data={"name": name}, headers=headers)
+        headers = cookie(await http.get(picked.headers["location"], headers=headers))
+
+    assert (await http.get("/api/me", headers=headers)).json()["display_name"] == names[1]
+
+
+async def test_logins_in_several_tabs_all_work(http: httpx.AsyncClient) -> None:
+    """A browser may begin a few logins before it finishes the first one; an old one is forgotten."""
+    addresses: list[str] = []
+    headers: dict[str, str] = {}
+    for _ in range(6):
+        begun = await http.get("/login", headers=headers)
+        headers = cookie(begun)
+        addresses.append(begun.headers["location"])
+    statuses = []
+    for address in addresses[:2]:
+        picked = await http.post(address, data={"name": "ada"}, headers=headers)
+        statuses.append((await http.get(picked.headers["location"], headers=headers)).status_code)
+
+    assert statuses == [HTTPStatus.BAD_REQUEST, HTTPStatus.SEE_OTHER]
+
+
+async def link(person: Person, name: str) -> str:
+    """Add the login of `name` to a person's account; return where the browser is led in the end."""
+    begun = await person.send("POST", "/login/link")
+    headers = cookie(begun)
+    picked = await person.http.post(begun.headers["location"], data={"name": name}, headers=headers)
+    return (await person.http.get(picked.headers["location"], headers=headers)).headers["location"]
+
+
+async def test_second_login_leads_to_the_same_account(ada: Person) -> None:
+    """A login that a user adds opens the same account, until it is removed; the last one stays."""
+    name = f"p-{secrets.token_hex(8)}"
+
+    assert (await link(ada, name)).endswith("login=added")
+    added = await Person.log_in(ada.http, name)
+    identities = (await ada.send("GET", "/api/me/identities")).json()
+    removed = [await ada.send("DELETE", "/api/me/identities", **identity) for identity in identities]
+
+    assert added.id == ada.id
+    assert {identity["sub"] for identity in identities} == {ada.username, name}
+    assert [answer.status_code for answer in removed] == [HTTPStatus.NO_CONTENT, HTTPStatus.CONFLICT]
+
+
+async def test_login_of_somebody_else_cannot_be_added(ada: Person, bob: Person) -> None:
+    """A login that opens another account is not added, and the page is told why."""
+    assert (await link(ada, bob.username or "")).endswith("login=taken")
+    assert len((await ada.send("GET", "/api/me/identities")).json()) == 1
+
+
+async def test_logins_of_an_account_are_limited() -> None:
+    """A login beyond the limit of the store is not added, and the page is told why."""
+    with local_engine() as engine, serve(lambda: store_on(engine)) as url:
+        async with client(url) as http, store_on(engine) as store:
+            ada = await Person.log_in(http)
+            for number in range(19):
+                await store.users.link_identity(ada.id, "github", str(number))
+            result = await link(ada, "one-more")
+
+    assert result.endswith("login=too-many")
+
+
+async def test_adding_a_login_needs_a_session(http: httpx.AsyncClient) -> None:
+    """Without a session there is no account to add a login to."""
+    assert (await http.post("/login/link")).status_code == HTTPStatus.UNAUTHORIZED
+
+
 async def test_login_that_another_browser_began_is_refused(http: httpx.AsyncClient) -> None:
     """Nobody is logged in as somebody else by following that one's link."""
     _, callback = await begin(http)
@@ -94,8 +177,18 @@ async def test_refused_visitor_gets_a_page_with_a_way_back(http: httpx.AsyncClie
     answer = await http.get("/login/callback", headers={"Accept": "text/html,*/*;q=0.8"})
 
     assert answer.status_code == HTTPStatus.BAD_REQUEST
-    assert "This login was started in another browser. Please start again." in answer.text
-    assert '<a class="button" href="/">' in answer.text
+    assert "This login was not started in this browser." in answer.text
+    assert "Please log in again" in answer.text
+    assert '<a class="button primary" href="/login">' in answer.text
+
+
+async def test_unknown_address_gets_a_page_with_a_way_back(http: httpx.AsyncClient) -> None:
+    """A visitor of an address that does not exist reads so, and can go to the start page."""
+    answer = await http.get("/nowhere", headers={"Accept": "text/html,*/*;q=0.8"})
+
+    assert answer.status_code == HTTPStatus.NOT_FOUND
+    assert "This page does not exist" in answer.text
+    assert '<a class="button primary" href="/">' in answer.text
 
 
 @pytest.mark.parametrize("form", [{}, {"name": " "}])

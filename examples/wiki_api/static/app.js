@@ -1,294 +1,191 @@
-// The page. It shows data of the API, and reads it again when the server reports a change.
+// The page: what is shown is in the address, and the data is read again when the server reports a change.
 
-const PAGE_SIZE = 5;
-const A_ROLE = { viewer: "a viewer", editor: "an editor", owner: "an owner" };
+import { isTemporary, read, send, wikiPath, wordsFor } from "./api.js";
+import * as profile from "./profile.js";
+import { $, $$, attempt, confirm, dismiss, done, Listing, nameOf, onSubmit, openDialog, showFace, toast } from "./ui.js";
+import * as wiki from "./wiki.js";
+
 const SETTLE_MS = 2000; // an index of DynamoDB lags behind its table for about this time
+const TYPING_MS = 200;
+const FIRST_WAIT_MS = 1000;
+const LONGEST_WAIT_MS = 30_000;
+const RETURN_TO = "return-to";
+const INVITATION = "invitation";
 
-const $ = (selector, root = document) => root.querySelector(selector);
+let me = null;
 
-class Problem extends Error {}
+// ---- the lists
 
-async function send(method, path, { body, headers } = {}) {
-  const json = body === undefined ? {} : { "Content-Type": "application/json" };
-  const answer = await fetch(path, { method, headers: { ...json, ...headers }, body: body && JSON.stringify(body) });
-  if (answer.ok) return answer;
-  if (answer.status === 401) show("welcome");
-  throw Object.assign(new Problem((await answer.json()).detail), { status: answer.status });
-}
-
-function nextPage(answer) {
-  return answer.headers.get("Link")?.match(/<([^>]*)>; rel="next"/)?.[1];
-}
-
-// ---- listings
-
-// A list that grows page by page. It keeps the rows by key, so that a reload changes neither focus nor scroll position.
-class Listing {
-  #rows = new Map();
-  #next;
-  #reading = Promise.resolve();
-
-  constructor(section, { template, key, fill }) {
-    Object.assign(this, { section, template: $(template), key, fill, url: null });
-    $(".more", section).addEventListener("click", () => report(this.#inTurn(() => this.#more())));
-  }
-
-  open(url) {
-    this.url = url;
-    this.#show([], undefined);
-    $(".empty", this.section).hidden = true; // not known yet
-    return this.reload();
-  }
-
-  // Reads as many items again as are shown.
-  reload() {
-    return this.#inTurn(() => this.#read(Math.max(this.#rows.size, PAGE_SIZE)));
-  }
-
-  // Each answer is shown before the next request is sent, so that the answer shown last is the latest.
-  #inTurn(work) {
-    this.#reading = this.#reading.catch(() => {}).then(work);
-    return this.#reading;
-  }
-
-  async #read(count) {
-    const items = [];
-    const { url } = this;
-    let next = `${url}?limit=${PAGE_SIZE}`;
-    while (next && items.length < count) {
-      const answer = await send("GET", next);
-      items.push(...(await answer.json()).items);
-      next = nextPage(answer);
-    }
-    if (url === this.url) this.#show(items, next);
-  }
-
-  async #more() {
-    const shown = [...this.#rows.values()].map((row) => row.item);
-    const { url } = this;
-    const answer = await send("GET", this.#next);
-    const { items } = await answer.json();
-    if (url !== this.url) return;
-    this.#show([...shown, ...items], nextPage(answer));
-    $(".rows", this.section).children[shown.length]?.querySelector("button:not([hidden]), select")?.focus();
-  }
-
-  #show(items, next) {
-    const list = $(".rows", this.section);
-    const old = this.#rows;
-    this.#rows = new Map(items.map((item) => [this.key(item), this.#row(old.get(this.key(item)), item)]));
-    for (const [key, row] of old) if (!this.#rows.has(key)) row.remove();
-    [...this.#rows.values()].forEach((row, place) => {
-      if (list.children[place] !== row) list.insertBefore(row, list.children[place] ?? null);
-    });
-    this.#next = next;
-    $(".more", this.section).hidden = !next;
-    $(".empty", this.section).hidden = items.length > 0;
-  }
-
-  #row(old, item) {
-    const row = old ?? this.template.content.firstElementChild.cloneNode(true);
-    row.item = item;
-    this.fill(row, item);
-    return row;
-  }
-}
-
-function nameOf(user) {
-  return user?.display_name ?? user?.username ?? "Somebody";
-}
-
-function label(row, name, detail) {
-  $(".face", row).textContent = name.slice(0, 1).toUpperCase();
-  $(".name", row).textContent = name;
+function fillWiki(row, item, { detail, badge }) {
+  const link = $("a", row);
+  const id = `${item.owner_id}:${item.wiki_slug}`;
+  link.href = `?${new URLSearchParams({ wiki: id })}`;
+  link.toggleAttribute("aria-current", id === address().wiki);
+  showFace($(".face", row), item.display_name);
+  $(".name", row).textContent = item.display_name;
   $(".detail", row).textContent = detail;
-}
-
-function fillWiki(row, wiki, { detail, badge, owned }) {
-  label(row, wiki.display_name, detail);
   $(".badge", row).textContent = badge;
-  const choose = $(".choose", row);
-  choose.hidden = !owned;
-  choose.setAttribute("aria-label", `Members of ${wiki.display_name}`);
-  choose.setAttribute("aria-pressed", String(isChosen(wiki)));
-  row.classList.toggle("chosen", isChosen(wiki));
-  row.wiki = wiki;
 }
 
 const mine = new Listing($("#mine"), {
   template: "#wiki-row",
-  key: (wiki) => wiki.wiki_slug,
-  fill: (row, wiki) => fillWiki(row, wiki, { detail: wiki.wiki_slug, badge: wiki.is_public ? "public" : "", owned: true }),
+  key: (item) => `${item.owner_id}:${item.wiki_slug}`,
+  fill: (row, item) => fillWiki(row, item, { detail: item.wiki_slug, badge: item.is_public ? "Public" : "" }),
+  onGrow: (count) => go({ mine: count }, { replace: true }),
 });
 
 const shared = new Listing($("#shared"), {
   template: "#wiki-row",
   key: (share) => share.wiki_id,
-  fill(row, { wiki, wiki_id, owner, role }) {
-    if (wiki) return fillWiki(row, wiki, { detail: `by ${nameOf(owner)}`, badge: role, owned: role === "owner" });
-    label(row, wiki_id.split(":").at(-1), "This wiki no longer exists.");
-    $(".choose", row).hidden = true;
+  fill(row, share) {
+    if (share.wiki) {
+      fillWiki(row, share.wiki, { detail: `by ${nameOf(share.owner)}`, badge: wiki.ROLES[share.role].name });
+      return;
+    }
+    const slug = share.wiki_id.split(":").at(-1);
+    $("a", row).removeAttribute("href");
+    showFace($(".face", row), slug);
+    $(".name", row).textContent = slug;
+    $(".detail", row).textContent = "This wiki no longer exists.";
   },
+  onGrow: (count) => go({ shared: count }, { replace: true }),
 });
 
-const members = new Listing($("#chosen"), {
-  template: "#member-row",
-  key: (member) => member.user_id,
-  fill(row, { user, role }) {
-    label(row, nameOf(user), user?.username ?? "");
-    $(".role", row).value = role;
-    $(".role", row).setAttribute("aria-label", `Role of ${nameOf(user)}`);
-    $(".revoke", row).setAttribute("aria-label", `Revoke ${nameOf(user)}`);
-  },
+async function openLists() {
+  const { q, mine: own, shared: others } = address();
+  const search = q ? `?${new URLSearchParams({ search: q })}` : "";
+  $("#mine .none").hidden = q !== "";
+  $("#shared .none").hidden = q !== "";
+  for (const hint of $$(".no-match")) hint.hidden = q === "";
+  const length = q ? 100 : 0; // a search has one page
+  await Promise.all([mine.open(`/api/wikis${search}`, own || length), shared.open(`/api/shared${search}`, others || length)]);
+}
+
+// ---- the address
+
+function address() {
+  const query = new URLSearchParams(location.search);
+  return {
+    wiki: query.get("wiki") ?? "",
+    view: query.get("view") ?? "",
+    tab: query.get("tab") ?? "",
+    q: query.get("q") ?? "",
+    mine: Number(query.get("mine")) || 0,
+    shared: Number(query.get("shared")) || 0,
+  };
+}
+
+export function go(changes, { replace = false } = {}) {
+  const query = Object.entries({ ...address(), ...changes }).filter(([, value]) => value);
+  const url = query.length ? `?${new URLSearchParams(query)}` : location.pathname;
+  history[replace ? "replaceState" : "pushState"](null, "", url);
+  render({ focus: !replace });
+}
+
+let shown = null;
+
+function render({ focus = false } = {}) {
+  const now = address();
+  const before = shown;
+  shown = now;
+  if (now.q !== before?.q) {
+    if ($("#search input").value.trim() !== now.q) $("#search input").value = now.q;
+    if (before) attempt(openLists);
+  }
+  const place = now.wiki ? "wiki" : now.view === "profile" ? "profile" : "nothing";
+  document.body.dataset.place = place;
+  for (const id of ["wiki", "profile", "nothing"]) $(`#${id}`).hidden = id !== place;
+  mine.refill();
+  shared.refill();
+  const moved = before === null || now.wiki !== before.wiki || now.view !== before.view;
+  if (moved && before !== null) dismiss();
+  if (place === "wiki") {
+    if (moved) attempt(() => wiki.open(now.wiki, { me, focus }));
+    wiki.showTab(now.tab);
+  } else {
+    wiki.close();
+  }
+  if (place === "profile" && moved) attempt(() => profile.open(me, { focus }));
+  if (place === "nothing") document.title = "Wikis";
+  if (before === null || now.wiki !== before.wiki) listen();
+}
+
+addEventListener("popstate", () => {
+  if (me === null) return;
+  for (const dialog of $$("dialog[open]")) dialog.close();
+  render({ focus: true });
 });
 
-// ---- the wiki whose members are shown
-
-let chosen = null;
-
-function isChosen(wiki) {
-  return chosen !== null && wiki.owner_id === chosen.owner_id && wiki.wiki_slug === chosen.wiki_slug;
-}
-
-function pathOf(wiki) {
-  return `/api/wikis/${encodeURIComponent(wiki.owner_id)}/${wiki.wiki_slug}`;
-}
-
-async function choose(wiki) {
-  chosen = wiki;
-  $("#members-title").textContent = wiki ? `Members of ${wiki.display_name}` : "Members";
-  $("#hint").hidden = wiki !== null;
-  $("#chosen").hidden = wiki === null;
-  for (const row of document.querySelectorAll(".row:has(.choose)")) {
-    const here = row.wiki !== undefined && isChosen(row.wiki);
-    row.classList.toggle("chosen", here);
-    $(".choose", row).setAttribute("aria-pressed", String(here));
-  }
-  listen();
-  if (wiki) await members.open(`${pathOf(wiki)}/members`);
-}
-
-async function reloadMembers() {
-  if (chosen === null) return;
-  try {
-    await members.reload();
-  } catch (problem) {
-    if (![403, 404].includes(problem.status)) throw problem;
-    await choose(null); // this person may no longer see it
-  }
-}
+// Links within the page keep the search and the length of the lists.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.('a[href^="?"]');
+  if (!link || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  const query = new URLSearchParams(link.getAttribute("href"));
+  go({ wiki: query.get("wiki"), view: query.get("view"), tab: query.get("tab") });
+});
 
 // ---- live
 
-const reloads = { wikis: () => mine.reload(), shared: () => shared.reload(), members: reloadMembers };
+const reloads = {
+  wikis: () => mine.reload(),
+  shared: () => Promise.all([shared.reload(), wiki.reload()]),
+  wiki: wiki.reload,
+  members: wiki.reloadPeople,
+  me: async () => welcomeMe(await read("/api/me")),
+};
 let events = null;
+
+function reloadAll() {
+  return Promise.all(Object.values(reloads).map((reload) => attempt(reload)));
+}
 
 function listen() {
   events?.close();
-  const query = chosen ? `?${new URLSearchParams({ wiki_id: `${chosen.owner_id}:${chosen.wiki_slug}` })}` : "";
-  const source = (events = new EventSource(`/api/events${query}`));
+  const id = wiki.isMissing() ? "" : address().wiki;
+  const source = (events = new EventSource(`/api/events${id ? `?${new URLSearchParams({ wiki_id: id })}` : ""}`));
   source.addEventListener("open", () => {
-    setLive(true);
-    for (const reload of Object.values(reloads)) report(reload()); // for changes while no stream was open
+    setLive("live");
+    reloadAll(); // for changes while no stream was open
   });
   source.addEventListener("error", () => {
-    setLive(false);
+    setLive(navigator.onLine ? "reconnecting" : "offline");
     // The browser reconnects by itself, but not after an answer that is not a stream.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => report(recover(source)), SETTLE_MS);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => recover(source), SETTLE_MS);
   });
   for (const [what, reload] of Object.entries(reloads)) {
     source.addEventListener(what, () => {
-      report(reload());
-      setTimeout(() => report(reload()), SETTLE_MS);
+      attempt(reload);
+      setTimeout(() => me && attempt(reload), SETTLE_MS);
     });
   }
 }
 
-// Finds out why the stream ended: the session, this person's access to the chosen wiki, or a server that is down.
+// Finds out why the stream ended: the session, this person's access to the wiki, or a server that is down.
 async function recover(source) {
-  if (source !== events) return;
+  if (source !== events || me === null) return;
   try {
     await send("GET", "/api/me");
-    await reloadMembers();
-  } finally {
-    if (source === events && !$("#home").hidden) listen();
+    await wiki.reload();
+  } catch {
+    // The badge says it, and the next attempt follows.
   }
+  if (source === events && me !== null) listen();
 }
 
-function setLive(on) {
-  $("#live").textContent = on ? "live" : "reconnecting";
-  $("#live").classList.toggle("on", on);
+function setLive(state) {
+  $("#live").textContent = state;
+  $("#live").classList.toggle("on", state === "live");
 }
 
-// ---- actions
-
-function report(work) {
-  return work.catch((problem) => {
-    if (!(problem instanceof Problem)) console.error(problem);
-    say(problem instanceof Problem ? problem.message : "The server cannot be reached.");
-  });
-}
-
-function say(text) {
-  $("#message").textContent = text;
-  tell("");
-}
-
-// Announces the result to screen readers.
-function tell(text = "") {
-  $("#done").textContent = text;
-}
-
-function onSubmit(selector, act) {
-  const form = $(selector);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    say("");
-    report(act(new FormData(form)).then((done) => {
-      form.reset();
-      tell(done);
-    }));
-  });
-}
-
-function onRow(list, selector, kind, act) {
-  $(".rows", list.section).addEventListener(kind, (event) => {
-    const control = event.target.closest(selector);
-    if (control === null) return;
-    say("");
-    report(act(control.closest(".row"), control).then(tell));
-  });
-}
-
-for (const list of [mine, shared]) {
-  onRow(list, ".choose", "click", async (row) => {
-    await choose(row.wiki);
-    $("#members-title").focus();
-  });
-}
-
-onRow(members, ".role", "change", async (row, select) => {
-  try {
-    await send("PUT", `${pathOf(chosen)}/members/${encodeURIComponent(row.item.user_id)}`, { body: { role: select.value } });
-  } finally {
-    await members.reload();
-  }
-  return `${nameOf(row.item.user)} is now ${A_ROLE[select.value]}.`;
+addEventListener("offline", () => me && setLive("offline"));
+addEventListener("online", () => {
+  if (me === null) return;
+  setLive("reconnecting");
+  listen();
 });
 
-onRow(members, ".revoke", "click", async (row) => {
-  await send("DELETE", `${pathOf(chosen)}/members/${encodeURIComponent(row.item.user_id)}`);
-  await members.reload();
-  $("#members-title").focus();
-  return `${nameOf(row.item.user)} no longer has a role.`;
-});
-
-onSubmit("#grant", async (form) => {
-  const user = await (await send("GET", `/api/users/${encodeURIComponent(form.get("username").trim())}`)).json();
-  await send("PUT", `${pathOf(chosen)}/members/${encodeURIComponent(user.id)}`, { body: { role: form.get("role") } });
-  await members.reload();
-  return `${nameOf(user)} is now ${A_ROLE[form.get("role")]}.`;
-});
+// ---- creating a wiki
 
 // Returns the slug of a name: "Café notes" becomes cafe-notes; a name without Latin letters gets a generated slug.
 function slugOf(name) {
@@ -296,36 +193,156 @@ function slugOf(name) {
   return letters.replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "") || `wiki-${Date.now().toString(36)}`;
 }
 
-onSubmit("#create", async (form) => {
+for (const button of $$(".create")) {
+  button.addEventListener("click", () => {
+    $("#create form").reset();
+    openDialog("#create", create);
+    $("#create [name=name]").focus();
+  });
+}
+
+async function create(form) {
   const name = form.get("name").trim();
-  const wiki = { owner_id: me.id, wiki_slug: slugOf(name) };
-  const body = { display_name: name, is_public: form.get("public") !== null };
+  const created = { owner_id: me.id, wiki_slug: slugOf(name) };
+  const body = { display_name: name, is_public: form.get("visibility") === "public" };
+  let answer;
   try {
-    await send("PUT", pathOf(wiki), { body, headers: { "If-None-Match": "*" } });
+    answer = await send("PUT", wikiPath(created), { body, headers: { "If-None-Match": "*" } });
   } catch (problem) {
-    throw problem.status === 412 ? new Problem(`You already have a wiki named ${wiki.wiki_slug}.`) : problem;
+    if (problem.status === 412) problem.message = `You already have a wiki named ${created.wiki_slug}.`;
+    throw problem;
   }
-  await mine.reload();
-  return `${name} was created.`;
+  const id = `${created.owner_id}:${created.wiki_slug}`;
+  go({ wiki: id, view: "", tab: "", q: "" });
+  await attempt(() => mine.reload({ until: id }));
+  mine.refill();
+  mine.reveal(id);
+  done(`${name} was created.`, async () => {
+    await send("DELETE", wikiPath(created), { headers: { "If-Match": answer.headers.get("ETag") } });
+    go({ wiki: "" });
+    await mine.reload();
+    return `${name} was removed again.`;
+  });
+  return wiki.focus;
+}
+
+// ---- searching
+
+let typing;
+
+$("#search input").addEventListener("input", (event) => {
+  clearTimeout(typing);
+  typing = setTimeout(() => go({ q: event.target.value.trim(), mine: 0, shared: 0 }, { replace: true }), TYPING_MS);
 });
+onSubmit($("#search"), async (form) => go({ q: form.get("q").trim(), mine: 0, shared: 0 }, { replace: true }));
+
+// ---- invitations by link
+
+function takeInvitation() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("invite");
+  if (token !== null) {
+    sessionStorage.setItem(INVITATION, token);
+    history.replaceState(null, "", location.pathname + location.search);
+  }
+  return sessionStorage.getItem(INVITATION);
+}
+
+function offerInvitation() {
+  const token = takeInvitation();
+  if (token === null) return;
+  confirm({
+    title: "Accept the invitation?",
+    text: `You have been invited to a wiki. It will appear in the list of ${nameOf(me)}.`,
+    label: "Accept",
+    async act() {
+      sessionStorage.removeItem(INVITATION);
+      let joined;
+      try {
+        joined = await (await send("POST", "/api/invitations/accept", { body: { token } })).json();
+      } catch (error) {
+        if (isTemporary(error)) sessionStorage.setItem(INVITATION, token);
+        throw error;
+      }
+      const id = `${joined.wiki.owner_id}:${joined.wiki.wiki_slug}`;
+      go({ wiki: id, view: "", tab: "", q: "" });
+      await attempt(() => shared.reload({ until: id }));
+      shared.refill();
+      shared.reveal(id);
+      toast(`You are now ${wiki.ROLES[joined.role].phrase} of ${joined.wiki.display_name}.`);
+      return wiki.focus;
+    },
+  });
+  $("#confirm").addEventListener("close", () => sessionStorage.removeItem(INVITATION), { once: true });
+}
+
+addEventListener("hashchange", () => (me ? offerInvitation() : takeInvitation()));
 
 // ---- start
 
-let me = null;
-
-function show(part) {
-  for (const id of ["welcome", "home"]) $(`#${id}`).hidden = id !== part;
-  if (part === "welcome") events?.close();
+function showPart(part) {
+  for (const id of ["loading", "welcome", "failed", "home"]) $(`#${id}`).hidden = id !== part;
 }
+
+function welcomeMe(user) {
+  me = user;
+  $("#me .name").textContent = nameOf(me);
+  $("#me .detail").textContent = me.username ?? "no username yet";
+  showFace($("#me .face"), nameOf(me), me.avatar_url);
+  if (document.body.dataset.place === "profile") profile.update(me);
+}
+
+document.addEventListener("logged-out", () => {
+  const hadSession = me !== null;
+  me = null;
+  events?.close();
+  for (const dialog of $$("dialog[open]")) dialog.close();
+  if (location.search) sessionStorage.setItem(RETURN_TO, location.search);
+  if (hadSession) $("#welcome .ended").hidden = false;
+  $("#welcome .invited").hidden = takeInvitation() === null;
+  document.title = "Wikis";
+  showPart("welcome");
+});
 
 async function start() {
-  me = await (await send("GET", "/api/me")).json();
-  $("#me").textContent = nameOf(me);
-  $("#handle").textContent = me.username ?? "no username, so nobody can share with you";
-  show("home");
-  mine.url = "/api/wikis";
-  shared.url = "/api/shared";
-  listen();
+  welcomeMe(await read("/api/me"));
+  const returnTo = sessionStorage.getItem(RETURN_TO);
+  sessionStorage.removeItem(RETURN_TO);
+  if (returnTo && !location.search) history.replaceState(null, "", location.pathname + returnTo);
+  const result = new URLSearchParams(location.search).get("login");
+  if (result) history.replaceState(null, "", "?view=profile");
+  render();
+  await openLists();
+  showPart("home");
+  if (result) profile.tellLogin(result);
+  offerInvitation();
 }
 
-report(start());
+// Tries until the page is there. Meanwhile it says what is wrong.
+async function startWithPatience(wait = FIRST_WAIT_MS) {
+  try {
+    await start();
+  } catch (error) {
+    if (error.status === 401) return;
+    $("#failed .text").textContent = wordsFor(error);
+    $("#failed .again").hidden = !isTemporary(error);
+    showPart("failed");
+    if (!isTemporary(error)) return;
+    await new Promise((resolve) => {
+      const timer = setTimeout(resolve, wait);
+      const now = () => (clearTimeout(timer), resolve());
+      $("#failed .retry").onclick = now;
+      addEventListener("online", now, { once: true });
+    });
+    await startWithPatience(Math.min(wait * 2, LONGEST_WAIT_MS));
+  }
+}
+
+wiki.connect({ go, listen, lists: { mine, shared } });
+profile.connect({
+  changed: welcomeMe,
+  leave() {
+    me = null; // so that the welcome does not speak of a session that has ended
+    document.dispatchEvent(new Event("logged-out"));
+  },
+});
+startWithPatience();
