@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import typer
@@ -232,6 +232,18 @@ def test_messages_speak_of_the_command_line() -> None:
         "error: this method needs the index 'by-grantee': provision it, then set WIKIBOT_GRANTEE_INDEX=true",
         "see docs/troubleshooting.md#indexnotconfigurederror",
     ]
+
+
+def test_messages_name_the_option_that_was_given() -> None:
+    """An option whose name differs from that of its parameter is named as it is written."""
+    app = typer.Typer()
+
+    @app.command()
+    @cli.with_options
+    def move(_options: cli.Options, *, source: Annotated[str, typer.Option("--from", help="From where.")] = "") -> None:
+        raise ValueError(f"source must be a folder, not {source!r}")
+
+    assert CliRunner().invoke(app, ["--from", "x"]).stderr == "error: --from must be a folder, not 'x'\n"
 
 
 def test_missing_region_names_the_option(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

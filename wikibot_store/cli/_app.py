@@ -133,7 +133,9 @@ def _labels(parameters: Iterable[inspect.Parameter]) -> dict[str, str]:
     for parameter in parameters:
         (kind,) = [part for part in get_args(parameter.annotation) if hasattr(part, "param_decls")]
         is_option = type(kind) is type(typer.Option())
-        labels[parameter.name] = f"--{parameter.name.replace('_', '-')}" if is_option else kind.metavar
+        given = kind.default  # in an Annotated type, where there is no default, typer has the option's name here
+        name = given if isinstance(given, str) else f"--{parameter.name.replace('_', '-')}"
+        labels[parameter.name] = name if is_option else kind.metavar
     return labels
 
 
