@@ -17,8 +17,11 @@ ROOT = Path(__file__).parents[1]
 PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "LICENSE": "LICENSE"}
 _PICTURES = (".png", ".svg")
 _ACCESS_PATTERNS = "reference/access-patterns.md"
-_METHOD = re.compile(r'<h\d id="wikibot_store\.(?:[\w.]+\.)?(\w+)\.(\w+)" class="doc doc-heading">.*?</h\d>', re.DOTALL)
-_OWNERS = {"UserDao": "users", "WikiDao": "wikis", "AclDao": "acls", "AdminDao": "admin", "WikibotStore": "store"}
+_METHOD = re.compile(
+    r'<h\d id="wikibot_store\.(?:daos\.(?P<dao>\w+)\.\w+|WikibotStore)\.(?P<method>\w+)"'
+    r' class="doc doc-heading">.*?</h\d>',
+    re.DOTALL,
+)
 _LINK = re.compile(r"(?P<picture>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 
 
@@ -60,7 +63,7 @@ def on_page_content(content: str, *, page: Page, config: MkDocsConfig, files: Fi
     costs = method_costs((ROOT / "docs" / _ACCESS_PATTERNS).read_text())
 
     def with_cost(heading: re.Match[str]) -> str:
-        cost = costs.get(f"{_OWNERS.get(heading[1], '')}.{heading[2]}")
+        cost = costs.get(f"{heading['dao'] or 'store'}.{heading['method']}")
         if cost is None:
             return heading[0]
         return f'{heading[0]}<p class="cost"><a href="access-patterns.html">Cost</a>: {html.escape(cost)}</p>'
