@@ -20,6 +20,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from wikibot_store import (
     AlreadyExistsError,
+    BackupError,
     ConfigurationError,
     ConflictError,
     CorruptItemError,
@@ -93,6 +94,7 @@ ANSWERS: dict[type[WikibotStoreError], tuple[HTTPStatus, str]] = {
         HTTPStatus.GATEWAY_TIMEOUT,
         "It is not known whether this was saved. Read it before you retry.",
     ),
+    BackupError: _INTERNAL,
     ConfigurationError: _INTERNAL,
     CorruptItemError: _INTERNAL,
     IndexNotConfiguredError: _INTERNAL,

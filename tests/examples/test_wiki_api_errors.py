@@ -14,6 +14,7 @@ STORED = "a stored value"
 KEY = {"id": STORED}
 SAMPLES = [
     errors.AlreadyExistsError(STORED, KEY, "username"),
+    errors.BackupError(STORED),
     errors.ConfigurationError(STORED),
     errors.ConflictError(STORED, KEY, STORED),
     errors.CorruptItemError(STORED, KEY, STORED),

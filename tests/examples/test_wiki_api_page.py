@@ -498,6 +498,24 @@ async def test_search_by_name(browser: Browser, api_url: str, name: str, other: 
 
 
 @in_browser
+async def test_search_shows_all_matches(browser: Browser, api_url: str, name: str) -> None:
+    """A search shows more matches than a page of the list has, and one that is created later."""
+    async with visiting(browser, api_url, name) as page:
+        me = await (await page.request.get("/api/me")).json()
+
+        async def create(number: int) -> None:
+            path = f"/api/wikis/{me['id']}/wiki-{number:02}"
+            await page.request.put(path, data={"display_name": f"Wiki {number:02}"})
+
+        for number in range(12):
+            await create(number)
+        await page.goto("/?q=wiki")
+        await expect(page.locator("#mine .row")).to_have_count(12)
+        await create(12)
+        await expect(page.locator("#mine .row")).to_have_count(13)
+
+
+@in_browser
 async def test_address_holds_what_is_shown(browser: Browser, api_url: str, name: str, other: str) -> None:
     """Reload, Back and Forward keep the wiki and the tab; the link works for others, also through the login."""
     async with visiting(browser, api_url, name) as ada, opening(browser, api_url) as bob:

@@ -57,8 +57,7 @@ async function openLists() {
   $("#mine .none").hidden = q !== "";
   $("#shared .none").hidden = q !== "";
   for (const hint of $$(".no-match")) hint.hidden = q === "";
-  const length = q ? 100 : 0; // a search has one page
-  await Promise.all([mine.open(`/api/wikis${search}`, own || length), shared.open(`/api/shared${search}`, others || length)]);
+  await Promise.all([mine.open(`/api/wikis${search}`, own), shared.open(`/api/shared${search}`, others)]);
 }
 
 // ---- the address

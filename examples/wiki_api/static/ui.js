@@ -268,7 +268,8 @@ export class Listing {
     const { url } = this;
     const wanted = (all) => all.length < this.count || (until !== undefined && !all.some((item) => this.key(item) === until));
     const address = new URL(url, location.href);
-    address.searchParams.set("limit", until === undefined ? Math.min(this.count, MOST) : MOST);
+    const atOnce = until !== undefined || address.searchParams.has("search"); // a search has one page
+    address.searchParams.set("limit", atOnce ? MOST : Math.min(this.count, MOST));
     let next = address.pathname + address.search;
     while (next && wanted(items)) {
       const answer = await send("GET", next);
