@@ -122,7 +122,7 @@ CONTENDERS = (
         "aws-sdk-dynamodb",
         "aws-sdk-dynamodb",
         "dicts",
-        "AWS's async SDK; values as dataclasses; needs Python 3.12",
+        "values as dataclasses; needs Python 3.12",
         module="aws_sdk",
     ),
     Contender("capo-dynamodb", "capo-dynamodb", "dicts", "values in DynamoDB's notation", module="capo"),
