@@ -64,11 +64,12 @@ def main() -> None:
                 results[way].append(_measure(way, items, Path(folder)))
     rates = {way: median(run["items"] / run["seconds"] for run in runs) for way, runs in results.items()}
     print(f"{items:,} items of {ITEM_BYTES} bytes, median of {arguments.rounds} rounds")
-    print(f"{'':24}{'items/s':>10}{'x boto3':>9}{'memory':>10}")
+    print(f"{'':24}{'items/s':>10}{'x boto3':>9}{'CPU/item':>11}{'memory':>10}")
     for way, runs in results.items():
         base = rates[next(base for kind, base in _BASES.items() if kind in way)]
+        cpu = median(run["cpu"] / run["items"] for run in runs) * 1e6
         memory = max(run["memory"] for run in runs)
-        print(f"{way:24}{rates[way]:>10,.0f}{rates[way] / base:>9.1f}{memory:>7.0f} MB")
+        print(f"{way:24}{rates[way]:>10,.0f}{rates[way] / base:>9.1f}{cpu:>8.1f} µs{memory:>7.0f} MB")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import pytest
 from aiobotocore.session import AioSession
 
+from tests.backups import a_user as a_user_item
+from tests.backups import line, write_export
 from tests.engines import throw_away_store
 from tests.faults.invariants import violations
 from tests.half_done import make_faults, snapshot
@@ -199,6 +201,17 @@ async def test_export_has_the_format_of_aws(store: WikibotStore, tmp_path: Path)
         "manifest-summary.json",
         "manifest-summary.md5",
     }
+
+
+async def test_export_that_aws_made_is_imported(target: WikibotStore, tmp_path: Path) -> None:
+    """An export of DynamoDB to S3, copied down without its prefix, is imported like ours."""
+    items = [a_user_item(f"u-{number:03}", **EVERY_TYPE) for number in range(100)]
+    write_export(tmp_path / "users", [line(item) for item in items[:70]], [], [line(item) for item in items[70:]])
+
+    (imported,) = await backup.import_tables(target, tmp_path, tables=["users"])
+
+    assert imported.items == len(items)
+    assert [item["id"] for item in (await snapshot(target))["users"]] == [item["id"] for item in items]
 
 
 # ---- exports that were cut off

@@ -44,6 +44,7 @@ SAMPLES: list[tuple[errors.WikibotStoreError, str]] = [
         errors.LastIdentityError("dev-users", {"id": "u-1"}),
         "the user's only identity cannot be removed, link another first: table 'dev-users', key id='u-1'",
     ),
+    (errors.BackupError("a file is torn", '{"table":"users"}'), "a file is torn"),
     (errors.CorruptItemError("dev-wikis", KEY, "no `uid`"), f"corrupt item, no `uid`: {WHERE}"),
     (
         errors.WriteOutcomeUnknownError("dev-wikis", KEY, "PutItem"),

@@ -11,7 +11,7 @@ import pytest
 
 import wikibot_store
 from tests.daos import DAOS
-from wikibot_store import WikibotStore, errors, local, provision, verify
+from wikibot_store import WikibotStore, backup, errors, local, provision, verify
 from wikibot_store.testing import factories
 
 CHECKOUT = Path(__file__).parents[2]
@@ -54,6 +54,7 @@ def public_calls() -> Iterator[Callable[..., Any]]:
                 yield getattr(owner, name)
     yield from (factories.MakeUser.__call__, factories.MakeWiki.__call__, factories.MakeGrant.__call__)
     yield from (local.local_engine, local.local_store, local.local_session)
+    yield from (backup.export_tables, backup.import_tables, backup.copy_tables)
     yield from (provision.create_tables, provision.delete_tables, verify.verify_tables)
 
 
