@@ -220,22 +220,6 @@ class LastIdentityError(_ItemError):
     _reason = "the user's only identity cannot be removed, link another first"
 
 
-class CorruptItemError(_ItemError):
-    """A stored item does not decode into its model.
-
-    Another program wrote it, or it is damaged. `reason` names the attribute and the expected type, not the value.
-    Repair or delete the item; `admin.sweep` finds all such items.
-    """
-
-    def __init__(self, table: str, key: Key, reason: str) -> None:
-        super().__init__(table, key)
-        self.args = (table, self.key, reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"corrupt item, {self.reason}: {_where(self.table, self.key)}"
-
-
 class BackupError(WikibotStoreError):
     """An export, an import or a copy cannot start, or was cut off.
 
@@ -251,6 +235,22 @@ class BackupError(WikibotStoreError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class CorruptItemError(_ItemError):
+    """A stored item does not decode into its model.
+
+    Another program wrote it, or it is damaged. `reason` names the attribute and the expected type, not the value.
+    Repair or delete the item; `admin.sweep` finds all such items.
+    """
+
+    def __init__(self, table: str, key: Key, reason: str) -> None:
+        super().__init__(table, key)
+        self.args = (table, self.key, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"corrupt item, {self.reason}: {_where(self.table, self.key)}"
 
 
 class WriteOutcomeUnknownError(_ItemError):

@@ -6,6 +6,7 @@ A line with `type: ignore` is one that both must reject: both report an ignore t
 import warnings
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, assert_type
 
 import aioboto3
@@ -16,6 +17,7 @@ from wikibot_store import (
     Access,
     Acl,
     AlreadyExistsError,
+    BackupError,
     ConfigurationError,
     ConflictError,
     CorruptItemError,
@@ -58,6 +60,14 @@ from wikibot_store import (
     collect,
     hash_token,
     token_matches,
+)
+from wikibot_store.backup import (
+    ExportedTable,
+    ImportMode,
+    WrittenTable,
+    copy_tables,
+    export_tables,
+    import_tables,
 )
 from wikibot_store.daos.acls import AclDao
 from wikibot_store.daos.admin import AdminDao
@@ -299,6 +309,8 @@ async def errors(store: WikibotStore) -> None:
         assert_type(error.field, str)
     except ConflictError as error:
         assert_type(error.current, Any)
+    except BackupError as error:
+        assert_type(error.resume, str | None)
     except CorruptItemError as error:
         assert_type(error.reason, str)
     except ThrottledError as error:
@@ -374,6 +386,10 @@ async def tables(store: WikibotStore) -> None:
     assert_type(await create_tables(store, environment="dev", deletion_protection=True), list[ProvisionedTable])
     assert_type(await verify_tables(store, environment="dev"), list[Drift])
     await delete_tables(store)
+    assert_type(await export_tables(store, "backup", tables=["users"], max_rcu=100), list[ExportedTable])
+    assert_type(await import_tables(store, Path("backup"), mode="if_absent", report=print), list[WrittenTable])
+    assert_type(await copy_tables(store, store, mode=ImportMode.OVERWRITE, segments=2), list[WrittenTable])
+    await import_tables(store, "backup", mode="merge")  # type: ignore[arg-type]
     async with WikibotStore.open(verify=True) as verified:
         assert_type(verified, WikibotStore)
 
