@@ -462,6 +462,6 @@ async def _check_target(store: WikibotStore, schema: TableSchema, *, mode: Impor
     table = _table(store, schema)
     if mode is ImportMode.EMPTY and (await scan_raw(table, None, 0, 1, limit=1))[0]:
         raise BackupError(
-            f"the table {table.name!r} is not empty, so nothing was written: import with if_absent to keep its items, or "
-            "with overwrite to replace them"
+            f"the table {table.name!r} is not empty, so nothing was written: choose if_absent to keep its items, or "
+            "overwrite to replace them"
         )
