@@ -160,7 +160,7 @@ def test_file_that_is_not_compressed(tmp_path: Path) -> None:
         check(tmp_path)
 
 
-@pytest.mark.parametrize("content", [gzip.compress(line(a_user("bob"))), b""], ids=["another", "empty"])
+@pytest.mark.parametrize("content", [gzip.compress(line(a_user("bob"))), b""], ids=["of another", "empty"])
 def test_file_of_another_export(tmp_path: Path, content: bytes) -> None:
     """A whole file with another checksum is damaged."""
     file = write_export(tmp_path, [line(a_user())]) / "data" / "file0.json.gz"

@@ -406,7 +406,7 @@ async def copy_tables(
 def _check_different(source: WikibotStore, target: WikibotStore, schema: TableSchema) -> None:
     one, other = _table(source, schema), _table(target, schema)
     if (one.wire.endpoint_url, one.name) == (other.wire.endpoint_url, other.name):
-        raise ValueError(f"table {one.name!r} cannot be copied onto itself")
+        raise ValueError(f"both stores have the same table, {one.name!r}")
 
 
 # ---- what they share
@@ -452,7 +452,7 @@ async def _described(store: WikibotStore, schema: TableSchema) -> Any:  # noqa: 
     if [(key["AttributeName"], types[key["AttributeName"]]) for key in table["KeySchema"]] != [
         (attribute, "S") for attribute in schema.key
     ]:
-        raise BackupError(f"table {name!r} has another key: compare it with `wikibot-store tables verify`")
+        raise BackupError(f"the table {name!r} has another key: compare it with `wikibot-store tables verify`")
     return table
 
 
@@ -462,6 +462,6 @@ async def _check_target(store: WikibotStore, schema: TableSchema, *, mode: Impor
     table = _table(store, schema)
     if mode is ImportMode.EMPTY and (await scan_raw(table, None, 0, 1, limit=1))[0]:
         raise BackupError(
-            f"table {table.name!r} is not empty, so nothing was written: import with if_absent to keep its items, or "
-            "with overwrite to replace them"
+            f"the table {table.name!r} is not empty, so nothing was written: choose if_absent to keep its items, or "
+            "overwrite to replace them"
         )
