@@ -59,10 +59,11 @@ class UserDao:
 
         Without `id` the user gets a random id. Never reuse the id of a deleted user.
 
-        Requests: TransactWriteItems of the user and one or two claims.
+        Requests: Query of the index by-oauth, for a user whom another program created without a claim;
+        TransactWriteItems of the user and one or two claims.
 
         Raises:
-            AlreadyExistsError: `field` says what is taken: "id", "oauth" or "username". Nothing was written.
+            AlreadyExistsError: `field` says what is taken: "id", "oauth" or "username". No user was created.
 
         """
         now = utc_now()
@@ -117,9 +118,11 @@ class UserDao:
         """Return the user with this OAuth identity, or None.
 
         The index holds only the first identity of a user and may miss a recent write. If it finds nothing, the claim is
-        read. With `consistent=True` only the claim is read, which is always up to date.
+        read. With `consistent=True` the claim is read first, which is always up to date; if there is none, a user whom
+        another program created without a claim is looked up in the index and read consistently.
 
         Requests: Query of the index by-oauth; if it finds nothing, GetItem of the claim and of the user (consistent).
+        With `consistent=True` GetItem of the claim and of the user; without a claim, Query of the index.
         """
         identity, claim_id = Identity(provider, sub), oauth_claim(provider, sub)
         found = [] if check_switch("consistent", consistent) else await identities.indexed(self._tables, identity)
@@ -155,8 +158,11 @@ class UserDao:
         Calls at the same time create only one user. The profile is used only for a new user. Check `user.status`: a
         suspended user is returned too.
 
+        A user whom another program created without claims is found in the index, and gets the claims.
+
         Requests: GetItem of the claim and of the user (consistent). For a new identity instead: GetItem of the claim
-        (consistent), TransactWriteItems; then the first two if another call created the user at the same time.
+        (consistent), Query of the index by-oauth, TransactWriteItems; then the first two if another call created the
+        user at the same time.
 
         Raises:
             AlreadyExistsError: The user is new and the username is taken (`field` is "username"). Or the identity has a
@@ -254,7 +260,8 @@ class UserDao:
 
         If the user already has the identity, nothing changes.
 
-        Requests: GetItem (consistent), TransactWriteItems of the user and the claim; retried while other writers win.
+        Requests: GetItem (consistent), Query of the index by-oauth, TransactWriteItems of the user and the claim;
+        retried while other writers win.
 
         Raises:
             NotFoundError: There is no such user.

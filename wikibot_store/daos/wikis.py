@@ -50,7 +50,8 @@ class WikiDao:
         ThrottledError: DynamoDB throttled every attempt of a request; that request wrote nothing.
         UnavailableError: A request got no usable answer within the deadline; that request wrote nothing.
         WriteOutcomeUnknownError: A write was sent, and the store cannot tell whether it took effect.
-        CorruptItemError: A stored item does not decode; the message names its key.
+        CorruptItemError: A stored item does not decode; the message names its key. A page has these errors in
+            `corrupt`, and an iteration logs them.
         RequestFailedError: DynamoDB refused the request, such as for a missing permission or table.
         ConfigurationError: The credentials cannot be renewed.
         TypeError, ValueError: An argument has the wrong type, or is text that cannot be stored.
