@@ -61,12 +61,12 @@ PATTERNS = [
     AccessPattern(
         "users.create",
         lambda store: store.users.create(id="new", oauth_provider="gitlab", oauth_provider_sub="9", username="new"),
-        ["TransactWriteItems (Put, Put, Put)"],
+        ["Query (by-oauth)", "TransactWriteItems (Put, Put, Put)"],
     ),
     AccessPattern(
         "users.create",
         lambda store: store.users.create(id="new", oauth_provider="gitlab", oauth_provider_sub="9"),
-        ["TransactWriteItems (Put, Put)"],
+        ["Query (by-oauth)", "TransactWriteItems (Put, Put)"],
         variant="without a username",
     ),
     AccessPattern("users.get", lambda store: store.users.get("ada"), ["GetItem"]),
@@ -108,6 +108,12 @@ PATTERNS = [
         variant="of a linked identity",
     ),
     AccessPattern(
+        "users.get_by_oauth",
+        lambda store: store.users.get_by_oauth("github", "nobody", consistent=True),
+        ["GetItem (consistent)", "Query (by-oauth)"],
+        variant="of nobody, consistent",
+    ),
+    AccessPattern(
         "users.get_by_username",
         lambda store: store.users.get_by_username("ada"),
         ["GetItem (consistent)", "GetItem (consistent)"],
@@ -115,7 +121,7 @@ PATTERNS = [
     AccessPattern(
         "users.get_or_create_by_oauth",
         lambda store: store.users.get_or_create_by_oauth("gitlab", "9", username="new"),
-        ["GetItem (consistent)", "TransactWriteItems (Put, Put, Put)"],
+        ["GetItem (consistent)", "Query (by-oauth)", "TransactWriteItems (Put, Put, Put)"],
         variant="new",
     ),
     AccessPattern(
@@ -156,7 +162,7 @@ PATTERNS = [
     AccessPattern(
         "users.link_identity",
         lambda store: store.users.link_identity("ada", "gitlab", "9"),
-        ["GetItem (consistent)", "TransactWriteItems (Update, Put)"],
+        ["GetItem (consistent)", "Query (by-oauth)", "TransactWriteItems (Update, Put)"],
     ),
     AccessPattern(
         "users.link_identity",

@@ -12,6 +12,8 @@ from wikibot_store.errors import InvalidKeyError
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # \s and the C0, C1 and surrogate ranges. 256 characters of four bytes are 1,024 bytes: DynamoDB's limit for a sort key.
 _ID = re.compile(r"[^\s#\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
+# What OpenID Connect allows: 255 characters, which have at most 1,020 bytes.
+_SUB = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 CLAIM = "claim#"
 """The prefix of every claim's id."""
 
@@ -33,6 +35,13 @@ def check_id(field: str, value: str) -> str:
     """
     if not _ID.fullmatch(_text(field, value)):
         raise InvalidKeyError(field, "must be 1 to 256 characters without whitespace, control characters or '#'")
+    return _plain(value)
+
+
+def check_sub(value: str) -> str:
+    """Return `value` if OpenID Connect allows it as a subject: 1 to 255 characters without control characters."""
+    if not _SUB.fullmatch(_text("oauth_provider_sub", value)):
+        raise InvalidKeyError("oauth_provider_sub", "must be 1 to 255 characters without control characters")
     return _plain(value)
 
 
@@ -70,8 +79,11 @@ def check_grantee(value: str) -> str:
 
 
 def oauth_claim(provider: str, sub: str) -> str:
-    """Return the id of the claim item that ties an OAuth identity to one user."""
-    claim = f"{CLAIM}oauth#{check_id('oauth_provider', provider)}#{check_id('oauth_provider_sub', sub)}"
+    """Return the id of the claim item that ties an OAuth identity to one user.
+
+    A provider holds no `#` and the subject stands last, so two identities never have the same claim.
+    """
+    claim = f"{CLAIM}oauth#{check_id('oauth_provider', provider)}#{check_sub(sub)}"
     if len(claim.encode()) > _MAX_PARTITION_KEY:
         raise InvalidKeyError("oauth_provider_sub", "must be shorter: it and oauth_provider exceed 2,048 bytes")
     return claim
@@ -84,7 +96,8 @@ def username_claim(username: str) -> str:
 
 def redact_claim(user_id: str) -> str:
     """Return a key value of the users table for a message; the subject in an identity claim is hidden."""
-    return f"{user_id.rpartition('#')[0]}#…" if user_id.startswith(f"{CLAIM}oauth#") else user_id
+    *shown, subject = user_id.split("#", 3)
+    return "#".join([*shown, "…"]) if subject and user_id.startswith(f"{CLAIM}oauth#") else user_id
 
 
 def wiki_key(wiki: "WikiKey | str") -> "WikiKey":

@@ -1,7 +1,7 @@
 """The models: the items of the tables as immutable typed values."""
 
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
@@ -28,6 +28,9 @@ __all__ = [
     "Wiki",
     "WikiStatus",
 ]
+
+NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+"""The time of an item that was written without it, by another program."""
 
 _P = TypeVar("_P")
 
@@ -240,6 +243,16 @@ class Acl(_Discreet, frozen=True, gc=False, kw_only=True):
     def is_expired(self, now: datetime) -> bool:
         """Return whether the grant has expired."""
         return self.expires_at is not None and self.expires_at <= now
+
+    def is_for(self, wiki: Wiki) -> bool:
+        """Return whether the grant was given for this wiki, and not for an earlier one under the same key.
+
+        Other programs gave grants without `wiki_uid`. Such a grant is not for a wiki that was created after it. If it
+        has no time either, it is for any wiki under the key.
+        """
+        if self.wiki_uid is not None:
+            return self.wiki_uid == wiki.uid
+        return self.granted_at == NO_TIME or self.granted_at >= wiki.created_at
 
 
 class Member(NamedTuple):

@@ -39,7 +39,13 @@ def backend_policy(table_arns: Mapping[str, str], *, optional_indexes: Collectio
 
 def operator_policy(table_arns: Mapping[str, str]) -> dict[str, Any]:
     """Return the policy of an operator, who creates, sets up, verifies, sweeps, backs up and deletes these tables."""
-    sweeps = [_allow(_sid(schema.name, "Sweep"), schema.sweep, [table_arns[schema.name]]) for schema in TABLES]
+    sweeps = []
+    for schema in TABLES:
+        arn = table_arns[schema.name]
+        sweeps.append(_allow(_sid(schema.name, "Sweep"), schema.sweep, [arn]))
+        if indexes := schema.indexes_with(()):
+            resources = [f"{arn}/index/{index.name}" for index in indexes]
+            sweeps.append(_allow(_sid(schema.name, "SweepIndexes"), ["Query"], resources))
     arns = [table_arns[schema.name] for schema in TABLES]
     return _document([_allow("Tables", _OPERATOR, arns), _allow("Backup", _BACKUP, arns), *sweeps])
 

@@ -19,7 +19,7 @@ from tests.exploration.service import (
 )
 from wikibot_store import Wiki, WikiKey, WriteOutcomeUnknownError
 from wikibot_store._dynamo.expressions import Condition, Update, equals
-from wikibot_store._dynamo.items import WRITE_ID, Item, string
+from wikibot_store._dynamo.items import Item, string
 from wikibot_store._dynamo.table import ConditionFailedError
 from wikibot_store._dynamo.transaction import TransactionRefusedError
 from wikibot_store.daos.wikis import WikiDao
@@ -150,7 +150,7 @@ def _both_mark() -> AbstractContextManager[None]:
                     await people._delete_with_claims(tables, user_id, item)
                     return True
                 mark = Update(set={"status": string("deleting"), "deletion": string(wikis)})
-                await tables.users.patch((user_id,), mark, tables.users.unchanged(item, WRITE_ID))
+                await tables.users.patch((user_id,), mark, tables.users.unchanged(item))
 
     return _replaced((people, "delete_user", delete))
 

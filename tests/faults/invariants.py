@@ -9,6 +9,7 @@ from typing import Any, Self
 from wikibot_store import WikibotStore, WikiKey
 from wikibot_store.keys import oauth_claim, username_claim
 from wikibot_store.schema import TABLES
+from wikibot_store.workflows.legacy import incarnation
 
 Item = dict[str, Any]
 """An item as DynamoDB writes it."""
@@ -122,7 +123,9 @@ def _claims_of(user: Item) -> Iterable[str]:
 
 def _wrong_grants(stored: Stored) -> Iterator[str]:
     """Check that the wiki of each grant exists, in the incarnation that the grant was given for."""
-    uids = {WikiKey(wiki["owner_id"]["S"], wiki["wiki_slug"]["S"]).wiki_id: wiki["uid"]["S"] for wiki in stored.wikis}
+    uids = {
+        WikiKey(wiki["owner_id"]["S"], wiki["wiki_slug"]["S"]).wiki_id: incarnation(wiki)["S"] for wiki in stored.wikis
+    }
     for acl in stored.acls:
         wiki_id, grantee_id = acl["wiki_id"]["S"], acl["grantee_id"]["S"]
         if wiki_id not in uids:

@@ -76,7 +76,7 @@ SENDERS: dict[str, Call] = {
     "Query": lambda store: store.wikis.list_by_owner("ada", limit=10_000),
     "BatchGetItem": lambda store: store.authorize("bob", "ada", "notes"),
     "UpdateItem": lambda store: store.wikis.touch("ada", "notes"),
-    "TransactWriteItems": lambda store: store.users.create(oauth_provider="github", oauth_provider_sub="1"),
+    "TransactWriteItems": lambda store: store.wikis.create("ada", "new", display_name="New", repo_path="/srv/new"),
 }
 
 _ITEM = json.dumps(ITEMS["wikis"]).encode()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.integration.samples import a_user, a_wiki, an_acl_item, change, fresh, put
+from tests.integration.samples import a_user, a_wiki, an_acl_item, change, fresh, key_of, put
 from wikibot_store import Access, CorruptItemError, InvalidKeyError, Role, Wiki, WikibotStore
 
 
@@ -112,12 +112,25 @@ async def test_grant_for_an_earlier_wiki_opens_nothing(store: WikibotStore) -> N
 
 
 async def test_unknown_flags_fail_closed(store: WikibotStore) -> None:
-    """A grant with an unknown role is an error and allows nothing."""
-    user, wiki = await a_user(store), await a_public_wiki(store)
-    await put(store, "acls", an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=user.id, role="superuser"))
+    """A grant with an unknown role allows nothing, and takes nothing away that everybody may."""
+    user = await a_user(store)
+    for wiki, role in ((await a_wiki(store), None), (await a_public_wiki(store), Role.VIEWER)):
+        await put(store, "acls", an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=user.id, role="superuser"))
+
+        assert (await store.authorize(user.id, wiki.owner_id, wiki.wiki_slug)).role is role
+
+
+@pytest.mark.parametrize("table", ["users", "wikis"])
+async def test_what_does_not_decode_is_an_error(store: WikibotStore, table: str) -> None:
+    """A wiki or an owner that does not decode is an error: nobody knows whether the wiki is open."""
+    wiki = await a_public_wiki(store)
+    key = {"id": wiki.owner_id} if table == "users" else key_of(wiki)
+    await change(store, table, key, status="odd")
 
     with pytest.raises(CorruptItemError):
-        await store.authorize(user.id, wiki.owner_id, wiki.wiki_slug)
+        await store.authorize(None, wiki.owner_id, wiki.wiki_slug)
+    with pytest.raises(CorruptItemError):
+        await store.authorize_token(wiki.owner_id, wiki.wiki_slug, "token")
 
 
 async def test_eventual_reads_on_demand(store: WikibotStore) -> None:

@@ -137,6 +137,9 @@ BAD_IDS = {
     "number": 4711,
 }
 
+GOOD_IN_SUBJECTS = {"hash", "space", "no-break space"}
+"""What OpenID Connect allows in a subject."""
+
 SLUG_CALLS: dict[str, Call] = {
     "wikis.create": lambda store, value: _create_wiki(store, wiki_slug=value),
     "wikis.get": lambda store, value: store.wikis.get("owner", value),
@@ -312,8 +315,15 @@ async def test_good_input_is_sent(unreachable_store: WikibotStore) -> None:
         await _create_wiki(unreachable_store)
 
 
-@pytest.mark.parametrize("value", BAD_IDS.values(), ids=BAD_IDS)
-@pytest.mark.parametrize(("field", "call"), ID_CALLS.values(), ids=ID_CALLS)
+@pytest.mark.parametrize(
+    ("field", "call", "value"),
+    [
+        pytest.param(field, call, value, id=f"{name}-{kind}")
+        for name, (field, call) in ID_CALLS.items()
+        for kind, value in BAD_IDS.items()
+        if field != "oauth_provider_sub" or kind not in GOOD_IN_SUBJECTS
+    ],
+)
 async def test_bad_id(unreachable_store: WikibotStore, field: str, call: Call, value: object) -> None:
     """Every method rejects an invalid id by the name of its field."""
     with pytest.raises((InvalidKeyError, TypeError), match=field) as refused:
@@ -349,11 +359,15 @@ async def test_bad_username(unreachable_store: WikibotStore, call: Call, value: 
 @pytest.mark.parametrize(
     ("field", "call", "value"),
     [
-        ("oauth_provider", lambda store, value: store.users.get_by_oauth(value, value, consistent=True), BOOK * 256),
-        ("oauth_provider", lambda store, value: store.users.get_or_create_by_oauth(value, value), BOOK * 256),
         (
             "oauth_provider",
-            lambda store, value: _create_user(store, oauth_provider=value, oauth_provider_sub=value),
+            lambda store, value: store.users.get_by_oauth(value, value[1:], consistent=True),
+            BOOK * 256,
+        ),
+        ("oauth_provider", lambda store, value: store.users.get_or_create_by_oauth(value, value[1:]), BOOK * 256),
+        (
+            "oauth_provider",
+            lambda store, value: _create_user(store, oauth_provider=value, oauth_provider_sub=value[1:]),
             BOOK * 256,
         ),
         ("wiki_id|owner_id", WIKI_ID_CALLS["acls.create"], f"{BOOK * 241}:{'s' * 63}"),

@@ -8,21 +8,24 @@ from typing import Any
 import pytest
 
 from tests.integration.samples import (
+    a_user,
     a_user_id,
     a_user_item,
     a_wiki,
     a_wiki_item,
     an_acl_item,
     an_item,
+    change,
     collect,
     eventually,
     fresh,
     indexed,
+    key_of,
     put,
     put_all,
     stored,
 )
-from wikibot_store import CorruptItemError, User, UserStatus, Wiki, WikibotStore, WikiKey, WikiStatus
+from wikibot_store import CorruptItemError, Page, User, UserStatus, Wiki, WikibotStore, WikiKey, WikiStatus
 from wikibot_store.schema import GRANTEE_INDEX, OAUTH_INDEX
 
 UNKNOWN: dict[str, Any] = {
@@ -162,20 +165,10 @@ async def test_item_without_write_id_can_be_replaced_and_deleted(store: WikibotS
     assert await store.wikis.delete(owner_id, key.wiki_slug)
 
 
-async def _list_wikis(store: WikibotStore, key: tuple[str, str]) -> object:
-    return await store.wikis.list_by_owner(key[0], consistent=True)
-
-
-async def _iterate_wikis(store: WikibotStore, key: tuple[str, str]) -> object:
-    return await collect(store.wikis.iter_by_owner(key[0]))
-
-
 WIKI_READS: dict[str, Read] = {
     "get": lambda store, key: store.wikis.get(*key, consistent=True),
     "require": lambda store, key: store.wikis.require(*key, consistent=True),
     "get_many": lambda store, key: store.wikis.get_many([WikiKey(*key), WikiKey(key[0], "sound")]),
-    "list_by_owner": _list_wikis,
-    "iter_by_owner": _iterate_wikis,
     **WIKI_UPDATES,
 }
 BROKEN_WIKIS: dict[str, dict[str, Any]] = {
@@ -188,8 +181,7 @@ BROKEN_WIKIS: dict[str, dict[str, Any]] = {
     "missing": {"display_name": None},
     "unknown status": {"status": "secret-status"},
     "no time": {"created_at": "yesterday"},
-    "naive time": {"created_at": "2026-01-02T03:04:05"},
-    "number for a time": {"updated_at": 1_000_000_000},
+    "boolean for a time": {"updated_at": True},
     "version": {"version": {"N": "1.5"}},
 }
 
@@ -333,16 +325,13 @@ async def test_broken_claim_is_named(store: WikibotStore) -> None:
 
 ACL_READS: dict[str, Read] = {
     "get": lambda store, key: store.acls.get(*key, consistent=True),
-    "list_by_wiki": lambda store, key: store.acls.list_by_wiki(key[0], consistent=True),
-    "iter_by_wiki": lambda store, key: collect(store.acls.iter_by_wiki(key[0])),
-    "list_by_grantee": lambda store, key: store.acls.list_by_grantee(key[1]),
     "create": lambda store, key: store.acls.create(key[0], key[1], "viewer", granted_by=key[1]),
 }
 
 
 @pytest.mark.parametrize("read", ACL_READS.values(), ids=ACL_READS)
 async def test_broken_grant_is_found_by_every_method(store: WikibotStore, read: Read) -> None:
-    """A grant with an unknown role is reported alone and in lists; it can be revoked and given again."""
+    """A grant with an unknown role is reported; it can be revoked and given again."""
     wiki, grantee_id = await a_wiki(store), await a_user_id(store)
     wiki_id, _ = key = (wiki.key.wiki_id, grantee_id)
     item = an_acl_item(wiki_id=wiki_id, grantee_id=grantee_id, role="emperor")
@@ -357,3 +346,81 @@ async def test_broken_grant_is_found_by_every_method(store: WikibotStore, read: 
     assert await store.acls.delete(wiki_id, grantee_id)
     acl = await store.acls.create(wiki_id, grantee_id, "viewer", granted_by=wiki.owner_id)
     assert await store.acls.get(wiki_id, grantee_id, consistent=True) == acl
+
+
+# ---- listings
+
+
+def keys_of(page: Page[Any]) -> list[str]:
+    """Return the sort keys of the corrupt items of a page."""
+    return [list(error.key.values())[-1] for error in page.corrupt]
+
+
+async def test_a_listing_of_wikis_survives_a_broken_one(store: WikibotStore) -> None:
+    """Pages and iterations of wikis hold the sound ones, page by page, and the pages name the broken ones."""
+    owner = await a_user(store)
+    broken = [a_wiki_item(owner_id=owner.id, wiki_slug=f"{letter}0", is_public="yes") for letter in "abc"]
+    sound = [a_wiki_item(owner_id=owner.id, wiki_slug=f"{letter}1", is_public=True) for letter in "abc"]
+    await put_all(store, "wikis", broken + sound)
+
+    first = await store.wikis.list_by_owner(owner.id, limit=2, consistent=True)
+    last = await store.wikis.list_by_owner(owner.id, limit=2, cursor=first.cursor, consistent=True)
+
+    assert [[wiki.wiki_slug for wiki in page] for page in (first, last)] == [["a1", "b1"], ["c1"]]
+    assert (keys_of(first), keys_of(last), last.cursor) == (["a0", "b0"], ["c0"], None)
+    assert [wiki.wiki_slug for wiki in await collect(store.wikis.iter_by_owner(owner.id))] == ["a1", "b1", "c1"]
+    assert [wiki.wiki_slug for wiki in await store.wikis.list_public_by_owner(owner.id)] == ["a1", "b1", "c1"]
+
+
+async def test_public_wikis_of_a_broken_owner(store: WikibotStore) -> None:
+    """An owner who does not decode has no public wikis; the page names the owner."""
+    wiki = await a_wiki(store, is_public=True)
+    await change(store, "users", {"id": wiki.owner_id}, status="odd")
+
+    page = await store.wikis.list_public_by_owner(wiki.owner_id)
+
+    assert (page.items, [error.key for error in page.corrupt]) == ([], [{"id": wiki.owner_id}])
+
+
+async def test_a_listing_of_grants_survives_a_broken_one(store: WikibotStore) -> None:
+    """Lists of grants, members and invitations hold the sound ones, and name the broken ones."""
+    wiki = await a_wiki(store)
+    members = sorted([await a_user_id(store), await a_user_id(store)])
+    for grantee_id in members:
+        await store.acls.create(wiki.key, grantee_id, "viewer", granted_by=wiki.owner_id)
+    invite_id = f"invite#{'5e' * 32}"
+    for grantee_id, email in (("broken", None), (invite_id, "e@example.org")):
+        item = an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=grantee_id, role="emperor", invited_email=email)
+        await put(store, "acls", item)
+    await change(store, "users", {"id": members[0]}, status="odd")
+
+    page = await store.acls.list_by_wiki(wiki.key, consistent=True)
+    there = await store.acls.list_members(wiki.key)
+    invitations = await store.acls.list_invitations(wiki.key)
+
+    assert ([acl.grantee_id for acl in page], keys_of(page)) == (members, ["broken"])
+    assert [acl.grantee_id for acl in await collect(store.acls.iter_by_wiki(wiki.key))] == members
+    assert [(member.acl.grantee_id, member.user is None) for member in there] == [
+        (members[0], True),
+        (members[1], False),
+    ]
+    assert keys_of(there) == ["broken", members[0]]
+    assert (invitations.items, keys_of(invitations)) == ([], [invite_id])
+
+
+async def test_shared_wikis_survive_broken_ones(store: WikibotStore) -> None:
+    """A list of what is shared holds what is sound; a broken wiki, or a wiki_id that names none, opens nothing."""
+    user, wiki, broken = await a_user(store), await a_wiki(store), await a_wiki(store)
+    for shared in (wiki, broken):
+        await store.acls.create(shared.key, user.id, "viewer", granted_by=shared.owner_id)
+    await change(store, "wikis", key_of(broken), is_public="yes")
+    await put(store, "acls", an_acl_item(wiki_id="no colon", grantee_id=user.id))
+    await put(store, "acls", an_acl_item(wiki_id=f"{fresh()}:x", grantee_id=user.id, role="emperor"))
+
+    async def shared_with() -> object:
+        page = await store.acls.list_shared_with(user.id)
+        wikis = [share.wiki.wiki_slug if share.wiki else None for share in page]
+        return sorted(map(str, wikis)), sorted(error.table for error in page.corrupt)
+
+    tables = sorted([store.config.acls_table, store.config.wikis_table])
+    await eventually(shared_with, (sorted([wiki.wiki_slug, "None", "None"]), tables))

@@ -50,8 +50,8 @@ async def test_create_keeps_a_given_id(store: WikibotStore) -> None:
 
 
 async def test_create_takes_the_longest_key_values(store: WikibotStore) -> None:
-    """An id and a subject of 256 characters of four bytes each, and a claim of DynamoDB's 2,048 bytes, are stored."""
-    provider, sub = "abc" + BOOK * 252, BOOK * 256
+    """An id of 256 characters and a subject of 255 of four bytes each, and a claim of 2,048 bytes, are stored."""
+    provider, sub = "abc" + BOOK * 253, BOOK * 255
     assert len(f"claim#oauth#{provider}#{sub}".encode()) == 2048
 
     user = await store.users.create(id=BOOK * 256, oauth_provider=provider, oauth_provider_sub=sub)

@@ -132,7 +132,7 @@ TELLING: dict[str, Call] = {
         id="eve", oauth_provider="github", oauth_provider_sub=SUB, username="eve", email=EMAIL
     ),
     "a duplicate": lambda store: store.users.create(oauth_provider="github", oauth_provider_sub=SUB, email=EMAIL),
-    "a bad subject": lambda store: store.users.create(oauth_provider="github", oauth_provider_sub=f"{SUB} {SUB}"),
+    "a bad subject": lambda store: store.users.create(oauth_provider="github", oauth_provider_sub=f"{SUB}\n{SUB}"),
     "a bad email": lambda store: store.users.update("eve", email=f"{EMAIL}\ud800"),
     "a bad type": lambda store: store.users.update("eve", email=[EMAIL]),  # type: ignore[arg-type]
     "get_or_create_by_oauth": lambda store: store.users.get_or_create_by_oauth("github", SUB, email=EMAIL),

@@ -15,6 +15,7 @@ from wikibot_store.keys import (
     check_id,
     check_prefix,
     check_slug,
+    check_sub,
     check_username,
     oauth_claim,
     redact_claim,
@@ -73,6 +74,7 @@ BAD_PREFIXES = ["", "-", "-a", "A", "a:", "a b", "a#", "a" * 64, "a\n", "é"]
 
 # Small alphabets, so that keys nearly collide all the time.
 owner_ids = st.text("a:b", min_size=1, max_size=4)
+subjects = st.text("ab# |%", min_size=1, max_size=4)
 slugs = st.from_regex(r"[ab](?:[ab-]{0,2}[ab])?", fullmatch=True)
 wiki_keys = st.builds(WikiKey, owner_ids, slugs)
 
@@ -167,6 +169,22 @@ def test_the_grantee_of_an_invitation() -> None:
             check_grantee(wrong)
 
 
+@pytest.mark.parametrize(
+    "sub", ["CN=Ada Lovelace,OU=Analysts", "ada_x.org#EXT#@y.onmicrosoft.com", "auth0|4711", " ", "#", "é" * 255]
+)
+def test_a_subject_is_what_openid_connect_allows(sub: str) -> None:
+    """A subject may hold blanks, `#` and `|`, and has up to 255 characters."""
+    assert check_sub(sub) == sub
+    assert oauth_claim("azure", sub) == f"claim#oauth#azure#{sub}"
+
+
+@pytest.mark.parametrize("sub", ["", "a" * 256, "a\nb", "a\x7f", "\x85", "\ud800", 5, None])
+def test_what_is_no_subject(sub: str) -> None:
+    """A subject with a control character, of no or too many characters, or of another type is rejected."""
+    with pytest.raises(InvalidKeyError, match=r"^oauth_provider_sub must be "):
+        check_sub(sub)
+
+
 def test_claims() -> None:
     """The id of a claim holds the claimed value."""
     assert oauth_claim("github", "4711") == "claim#oauth#github#4711"
@@ -189,7 +207,7 @@ def test_a_claim_on_what_breaks_its_rule_is_refused(claim: Callable[[], str], fi
     assert caught.value.field == field
 
 
-@given(st.tuples(owner_ids, owner_ids), st.tuples(owner_ids, owner_ids))
+@given(st.tuples(owner_ids, subjects), st.tuples(owner_ids, subjects))
 def test_two_identities_never_share_a_claim(one: tuple[str, str], other: tuple[str, str]) -> None:
     """Different identities have different claim ids."""
     assert (oauth_claim(*one) == oauth_claim(*other)) == (one == other)
@@ -277,6 +295,8 @@ def test_what_names_no_wiki(wiki: object) -> None:
     ("key_value", "shown"),
     [
         ("claim#oauth#github#4711", "claim#oauth#github#…"),
+        ("claim#oauth#azure#ada_x.org#EXT#@y", "claim#oauth#azure#…"),
+        ("claim#oauth#4711", "claim#oauth#…"),
         ("claim#username#ada", "claim#username#ada"),
         ("ada", "ada"),
         ("", ""),
@@ -325,7 +345,7 @@ def test_the_longest_claim() -> None:
 
     assert len(oauth_claim(FACE * 256, sub).encode()) == 2048
     with pytest.raises(InvalidKeyError, match=r"^oauth_provider_sub must be shorter.* 2,048 bytes"):
-        oauth_claim(FACE * 256, sub + "d")
+        oauth_claim(FACE * 256, FACE * 253)
 
 
 def test_the_longest_wiki_id() -> None:

@@ -38,6 +38,7 @@ def test_a_table_with_an_underscore_in_its_name() -> None:
         "LogsTable",
         "Tables",
         "ApiTokensSweep",
+        "ApiTokensSweepIndexes",
         "LogsSweep",
     ]
     assert all(re.fullmatch(r"[A-Za-z0-9]+", statement["Sid"]) for statement in statements)

@@ -77,7 +77,7 @@ async def _read(store: WikibotStore) -> object:
 
 
 async def _write(store: WikibotStore) -> object:
-    return await store.users.create(oauth_provider="github", oauth_provider_sub="4711")
+    return await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
 
 
 @pytest.mark.parametrize("dead", [keep_silent, reset], ids=["silent", "reset"])

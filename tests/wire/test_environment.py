@@ -242,7 +242,7 @@ _FEW_REASONS = refuse("TransactionCanceledException", CancellationReasons=[{"Cod
         ),
         (
             _FEW_REASONS,
-            lambda store: store.users.create(oauth_provider="github", oauth_provider_sub="1"),
+            lambda store: store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git"),
             RequestFailedError,
         ),
     ],

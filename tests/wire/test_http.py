@@ -129,12 +129,12 @@ async def test_what_is_not_http(server: ScriptedServer, store: WikibotStore) -> 
 
 async def test_a_request_larger_than_the_buffers(server: ScriptedServer, store: WikibotStore) -> None:
     """A request that is larger than the socket buffers is sent whole."""
-    server.play(reply({}))
+    server.play(reply({"Items": []}), reply({}))
     profile = {name: name[0] * 65_536 for name in ("email", "display_name", "avatar_url")}
 
     await store.users.create(id="u-1", oauth_provider="github", oauth_provider_sub="4711", **profile)
 
-    (request,) = server.requests
+    _, request = server.requests
     item = request.json["TransactItems"][0]["Put"]["Item"]
     assert {name: item[name]["S"] for name in profile} == profile
 

@@ -65,8 +65,7 @@ async def test_a_wiki_and_its_count(server: ScriptedServer, store: WikibotStore)
             "Key": {"id": {"S": "u-1"}},
             "UpdateExpression": "SET #0 = :0 ADD #1 :1",
             "ConditionExpression": (
-                "(attribute_exists(#2)) AND (((attribute_not_exists(#3)) OR (#3 = :2))"
-                " AND ((attribute_not_exists(#1)) OR (#1 < :3)))"
+                "(attribute_exists(#2)) AND (((attribute_not_exists(#3)) OR (#3 = :2)) AND (#1 < :3))"
             ),
             "ExpressionAttributeNames": {"#0": "write_id", "#1": "wiki_count", "#2": "id", "#3": "status"},
             "ExpressionAttributeValues": {":0": write_id, ":1": {"N": "1"}, ":2": {"S": "active"}, ":3": {"N": "3"}},
@@ -106,7 +105,8 @@ async def test_update_item(server: ScriptedServer, store: WikibotStore) -> None:
         "Key": wiki_key(),
         "UpdateExpression": "SET #0 = :0, #1 = :1, #2 = :2, #3 = :3 REMOVE #4",
         "ConditionExpression": (
-            "(attribute_exists(#5)) AND ((#1 = :4) AND ((attribute_not_exists(#6)) OR (#6 IN (:5, :6))))"
+            "(attribute_exists(#5)) AND "
+            "(((#1 = :4) AND (attribute_exists(#6))) AND ((attribute_not_exists(#7)) OR (#7 IN (:5, :6))))"
         ),
         "ExpressionAttributeNames": {
             "#0": "display_name",
@@ -115,7 +115,8 @@ async def test_update_item(server: ScriptedServer, store: WikibotStore) -> None:
             "#3": "write_id",
             "#4": "mcp_token_hash",
             "#5": "owner_id",
-            "#6": "status",
+            "#6": "uid",
+            "#7": "status",
         },
         "ExpressionAttributeValues": {
             ":0": {"S": "N"},
@@ -135,11 +136,12 @@ async def test_update_item(server: ScriptedServer, store: WikibotStore) -> None:
 
 async def test_transact_write_items(server: ScriptedServer, store: WikibotStore) -> None:
     """A user and its claims are created in one TransactWriteItems, whose idempotency token is the write_id."""
-    server.play(reply({}))
+    server.play(reply({"Items": []}), reply({}))
 
     user = await store.users.create(id="u-1", oauth_provider="github", oauth_provider_sub="4711", username="ada")
 
-    (request,) = server.requests
+    search, request = server.requests
+    assert (search.operation, search.json["IndexName"]) == ("Query", "by-oauth")
     token = request.json["ClientRequestToken"]
     created_at = {"S": timestamp(user.created_at)}
     actions: list[dict[str, Any]] = [
@@ -226,7 +228,7 @@ async def test_every_attempt_sends_the_same_bytes(server: ScriptedServer, store:
     """A call is encoded once: a retry sends the same body, with the same idempotency token."""
     server.play(failed, refuse("TransactionInProgressException"), reply({}))
 
-    await store.users.create(oauth_provider="github", oauth_provider_sub="4711")
+    await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
 
     first, second, third = server.requests
     assert first.json["ClientRequestToken"]
@@ -237,8 +239,8 @@ async def test_two_calls_have_tokens_of_their_own(server: ScriptedServer, store:
     """Two calls never share an idempotency token."""
     server.play(reply({}), reply({}))
 
-    await store.users.create(oauth_provider="github", oauth_provider_sub="1")
-    await store.users.create(oauth_provider="github", oauth_provider_sub="2")
+    await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
+    await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
 
     first, second = server.requests
     assert first.json["ClientRequestToken"] != second.json["ClientRequestToken"]

@@ -149,9 +149,9 @@ async def test_a_transaction_cancelled_by_a_condition_is_not_sent_again(
     server.play(refuse("TransactionCanceledException", CancellationReasons=reasons))
 
     with pytest.raises(AlreadyExistsError) as caught:
-        await store.users.create(oauth_provider="github", oauth_provider_sub="4711")
+        await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
 
-    assert caught.value.field == "oauth"
+    assert caught.value.field == "wiki_slug"
 
 
 async def test_a_transaction_cancelled_for_another_reason_is_refused(
@@ -162,7 +162,7 @@ async def test_a_transaction_cancelled_for_another_reason_is_refused(
     server.play(refuse("TransactionCanceledException", CancellationReasons=reasons))
 
     with pytest.raises(RequestFailedError) as caught:
-        await store.users.create(oauth_provider="github", oauth_provider_sub="4711")
+        await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
 
     assert caught.value.code == "TransactionCanceledException"
 
@@ -189,7 +189,7 @@ async def test_colliding_every_time(fault: Step, server: ScriptedServer, session
 
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url, max_attempts=2), session=session) as store:
         with pytest.raises(UnavailableError) as caught:
-            await store.users.create(oauth_provider="github", oauth_provider_sub="4711")
+            await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes.git")
 
     assert type(caught.value) is UnavailableError
     assert caught.value.attempts == 2

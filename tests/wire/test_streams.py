@@ -1,10 +1,12 @@
 """Listings and streams: which Queries are sent, when, and where a listing ends."""
 
+from typing import Any
+
 import pytest
 
 from tests.wire.items import wiki_item, wiki_key
 from tests.wire.scripted_server import ScriptedServer, Step, failed, refuse, reply
-from wikibot_store import CorruptItemError, RequestFailedError, WikibotStore
+from wikibot_store import RequestFailedError, WikibotStore
 
 
 def _page(*slugs: str, more: bool) -> Step:
@@ -139,15 +141,60 @@ async def test_an_empty_listing(server: ScriptedServer, store: WikibotStore) -> 
     assert page.cursor is None
 
 
+def _corrupt(slug: str) -> dict[str, Any]:
+    return wiki_item(slug) | {"created_at": {"S": "yesterday"}}
+
+
 async def test_a_corrupt_item_is_named(server: ScriptedServer, store: WikibotStore) -> None:
-    """A listing with a corrupt item raises an error that names it."""
-    server.play(reply({"Items": [wiki_item("a"), wiki_item("b") | {"created_at": {"S": "yesterday"}}]}))
+    """A listing with a corrupt item has the others, and an error that names it."""
+    server.play(reply({"Items": [wiki_item("a"), _corrupt("b"), wiki_item("c")]}))
 
-    with pytest.raises(CorruptItemError) as caught:
-        await store.wikis.list_by_owner("u-1")
+    page = await store.wikis.list_by_owner("u-1")
 
-    assert caught.value.table == "wikis"
-    assert caught.value.key == {"owner_id": "u-1", "wiki_slug": "b"}
+    assert [wiki.wiki_slug for wiki in page] == ["a", "c"]
+    (error,) = page.corrupt
+    assert (error.table, error.key) == ("wikis", {"owner_id": "u-1", "wiki_slug": "b"})
+
+
+async def test_corrupt_items_around_the_end_of_a_page(server: ScriptedServer, store: WikibotStore) -> None:
+    """Corrupt items do not count as items; those after the last item of a page are on the next page."""
+    server.play(
+        reply({"Items": [_corrupt("a"), wiki_item("b"), _corrupt("c")], "LastEvaluatedKey": wiki_key("c")}),
+        reply({"Items": [_corrupt("d"), wiki_item("e")], "LastEvaluatedKey": wiki_key("e")}),
+        reply({"Items": [_corrupt("f"), wiki_item("g"), _corrupt("h")]}),
+    )
+
+    page = await store.wikis.list_by_owner("u-1", limit=2)
+
+    assert [wiki.wiki_slug for wiki in page] == ["b", "e"]
+    assert [error.key["wiki_slug"] for error in page.corrupt] == ["a", "c", "d"]
+    assert page.cursor is not None
+
+    server.play(reply({"Items": [_corrupt("f"), wiki_item("g"), _corrupt("h")]}))
+    last = await store.wikis.list_by_owner("u-1", limit=2, cursor=page.cursor)
+
+    assert server.requests[-1].json["ExclusiveStartKey"] == wiki_key("e")
+    assert [wiki.wiki_slug for wiki in last] == ["g"]
+    assert [error.key["wiki_slug"] for error in last.corrupt] == ["f", "h"]
+    assert last.cursor is None
+
+
+async def test_an_iteration_leaves_corrupt_items_out(
+    server: ScriptedServer, store: WikibotStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An iteration logs that it left an item out, without key and values, and goes on."""
+    server.play(reply({"Items": [wiki_item("a"), _corrupt("secret"), wiki_item("c")]}))
+
+    wikis = [wiki async for wiki in store.wikis.iter_by_owner("u-1")]
+
+    assert [wiki.wiki_slug for wiki in wikis] == ["a", "c"]
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().startswith(
+        "Query wikis (wikis.iter_by_owner): left out an item that does not decode: Invalid RFC3339 encoded datetime"
+    )
+    assert "secret" not in record.getMessage()
+    assert "u-1" not in record.getMessage()
 
 
 async def test_all_grants_of_a_wiki_are_deleted_page_by_page(server: ScriptedServer, store: WikibotStore) -> None:

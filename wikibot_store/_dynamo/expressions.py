@@ -55,6 +55,11 @@ def equals(attribute: str, value: Value) -> Condition:
     return compare(attribute, "=", value)
 
 
+def all_equal(values: Mapping[str, Value]) -> Condition:
+    """Hold if each attribute has its value."""
+    return Condition(" AND ".join(f"#{attribute} = :" for attribute in values), tuple(values.values()))
+
+
 def begins_with(attribute: str, value: Value) -> Condition:
     """Hold if the string attribute starts with this value."""
     return Condition(f"begins_with(#{attribute}, :)", (value,))
@@ -68,6 +73,17 @@ def one_of(attribute: str, *values: Value) -> Condition:
 def absent_or(attribute: str, operator: str, value: Value) -> Condition:
     """Hold if the attribute is missing or the comparison holds."""
     return not_exists(attribute) | compare(attribute, operator, value)
+
+
+def absent_or_before(attribute: str, text: Value) -> Condition:
+    """Hold if the attribute is missing, or is a text that sorts before this one."""
+    is_text = Condition(f"attribute_type(#{attribute}, :)", ({"S": "S"},))  # moto fails to compare two types
+    return not_exists(attribute) | (is_text & compare(attribute, "<", text))
+
+
+def unless_number(attribute: str, condition: Condition) -> Condition:
+    """Hold if the attribute is missing or no number, or the condition holds."""
+    return Condition(f"NOT attribute_type(#{attribute}, :)", ({"S": "N"},)) | condition
 
 
 class Update(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,9 +3,12 @@
 Decoding is the library's hot path. msgspec parses a reply directly into structs that have the shape of the item
 (`{"page_count": {"N": "3"}}` becomes `wire.page_count.N`) and checks every type. One generated expression per model
 turns such a struct into the model. This avoids dicts of dicts.
+
+An item of another program may lack attributes, or have times in another form. If an answer does not parse, its items
+are brought into this library's form and parsed again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
@@ -33,6 +36,10 @@ WRITE_ID: Final = "write_id"
 """The attribute with the random id of the write that last touched the item."""
 
 _EPOCH = plain_datetime()(1970, 1, 1, tzinfo=UTC)
+# JavaScript counts milliseconds. As seconds, the last second of the year 9999; as milliseconds, in January 1978.
+_LAST_SECOND: Final = 253_402_300_799
+NULL: Final = {"NULL": True}
+"""What boto3 stores for None. It is read like a missing attribute."""
 
 
 def timestamp(moment: datetime) -> str:
@@ -68,6 +75,40 @@ def number(value: int) -> Item:
 def time(value: datetime) -> Item:
     """Return a time as a string attribute."""
     return {"S": timestamp(value)}
+
+
+def read_time(value: Any) -> datetime | None:  # noqa: ANN401 - any attribute
+    """Return the time of an attribute in UTC, in whatever form a program has written it; None if it is no time.
+
+    The forms are ISO 8601, where a time without a zone is in UTC, and seconds or milliseconds since 1970.
+    """
+    match value:
+        case {"S": str(text)}:
+            try:
+                moment = plain_datetime().fromisoformat(text)
+                return moment.replace(tzinfo=UTC) if moment.tzinfo is None else in_utc(moment)
+            except OverflowError:  # it cannot be expressed in UTC
+                return None
+            except ValueError:
+                return _counted(text)
+        case {"N": str(text)}:
+            return _counted(text)
+        case _:
+            return None
+
+
+def is_foreign(value: Item | None, *, before: datetime) -> bool:
+    """Return whether an attribute has a time before `before` in the form of another program, or null."""
+    moment = read_time(value)
+    return value == NULL or (moment is not None and moment < before and value != time(moment))
+
+
+def _counted(text: str) -> datetime | None:
+    try:
+        count = float(text)
+        return _EPOCH + timedelta(seconds=count if abs(count) <= _LAST_SECOND else count / 1000)
+    except (OverflowError, ValueError):  # it is no number, or after the year 9999
+        return None
 
 
 def _text(value: str) -> Item:
@@ -129,10 +170,19 @@ class ItemCodec(Generic[M]):
     """Encodes and decodes the items of one model.
 
     `key` names the attributes of the primary key, partition key first. `redact` hides parts of a key value in messages.
+    `missing` makes the values with which items that lack a required attribute are read.
     """
 
-    def __init__(self, model: type[M], key: tuple[str, ...], *, redact: Callable[[str], str] = str) -> None:
+    def __init__(
+        self,
+        model: type[M],
+        key: tuple[str, ...],
+        *,
+        redact: Callable[[str], str] = str,
+        missing: Mapping[str, Callable[[Item], Item]] | None = None,
+    ) -> None:
         self.key = key
+        self.missing = missing or {}
         self._redact = redact
         self._forms: dict[str, _Form] = {}
         self._optional: set[str] = set()
@@ -158,9 +208,9 @@ class ItemCodec(Generic[M]):
         )
 
     def reader(self, reply: Any, table: str) -> Callable[[bytes], Any]:  # noqa: ANN401 - a generic class
-        """Return the function that decodes the bytes of a reply from `table`. It may raise CorruptItemError.
+        """Return the function that decodes the bytes of a reply from `table`; `reply` is one of the reply classes.
 
-        `reply` is one of the reply classes, or `list` for a list of items.
+        A single item that does not decode raises CorruptItemError. A list of items is then a MixedReply.
         """
         # Not strict, because DynamoDB writes numbers as strings.
         decode = msgspec.json.Decoder(reply[self._wire], strict=False).decode
@@ -169,10 +219,54 @@ class ItemCodec(Generic[M]):
             try:
                 return decode(body)
             except msgspec.ValidationError:
-                self._name_corrupt_item(body, table)
-                raise
+                match msgspec.json.decode(body):
+                    case {"Item": dict(item)} | {"Attributes": dict(item)}:
+                        return reply(self._parse(item, table))
+                    case {"Items": list(items)} as answer if all(isinstance(item, dict) for item in items):
+                        rest = msgspec.convert(answer | {"Items": []}, reply[self._wire])
+                        return self._parse_each(items, table, rest.last_key)
+                    case _:
+                        raise
 
         return read
+
+    def _parse_each(self, items: list[Item], table: str, last_key: Item | None) -> "MixedReply":
+        sound: list[Any] = []
+        corrupt: list[tuple[int, Item, CorruptItemError]] = []
+        for position, item in enumerate(items):
+            try:
+                sound.append(self._parse(item, table))
+            except CorruptItemError as error:
+                corrupt.append((position, item, error))
+        return MixedReply(sound, last_key, corrupt)
+
+    def _parse(self, item: Item, table: str) -> Any:  # noqa: ANN401 - this model's wire type
+        """Return the wire struct of a parsed item, which may be in the form of another program.
+
+        Raises:
+            CorruptItemError: It does not decode.
+
+        """
+        try:
+            return msgspec.convert(item, self._wire, strict=False)
+        except msgspec.ValidationError:
+            pass
+        try:
+            return msgspec.convert(self._completed(item), self._wire, strict=False)
+        except msgspec.ValidationError as error:
+            raise CorruptItemError(table, self.shown_key(item), _reason(error)) from error
+
+    def _completed(self, item: Item) -> Item:
+        """Return an item of another program as this library would have written it, as far as that can be known."""
+        completed = {name: value for name, value in item.items() if value != NULL}
+        for name, form in self._forms.items():
+            moment = read_time(completed.get(name)) if form.accepts is plain_datetime() else None
+            if moment is not None:
+                completed[name] = form.encode(moment)
+        for name, make in self.missing.items():
+            if name not in completed:
+                completed[name] = make(completed)
+        return completed
 
     def encode(self, model: M, write_id: str) -> Item:
         """Return the item; an attribute that is None is left out."""
@@ -229,28 +323,18 @@ class ItemCodec(Generic[M]):
             CorruptItemError: It does not decode.
 
         """
-        try:
-            return self.from_wire(msgspec.convert(item, self._wire, strict=False))
-        except msgspec.ValidationError as error:
-            raise CorruptItemError(table, self.shown_key(item), _reason(error)) from error
-
-    def _name_corrupt_item(self, body: bytes, table: str) -> None:
-        """Raise CorruptItemError for the first item of a reply that does not decode, if there is one."""
-        for item in _items_in(msgspec.json.decode(body)):
-            self.from_item(item, table)
+        return self.from_wire(self._parse(item, table))
 
 
-def _items_in(reply: Any) -> list[Item]:  # noqa: ANN401 - any JSON
-    """Return the items of a reply of any kind, or none if it has an unknown shape."""
-    match reply:
-        case {"Item": dict(item)} | {"Attributes": dict(item)}:
-            return [item]
-        case {"Items": list(items)}:
-            return [item for item in items if isinstance(item, dict)]
-        case list(items):
-            return _items_in({"Items": items})
-        case _:
-            return []
+class MixedReply(NamedTuple):
+    """The items of an answer of which some are in the form of another program, or do not decode.
+
+    `corrupt` holds those that do not decode, with their positions in the answer.
+    """
+
+    items: list[Any]
+    last_key: Item | None
+    corrupt: Sequence[tuple[int, Item, CorruptItemError]]
 
 
 def _reason(error: msgspec.ValidationError) -> str:

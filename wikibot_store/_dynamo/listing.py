@@ -9,16 +9,20 @@ import msgspec
 from wikibot_store._dynamo import cursor as cursors
 from wikibot_store._dynamo.expressions import Condition, begins_with, equals, query
 from wikibot_store._dynamo.items import Item, string
-from wikibot_store.errors import InvalidCursorError, InvalidKeyError
+from wikibot_store.errors import CorruptItemError, InvalidCursorError, InvalidKeyError
 
 T = TypeVar("T")
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a listing. `cursor` gets the next page; it is None on the last page and only there."""
+    """One page of a listing. `cursor` gets the next page; it is None on the last page and only there.
+
+    `corrupt` has an error for each stored item in this part of the listing that does not decode. It is not in `items`.
+    """
 
     items: list[T]
     cursor: str | None = None
+    corrupt: tuple[CorruptItemError, ...] = ()
 
     def __iter__(self) -> Iterator[T]:
         """Iterate over the items."""
@@ -31,7 +35,10 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """The items of one listing and their order. `check` raises InvalidKeyError for an invalid sort key."""
+    """The items of one listing and their order. `check` raises InvalidKeyError for an invalid sort key.
+
+    DynamoDB returns the items for which `where` holds. `keep` drops some of them after they were read.
+    """
 
     name: str
     partition: tuple[str, str]
@@ -41,6 +48,7 @@ class Listing:
     prefix: str | None = None
     descending: bool = False
     where: Condition | None = None
+    keep: Callable[[Any], bool] | None = None
 
     def request(self) -> dict[str, Any]:
         """Return the members of the Query, which are the same for all pages."""

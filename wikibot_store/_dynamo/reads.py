@@ -2,17 +2,25 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
 from wikibot_store._dynamo.checks import MAX_LIMIT, check_limit, check_switch
 from wikibot_store._dynamo.coalescer import Coalescer
 from wikibot_store._dynamo.expressions import Condition, equals, query
-from wikibot_store._dynamo.items import Item, ItemCodec, string
+from wikibot_store._dynamo.items import Item, ItemCodec, MixedReply, string
 from wikibot_store._dynamo.listing import Listing, Page
 from wikibot_store._dynamo.replies import BatchReply, GetReply, QueryReply, StoredPage, StoredReply, stored_page_reader
-from wikibot_store._wire import ExhaustedError, Refusal, Wire, access_pattern, library_error, working_for
+from wikibot_store._wire import (
+    ExhaustedError,
+    Refusal,
+    Wire,
+    access_pattern,
+    library_error,
+    log_skipped,
+    working_for,
+)
 from wikibot_store.errors import CorruptItemError, ThrottledError
 
 M = TypeVar("M", bound=msgspec.Struct)
@@ -25,7 +33,23 @@ _MAX_BATCH_GET = 100
 _decode_batch = msgspec.json.Decoder(BatchReply).decode
 _decode_stored = msgspec.json.Decoder(StoredReply).decode
 _NO_ITEMS = msgspec.Raw(b"[]")
-_NULL = msgspec.Raw(b"null")
+
+
+def sound(entry: M | CorruptItemError) -> M:
+    """Return an item that was read, or raise the error if it does not decode."""
+    if isinstance(entry, CorruptItemError):
+        raise entry from entry.__cause__
+    return entry
+
+
+def corrupt_among(entries: Iterable[object]) -> tuple[CorruptItemError, ...]:
+    """Return the errors among the items that were read."""
+    return tuple([entry for entry in entries if isinstance(entry, CorruptItemError)])
+
+
+def _as_page(items: msgspec.Raw) -> bytes:
+    """Return the items of a BatchGetItem's answer as an answer of Query."""
+    return b'{"Items":%b}' % bytes(items)
 
 
 class ReadableTable(Generic[M]):
@@ -37,7 +61,6 @@ class ReadableTable(Generic[M]):
         self.wire = wire
         self._decode_get = codec.reader(GetReply, name)
         self._decode_query = codec.reader(QueryReply, name)
-        self._decode_list = codec.reader(list, name)
         self._decode_stored_page = stored_page_reader(codec.key)
         self._eventual = self._coalescer(consistent=False)
         self._strong = self._coalescer(consistent=True)
@@ -45,7 +68,7 @@ class ReadableTable(Generic[M]):
     def _coalescer(self, *, consistent: bool) -> Coalescer[Key, M]:
         return Coalescer(
             lambda key: self._get_one(key, consistent=consistent),
-            lambda keys: self._get_batch_or_each(keys, consistent=consistent),
+            lambda keys: self._get_coalesced(keys, consistent=consistent),
             batch_size=_MAX_BATCH_GET,
             spawn=self.wire.spawn,
         )
@@ -98,6 +121,10 @@ class ReadableTable(Generic[M]):
         return await (self._strong if consistent else self._eventual).load(key)
 
     async def get_many(self, keys: Iterable[Key]) -> dict[Key, M]:
+        """Do as `get_each`, but raise the error of an item that does not decode."""
+        return {key: sound(entry) for key, entry in (await self.get_each(keys)).items()}
+
+    async def get_each(self, keys: Iterable[Key]) -> dict[Key, M | CorruptItemError]:
         """Send one BatchGetItem per 100 keys, all at the same time. Keys without an item are left out."""
         wanted = list(dict.fromkeys(keys))
         if len(wanted) <= _MAX_BATCH_GET:
@@ -116,17 +143,12 @@ class ReadableTable(Generic[M]):
         reply: GetReply[Any] = await self.call("GetItem", request, self._decode_get, key)
         return None if reply.item is None else self.codec.from_wire(reply.item)
 
-    async def _get_batch_or_each(self, keys: list[Key], *, consistent: bool) -> Mapping[Key, M | Exception]:
+    async def _get_coalesced(self, keys: list[Key], *, consistent: bool) -> Mapping[Key, M | Exception]:
         """Read for independent callers: a corrupt item fails only the calls that asked for it."""
         self.wire.coalesced(len(keys))
-        try:
-            return await self._get_batch(keys, consistent=consistent)
-        except CorruptItemError:
-            reads = [self._get_one(key, consistent=consistent) for key in keys]
-            results = await asyncio.gather(*reads, return_exceptions=True)
-            return dict(zip(keys, results, strict=True))  # type: ignore[arg-type]  # no BaseException but cancellation
+        return await self._get_batch(keys, consistent=consistent)
 
-    async def _get_batch(self, keys: list[Key], *, consistent: bool) -> dict[Key, M]:
+    async def _get_batch(self, keys: list[Key], *, consistent: bool) -> dict[Key, M | CorruptItemError]:
         """Send one BatchGetItem of at most 100 keys."""
         return (await batch_get(self.wire, {self: keys}, consistent=consistent))[self]
 
@@ -139,10 +161,27 @@ class ReadableTable(Generic[M]):
         """
         return self.codec.from_item(item, self.name)
 
-    def decode_items(self, items: msgspec.Raw) -> dict[Key, M]:
-        """Return the models by key of a list of items that is still JSON."""
-        found = map(self.codec.from_wire, () if items == _NULL else self._decode_list(items))
-        return {self.key_of(item): item for item in found}
+    def decode_items(self, items: msgspec.Raw) -> dict[Key, M | CorruptItemError]:
+        """Return the models by key of a list of items that is still JSON; for an item that does not decode, the error.
+
+        Raises:
+            CorruptItemError: The key of an item does not decode.
+
+        """
+        reply = self._decode_query(_as_page(items))
+        found: dict[Key, M | CorruptItemError] = {
+            self.key_of(item): item for item in map(self.codec.from_wire, reply.items or ())
+        }
+        for _, item, error in reply.corrupt:
+            try:
+                found[self.key_in(item)] = error
+            except (KeyError, TypeError):
+                raise error from error.__cause__
+        return found
+
+    def items_by_key(self, items: msgspec.Raw) -> dict[Key, Item]:
+        """Return the items by key, as they are stored, of a list of items that is still JSON."""
+        return {self.key_in(item): item for item in self._decode_stored_page(_as_page(items)).items}
 
     async def get_item(self, key: Key, deadline: float | None = None) -> Item | None:
         """Read an item consistently and return it without decoding, so that corrupt items can be written too."""
@@ -150,11 +189,40 @@ class ReadableTable(Generic[M]):
         reply: StoredReply = await self.call("GetItem", request, _decode_stored, key, deadline=deadline)
         return reply.item
 
-    async def find(self, index: str, condition: Condition) -> M | None:
-        """Query an index for the item with this index key."""
-        request = {"TableName": self.name, "IndexName": index, **query(condition), "Limit": 1}
+    async def find(self, index: str, condition: Condition) -> list[M]:
+        """Query an index for the items with this index key: usually one or none."""
+        request = {"TableName": self.name, "IndexName": index, **query(condition)}
         reply: QueryReply[Any] = await self.call("Query", request, self._decode_query, ())
-        return self.codec.from_wire(reply.items[0]) if reply.items else None
+        return [sound(entry) for entry in self._entries(reply)]
+
+    async def find_keys(self, index: str, condition: Condition) -> list[Key]:
+        """Query an index for the keys of the items with this index key, whether they decode or not."""
+        request = {"TableName": self.name, "IndexName": index, **query(condition)}
+        reply: StoredPage = await self.call("Query", request, self._decode_stored_page, ())
+        return [self.key_in(item) for item in reply.items]
+
+    def _entries(self, reply: QueryReply[Any] | MixedReply) -> list[M | CorruptItemError]:
+        """Return the models of an answer, and the error of each item that does not decode, in order."""
+        entries: list[M | CorruptItemError] = list(map(self.codec.from_wire, reply.items or ()))
+        for position, _, error in reply.corrupt:
+            entries.insert(position, error)
+        return entries
+
+    def _split(
+        self, reply: QueryReply[Any] | MixedReply, listing: Listing
+    ) -> tuple[list[M], Sequence[tuple[int, CorruptItemError]]]:
+        """Return the models of an answer that the listing keeps, and each error with the number of models before it."""
+        entries = self._entries(reply)
+        if not reply.corrupt and listing.keep is None:
+            return cast("list[M]", entries), ()
+        kept: list[M] = []
+        broken: list[tuple[int, CorruptItemError]] = []
+        for entry in entries:
+            if isinstance(entry, CorruptItemError):
+                broken.append((len(kept), entry))
+            elif listing.keep is None or listing.keep(entry):
+                kept.append(entry)
+        return kept, broken
 
     async def page(self, listing: Listing, *, limit: int, cursor: str | None, consistent: bool = False) -> Page[M]:
         """Query for exactly `limit` items, or for as many as are left.
@@ -167,15 +235,19 @@ class ReadableTable(Generic[M]):
         start = None if cursor is None else listing.start(cursor, secrets)
         deadline = self.wire.deadline()
         items: list[M] = []
+        corrupt: list[tuple[int, CorruptItemError]] = []
         size = limit + 1
         while True:
             reply = await self._query(listing, start, size, consistent=consistent, deadline=deadline)
-            items += map(self.codec.from_wire, reply.items or ())
+            kept, broken = self._split(reply, listing)
+            corrupt += [(len(items) + position, error) for position, error in broken]
+            items += kept
             start = reply.last_key
-            if len(items) > limit:
-                return Page(items[:limit], listing.cursor(items[limit - 1], secrets))
+            if len(items) > limit:  # a corrupt item after the last one of this page is read again for the next page
+                errors = tuple([error for position, error in corrupt if position < limit])
+                return Page(items[:limit], listing.cursor(items[limit - 1], secrets), errors)
             if start is None:
-                return Page(items)
+                return Page(items, None, tuple([error for _, error in corrupt]))
             if listing.where is not None:  # the filter dropped items: read more of them each time
                 size = min(2 * size, MAX_LIMIT)
 
@@ -188,20 +260,25 @@ class ReadableTable(Generic[M]):
         while True:
             with working_for(pattern):  # by now the method that has made the generator is not on the stack
                 reply = await self._query(listing, start, page_size, consistent=False, deadline=self.wire.deadline())
-            for wire_item in reply.items or ():
-                yield self.codec.from_wire(wire_item)
+                kept, broken = self._split(reply, listing)
+                for _, error in broken:
+                    log_skipped("Query", error)
+            for item in kept:
+                yield item
             start = reply.last_key
             if start is None:
                 return
 
     async def _query(
         self, listing: Listing, start: Item | None, limit: int, *, consistent: bool, deadline: float
-    ) -> QueryReply[Any]:
+    ) -> QueryReply[Any] | MixedReply:
         request = {"TableName": self.name, **listing.request(), "Limit": limit, "ConsistentRead": consistent}
         if start is not None:
             request["ExclusiveStartKey"] = start
         key = (listing.partition[1],)
-        reply: QueryReply[Any] = await self.call("Query", request, self._decode_query, key, deadline=deadline)
+        reply: QueryReply[Any] | MixedReply = await self.call(
+            "Query", request, self._decode_query, key, deadline=deadline
+        )
         return reply
 
     async def scan(
@@ -243,6 +320,8 @@ async def batch_get(
 ) -> dict[ReadableTable[Any], dict[Key, Any]]:
     """Send a BatchGetItem for at most 100 keys of any tables; return the items that exist, by table and key.
 
+    For an item that does not decode, the error takes its place.
+
     Keys that DynamoDB leaves unprocessed are requested again until the deadline. The pauses grow while the answers
     hold no items.
 
@@ -250,11 +329,32 @@ async def batch_get(
         ThrottledError: Some keys were still unprocessed at the deadline.
 
     """
+    return await _batch_get(wire, wanted, ReadableTable.decode_items, consistent=consistent, deadline=deadline)
 
+
+async def batch_get_items(
+    wire: Wire,
+    wanted: Mapping[ReadableTable[Any], Sequence[Key]],
+    *,
+    consistent: bool,
+    deadline: float | None = None,
+) -> dict[ReadableTable[Any], dict[Key, Item]]:
+    """Do as `batch_get`, but return the items as they are stored, so that a write can have them as its condition."""
+    return await _batch_get(wire, wanted, ReadableTable.items_by_key, consistent=consistent, deadline=deadline)
+
+
+async def _batch_get(
+    wire: Wire,
+    wanted: Mapping[ReadableTable[Any], Sequence[Key]],
+    decode_items: Callable[[ReadableTable[Any], msgspec.Raw], dict[Key, Any]],
+    *,
+    consistent: bool,
+    deadline: float | None,
+) -> dict[ReadableTable[Any], dict[Key, Any]]:
     def decode(body: bytes) -> tuple[dict[ReadableTable[Any], dict[Key, Any]], dict[str, Any]]:
         reply = _decode_batch(body)
         responses = reply.responses or {}
-        items = {table: table.decode_items(responses.get(table.name, _NO_ITEMS)) for table in wanted}
+        items = {table: decode_items(table, responses.get(table.name, _NO_ITEMS)) for table in wanted}
         return items, reply.unprocessed or {}
 
     pending: Any = {

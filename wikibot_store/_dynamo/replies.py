@@ -1,12 +1,13 @@
 """The members of DynamoDB's answers that the store uses. `M` is the wire type that a codec makes for its model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from wikibot_store._dynamo.items import Item
+from wikibot_store.errors import CorruptItemError
 
 M = TypeVar("M", bound=msgspec.Struct)
 
@@ -38,6 +39,8 @@ class QueryReply(msgspec.Struct, Generic[M], gc=False):
 
     items: list[M] | None = msgspec.field(name="Items")
     last_key: Item | None = msgspec.field(default=None, name="LastEvaluatedKey")
+    corrupt: ClassVar[Sequence[tuple[int, Item, CorruptItemError]]] = ()
+    """Empty: an answer with corrupt items is a MixedReply."""
 
 
 class StoredPage(NamedTuple):

@@ -9,12 +9,22 @@ This requires that every write has a condition on what it replaces: no item, a v
 A write for which the caller gives no version reads the item first.
 """
 
+import re
 import secrets
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
 
-from wikibot_store._dynamo.expressions import Condition, Update, conditional, equals, exists, not_exists
+from wikibot_store._dynamo.expressions import (
+    Condition,
+    Update,
+    all_equal,
+    conditional,
+    equals,
+    exists,
+    not_exists,
+)
 from wikibot_store._dynamo.items import WRITE_ID, Item, ItemCodec, string
 from wikibot_store._dynamo.reads import Key, ReadableTable
 from wikibot_store._dynamo.replies import Acknowledgement, UpdateReply
@@ -22,6 +32,10 @@ from wikibot_store._wire import ExhaustedError, Refusal, Wire
 from wikibot_store.errors import AlreadyExistsError, WriteOutcomeUnknownError
 
 M = TypeVar("M", bound=msgspec.Struct)
+
+_PLAIN_NAME = re.compile(r"\w+")  # as the placeholders of conditions
+# An expression has at most 4 KB and 300 operators.
+_MOST_COMPARED = 100
 
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _CONDITIONAL = frozenset({"PutItem", "UpdateItem", "DeleteItem"})  # every write of a table has a condition
@@ -100,7 +114,7 @@ class Table(ReadableTable[M]):
         deadline = self.wire.deadline()
         seen = await self.get_item(key, deadline)
         while seen is not None:
-            condition = self.unchanged(seen, self._identity or WRITE_ID)
+            condition = self.unchanged(seen) if self._identity is None else self.has_same(seen, self._identity)
             request = {"TableName": self.name, "Key": self.key_item(key), **conditional(condition)}
             try:
                 await self.call("DeleteItem", request, acknowledge, key, deadline=deadline)
@@ -142,7 +156,29 @@ class Table(ReadableTable[M]):
             raise
         return self.codec.from_wire(reply.attributes)
 
-    def unchanged(self, seen: Item, attribute: str) -> Condition:
+    async def complete(self, seen: Item | None, *, deadline: float | None = None) -> bool:
+        """If an item of another program lacks the identity, store the one with which it is read.
+
+        Return whether it lacked the identity. Nothing is stored if the item has changed since it was read.
+        """
+        if seen is None or self._identity is None or self._identity in seen or self._identity not in self.codec.missing:
+            return False
+        identity = Update(set={self._identity: self.codec.missing[self._identity](seen)})
+        with suppress(ConditionFailedError):
+            await self.patch(self.key_in(seen), identity, self.unchanged(seen), deadline=deadline)
+        return True
+
+    def unchanged(self, seen: Item) -> Condition:
+        """Hold while the item is the one that was read.
+
+        Its `write_id` tells. An item of another program may have none: then all its attributes are compared.
+        """
+        unchanged = self.has_same(seen, WRITE_ID)
+        if WRITE_ID in seen:
+            return unchanged
+        names = [name for name in sorted(seen) if _PLAIN_NAME.fullmatch(name)]
+        return unchanged & all_equal({name: seen[name] for name in names[:_MOST_COMPARED]})
+
+    def has_same(self, seen: Item, attribute: str) -> Condition:
         """Hold while the item exists and the attribute has the value that was read."""
-        unchanged = equals(attribute, seen[attribute]) if attribute in seen else not_exists(attribute)
-        return self.exists & unchanged
+        return self.exists & (equals(attribute, seen[attribute]) if attribute in seen else not_exists(attribute))

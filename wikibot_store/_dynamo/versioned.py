@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from wikibot_store._dynamo.checks import check_integer, utc_now
-from wikibot_store._dynamo.expressions import Condition, Update, absent_or, equals
+from wikibot_store._dynamo.expressions import Condition, Update, absent_or, equals, exists
 from wikibot_store._dynamo.items import Item, ItemCodec
 from wikibot_store._dynamo.reads import Key
 from wikibot_store._dynamo.table import ConditionFailedError, Table
@@ -101,15 +101,12 @@ class VersionedTable(Table[M]):
     async def _update(self, key: Key, update: Update, expected: int, same: Item, deadline: float) -> M:
         now = utc_now()
         versioned = Update(set={**update.set, **self.next_version(expected, now)}, remove=update.remove)
-        condition = self.version_is(expected)
-        for attribute, value in same.items():
-            condition &= equals(attribute, value)
-        if self._writable is not None:
-            condition &= self._writable
         try:
-            return await self.patch(key, versioned, condition, deadline=deadline)
+            return await self.patch(key, versioned, self._updatable(expected, same), deadline=deadline)
         except ConditionFailedError as failed:
             item = failed.item
+            if item is not None and not failed.maybe_applied and await self.complete(item, deadline=deadline):
+                return await self._update(key, update, expected, same, deadline)
             current: Any = self.decode(item) if item is not None and same.items() <= item.items() else None
             if failed.maybe_applied:
                 # If the item has the next version, `updated_at` shows whether this update made it: a background write
@@ -124,6 +121,15 @@ class VersionedTable(Table[M]):
             if current.version == expected:
                 raise NotActiveError(*self.where(key), current.status) from failed
             raise ConflictError(*self.where(key), current) from failed
+
+    def _updatable(self, expected: int, same: Item) -> Condition:
+        """Hold if the item has this version and these attributes, and is writable."""
+        condition = self.version_is(expected)
+        for attribute, value in same.items():
+            condition &= equals(attribute, value)
+        if self._identity is not None and not same:
+            condition &= exists(self._identity)
+        return condition if self._writable is None else condition & self._writable
 
     def version_is(self, version: int) -> Condition:
         """Hold if the item has this version; an item without the attribute has version 1."""

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from wikibot_store import keys
 from wikibot_store._dynamo.checks import check_choice, check_limit, check_switch, check_text, check_time, utc_now
-from wikibot_store._dynamo.expressions import Condition, absent_or, not_exists
+from wikibot_store._dynamo.expressions import Condition, compare, not_exists, unless_number
 from wikibot_store._dynamo.items import epoch, number
 from wikibot_store._dynamo.listing import Listing, Page
 from wikibot_store.errors import IndexNotConfiguredError
@@ -31,7 +31,8 @@ class AclDao:
         ThrottledError: DynamoDB throttled every attempt of a request; that request wrote nothing.
         UnavailableError: A request got no usable answer within the deadline; that request wrote nothing.
         WriteOutcomeUnknownError: A write was sent, and the store cannot tell whether it took effect.
-        CorruptItemError: A stored item does not decode; the message names its key.
+        CorruptItemError: A stored item does not decode; the message names its key. A page has these errors in
+            `corrupt`, and an iteration logs them.
         RequestFailedError: DynamoDB refused the request, such as for a missing permission or table.
         ConfigurationError: The credentials cannot be renewed.
         TypeError, ValueError: An argument has the wrong type, or is text that cannot be stored.
@@ -139,8 +140,7 @@ class AclDao:
             ValueError: `limit` is not 1 to 10,000.
 
         """
-        page = await self.list_by_wiki(wiki, limit=limit, cursor=cursor)
-        return Page(await sharing.with_users(self._tables, page.items), page.cursor)
+        return await sharing.with_users(self._tables, await self.list_by_wiki(wiki, limit=limit, cursor=cursor))
 
     async def list_by_grantee(self, grantee_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[Acl]:
         """Return a page of a user's grants, ordered by wiki id, without expired grants. The index lags by a moment.
@@ -162,6 +162,7 @@ class AclDao:
             sort_key="wiki_id",
             check=WikiKey.parse,
             where=_unexpired(),
+            keep=_is_unexpired,
         )
         return await self._acls.page(listing, limit=limit, cursor=cursor)
 
@@ -177,7 +178,7 @@ class AclDao:
 
         """
         page = await self.list_by_grantee(check_id("user_id", user_id), limit=limit, cursor=cursor)
-        return Page(await sharing.with_wikis(self._tables, page.items), page.cursor)
+        return await sharing.with_wikis(self._tables, page)
 
     async def invite(
         self, wiki: WikiKey | str, email: str, role: Role | RoleName, *, invited_by: str, expires_at: datetime
@@ -244,6 +245,7 @@ class AclDao:
             check=keys.check_grantee,
             prefix=INVITE,
             where=_unexpired(),
+            keep=_is_unexpired,
         )
         return await self._acls.page(listing, limit=limit, cursor=cursor)
 
@@ -255,12 +257,17 @@ def _by_wiki(wiki: WikiKey | str) -> Listing:
         sort_key="grantee_id",
         check=lambda sort_key: check_id("grantee_id", sort_key),
         where=_unexpired() & not_exists("invited_email"),
+        keep=_is_unexpired,
     )
 
 
 def _unexpired() -> Condition:
-    """Hold for grants that have not expired."""
-    return absent_or("expires_at", ">", number(epoch(utc_now())))
+    """Hold for grants that have not expired, and for those whose time another program wrote in another form."""
+    return unless_number("expires_at", compare("expires_at", ">", number(epoch(utc_now()))))
+
+
+def _is_unexpired(acl: Acl) -> bool:
+    return not acl.is_expired(utc_now())
 
 
 def _expiry(expires_at: datetime | None) -> datetime | None:

@@ -7,13 +7,12 @@ from uuid import uuid4
 from msgspec import UNSET, UnsetType
 
 from wikibot_store._dynamo.checks import check_choice, check_several, check_switch, utc_now
-from wikibot_store._dynamo.expressions import Update, absent_or, equals
-from wikibot_store._dynamo.items import string, time
+from wikibot_store._dynamo.expressions import Update, absent_or_before
+from wikibot_store._dynamo.items import is_foreign, time
 from wikibot_store._dynamo.table import ConditionFailedError
 from wikibot_store.errors import NotFoundError
-from wikibot_store.keys import check_id, oauth_claim, username_claim
+from wikibot_store.keys import check_id, check_sub, oauth_claim, username_claim
 from wikibot_store.models import Identity, User, UserStatus
-from wikibot_store.schema import OAUTH_INDEX
 from wikibot_store.workflows import identities, people
 from wikibot_store.workflows.people import OwnedWikis
 from wikibot_store.workflows.tables import Tables
@@ -60,10 +59,11 @@ class UserDao:
 
         Without `id` the user gets a random id. Never reuse the id of a deleted user.
 
-        Requests: TransactWriteItems of the user and one or two claims.
+        Requests: Query of the index by-oauth, for a user whom another program created without a claim;
+        TransactWriteItems of the user and one or two claims.
 
         Raises:
-            AlreadyExistsError: `field` says what is taken: "id", "oauth" or "username". Nothing was written.
+            AlreadyExistsError: `field` says what is taken: "id", "oauth" or "username". No user was created.
 
         """
         now = utc_now()
@@ -118,17 +118,21 @@ class UserDao:
         """Return the user with this OAuth identity, or None.
 
         The index holds only the first identity of a user and may miss a recent write. If it finds nothing, the claim is
-        read. With `consistent=True` only the claim is read, which is always up to date.
+        read. With `consistent=True` the claim is read first, which is always up to date; if there is none, a user whom
+        another program created without a claim is looked up in the index and read consistently.
 
         Requests: Query of the index by-oauth; if it finds nothing, GetItem of the claim and of the user (consistent).
+        With `consistent=True` GetItem of the claim and of the user; without a claim, Query of the index.
         """
-        claim_id = oauth_claim(provider, sub)
-        if not check_switch("consistent", consistent):
-            identity = equals("oauth_provider", string(provider)) & equals("oauth_provider_sub", string(sub))
-            user = await self._users.find(OAUTH_INDEX, identity)
-            if user is not None:
-                return user
-        return await identities.find(self._tables, claim_id)
+        identity, claim_id = Identity(provider, sub), oauth_claim(provider, sub)
+        found = [] if check_switch("consistent", consistent) else await identities.indexed(self._tables, identity)
+        if len(found) == 1:
+            return found[0]
+        user = await identities.find(self._tables, claim_id)
+        if user is None and (consistent or found):
+            item = await identities.find_unclaimed(self._tables, identity)
+            user = None if item is None else self._users.decode(item)
+        return user
 
     async def get_by_username(self, username: str) -> User | None:
         """Return the user with this username, or None.
@@ -154,8 +158,11 @@ class UserDao:
         Calls at the same time create only one user. The profile is used only for a new user. Check `user.status`: a
         suspended user is returned too.
 
+        A user whom another program created without claims is found in the index, and gets the claims.
+
         Requests: GetItem of the claim and of the user (consistent). For a new identity instead: GetItem of the claim
-        (consistent), TransactWriteItems; then the first two if another call created the user at the same time.
+        (consistent), Query of the index by-oauth, TransactWriteItems; then the first two if another call created the
+        user at the same time.
 
         Raises:
             AlreadyExistsError: The user is new and the username is taken (`field` is "username"). Or the identity has a
@@ -253,7 +260,8 @@ class UserDao:
 
         If the user already has the identity, nothing changes.
 
-        Requests: GetItem (consistent), TransactWriteItems of the user and the claim; retried while other writers win.
+        Requests: GetItem (consistent), Query of the index by-oauth, TransactWriteItems of the user and the claim;
+        retried while other writers win.
 
         Raises:
             NotFoundError: There is no such user.
@@ -261,7 +269,7 @@ class UserDao:
             ValueError: The user already has 20 identities.
 
         """
-        identity = Identity(check_id("oauth_provider", provider), check_id("oauth_provider_sub", sub))
+        identity = Identity(check_id("oauth_provider", provider), check_sub(sub))
         return await identities.link(self._tables, check_id("user_id", user_id), identity)
 
     async def unlink_identity(self, user_id: str, provider: str, sub: str) -> User:
@@ -277,7 +285,7 @@ class UserDao:
             LastIdentityError: The user has no other identity.
 
         """
-        identity = Identity(check_id("oauth_provider", provider), check_id("oauth_provider_sub", sub))
+        identity = Identity(check_id("oauth_provider", provider), check_sub(sub))
         return await identities.unlink(self._tables, check_id("user_id", user_id), identity)
 
     async def record_login(self, user_id: str) -> User:
@@ -290,15 +298,18 @@ class UserDao:
 
         """
         key = (check_id("user_id", user_id),)
-        now = time(utc_now())
-        try:
-            return await self._users.patch(
-                key, Update(set={"last_login_at": now}), absent_or("last_login_at", "<", now)
-            )
-        except ConditionFailedError as failed:
-            if failed.item is None:
-                raise NotFoundError(*self._users.where(key)) from failed
-            return self._users.decode(failed.item)
+        now = utc_now()
+        condition = absent_or_before("last_login_at", time(now))
+        while True:
+            try:
+                return await self._users.patch(key, Update(set={"last_login_at": time(now)}), condition)
+            except ConditionFailedError as failed:
+                if failed.item is None:
+                    raise NotFoundError(*self._users.where(key)) from failed
+                user = self._users.decode(failed.item)
+                if not is_foreign(failed.item.get("last_login_at"), before=now):
+                    return user
+                condition = self._users.has_same(failed.item, "last_login_at")
 
     async def delete(self, user_id: str, *, wikis: OwnedWikis = "refuse") -> bool:
         """Delete a user; return whether this call did. The user's identities and username are free afterwards.

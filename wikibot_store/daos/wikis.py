@@ -17,15 +17,15 @@ from wikibot_store._dynamo.checks import (
     check_time,
     utc_now,
 )
-from wikibot_store._dynamo.expressions import Condition, Update, absent_or, equals
-from wikibot_store._dynamo.items import time
+from wikibot_store._dynamo.expressions import Condition, Update, absent_or_before, equals
+from wikibot_store._dynamo.items import Item, is_foreign, time
 from wikibot_store._dynamo.listing import Listing, Page
 from wikibot_store._dynamo.table import ConditionFailedError
-from wikibot_store.errors import NotFoundError
+from wikibot_store.errors import CorruptItemError, NotFoundError
 from wikibot_store.keys import WikiKey, check_id, check_prefix, check_slug
 from wikibot_store.models import UserStatus, Wiki
 from wikibot_store.tokens import check_token_hash, hash_token, new_token
-from wikibot_store.workflows import lifecycle, moves
+from wikibot_store.workflows import lifecycle, moves, people
 from wikibot_store.workflows.tables import Tables, is_live
 
 # The attribute with the time of the usage figures. The model does not have it.
@@ -50,7 +50,8 @@ class WikiDao:
         ThrottledError: DynamoDB throttled every attempt of a request; that request wrote nothing.
         UnavailableError: A request got no usable answer within the deadline; that request wrote nothing.
         WriteOutcomeUnknownError: A write was sent, and the store cannot tell whether it took effect.
-        CorruptItemError: A stored item does not decode; the message names its key.
+        CorruptItemError: A stored item does not decode; the message names its key. A page has these errors in
+            `corrupt`, and an iteration logs them.
         RequestFailedError: DynamoDB refused the request, such as for a missing permission or table.
         ConfigurationError: The credentials cannot be renewed.
         TypeError, ValueError: An argument has the wrong type, or is text that cannot be stored.
@@ -101,7 +102,8 @@ class WikiDao:
             created_at=now,
             updated_at=now,
         )
-        return await lifecycle.create_wiki(self._tables, wiki, limit=self._quota(limit))
+        quota = self._quota(limit)
+        return await people.counting(self._tables, lambda: lifecycle.create_wiki(self._tables, wiki, limit=quota))
 
     async def get(self, owner_id: str, wiki_slug: str, *, consistent: bool = False) -> Wiki | None:
         """Return the wiki, or None.
@@ -188,7 +190,12 @@ class WikiDao:
         every = _by_owner(owner_id, None, descending=False)
         listing = replace(every, name="wikis.public_by_owner", where=public & is_live())
         page = await self._wikis.page(listing, limit=limit, cursor=cursor)
-        owner = await self._tables.users.get(owner_id) if page.items else None
+        if not page.items:
+            return page
+        try:
+            owner = await self._tables.users.get(owner_id)
+        except CorruptItemError as error:
+            return Page([], None, (*page.corrupt, error))
         return page if owner is not None and owner.status is UserStatus.ACTIVE else Page([])
 
     async def update(
@@ -262,9 +269,8 @@ class WikiDao:
             raise ValueError(f"min_interval must be 0 to {_LONGEST_INTERVAL} seconds")
         now = utc_now()
         update = Update(set={"last_accessed": time(now)})
-        # `<` and not `<=`: even with an interval of 0, only a later time may be stored.
-        lately = absent_or("last_accessed", "<", time(now - timedelta(seconds=min_interval)))
-        return await self._note(_key(owner_id, wiki_slug), update, lately)
+        before = now - timedelta(seconds=min_interval)
+        return await self._note(_key(owner_id, wiki_slug), update, is_live(), "last_accessed", before=before)
 
     async def record_usage(
         self,
@@ -291,17 +297,41 @@ class WikiDao:
         for name, figure in figures.items():
             if not 0 <= figure <= _MAX_FIGURE:
                 raise ValueError(f"{name} must be 0 to {_MAX_FIGURE}")
-        measured = time(check_time("measured_at", measured_at))
-        newer = equals("uid", self._wikis.codec.value("uid", uid)) & absent_or(_MEASURED_AT, "<", measured)
-        return await self._note(_key(owner_id, wiki_slug), Update(set={**values, _MEASURED_AT: measured}), newer)
+        measured = check_time("measured_at", measured_at)
+        same = equals("uid", self._wikis.codec.value("uid", uid)) & is_live()
+        update = Update(set={**values, _MEASURED_AT: time(measured)})
+        return await self._note(_key(owner_id, wiki_slug), update, same, _MEASURED_AT, before=measured)
 
-    async def _note(self, key: tuple[str, str], update: Update, condition: Condition) -> bool:
-        """Update a live wiki, even a corrupt item, if the condition holds; return whether the update took effect."""
+    async def _note(
+        self,
+        key: tuple[str, str],
+        update: Update,
+        condition: Condition,
+        attribute: str,
+        *,
+        before: datetime,
+        seen: Item | None = None,
+    ) -> bool:
+        """Update a wiki, even a corrupt item, if the condition holds and a time on it is missing or before `before`.
+
+        Return whether the update took effect. Other programs write times in forms that do not compare as text: such a
+        time is compared here, as it was `seen`, and must be unchanged.
+        """
+        # `<` and not `<=`: even with an interval of 0, only a later time may be stored.
+        older = absent_or_before(attribute, time(before)) if seen is None else self._wikis.has_same(seen, attribute)
         try:
-            await self._tables.moves.patch(key, update, condition & is_live())
+            await self._tables.moves.patch(key, update, condition & older)
         except ConditionFailedError as failed:
-            # After a lost answer, the item has these values if this update took effect.
-            return failed.maybe_applied and failed.item is not None and update.set.items() <= failed.item.items()
+            item = failed.item
+            if failed.maybe_applied:  # after a lost answer, the item has these values if this update took effect
+                return item is not None and update.set.items() <= item.items()
+            if item is None:
+                return False
+            if await self._tables.moves.complete(item):
+                return await self._note(key, update, condition, attribute, before=before)
+            if seen is None and is_foreign(item.get(attribute), before=before):
+                return await self._note(key, update, condition, attribute, before=before, seen=item)
+            return False
         return True
 
     async def rename(self, owner_id: str, wiki_slug: str, new_slug: str) -> Wiki:
@@ -344,7 +374,8 @@ class WikiDao:
 
         """
         source, target = WikiKey(owner_id, wiki_slug), WikiKey(check_id("new_owner_id", new_owner_id), wiki_slug)
-        return await moves.move_wiki(self._tables, source, target, limit=self._quota(limit))
+        quota = self._quota(limit)
+        return await people.counting(self._tables, lambda: moves.move_wiki(self._tables, source, target, limit=quota))
 
     async def delete(self, owner_id: str, wiki_slug: str) -> bool:
         """Delete a wiki with all its grants and invitations; return whether this call deleted one.

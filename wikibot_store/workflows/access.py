@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wikibot_store._dynamo.checks import utc_now
-from wikibot_store._dynamo.reads import Key, ReadableTable, batch_get
+from wikibot_store._dynamo.reads import Key, ReadableTable, batch_get, sound
+from wikibot_store.errors import CorruptItemError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import Access, Acl, Role, User, UserStatus, Wiki
 from wikibot_store.tokens import token_matches
@@ -22,10 +23,10 @@ async def authorize(tables: Tables, user_id: str | None, key: WikiKey, *, consis
     if user_id is not None and user_id != key.owner_id:
         wanted[tables.acls] = [(key.wiki_id, user_id)]
     found = await batch_get(tables.wire, wanted, consistent=consistent)
-    wiki: Wiki | None = found[tables.wikis].get(wiki_key)
-    users: Mapping[Key, User] = found[tables.users]
+    wiki: Wiki | None = sound(found[tables.wikis].get(wiki_key))
+    users: Mapping[Key, User] = {key: sound(user) for key, user in found[tables.users].items()}
     user = None if user_id is None else users.get((user_id,))
-    acl: Acl | None = next(iter(found.get(tables.acls, {}).values()), None)
+    acl: Acl | CorruptItemError | None = next(iter(found.get(tables.acls, {}).values()), None)
     opened = _opened(wiki, users.get((key.owner_id,)))
     is_known = user_id is None or _is_active(user)
     return Access(role=None if opened is None or not is_known else _role(opened, user, acl), wiki=wiki, user=user)
@@ -35,10 +36,10 @@ async def authorize_token(tables: Tables, key: WikiKey, token: str, *, role: Rol
     """Return access with the role if the token is the wiki's."""
     wiki_key, owner_key = (key.owner_id, key.wiki_slug), (key.owner_id,)
     found = await batch_get(tables.wire, {tables.wikis: [wiki_key], tables.users: [owner_key]}, consistent=True)
-    wiki: Wiki | None = found[tables.wikis].get(wiki_key)
+    wiki: Wiki | None = sound(found[tables.wikis].get(wiki_key))
     # Compared in any case, so that the time does not show which condition failed.
     matches = token_matches(token, None if wiki is None else wiki.mcp_token_hash)
-    opened = _opened(wiki, found[tables.users].get(owner_key))
+    opened = _opened(wiki, sound(found[tables.users].get(owner_key)))
     return Access(role=role if matches and opened is not None else None, wiki=wiki, user=None)
 
 
@@ -51,10 +52,10 @@ def _opened(wiki: Wiki | None, owner: User | None) -> Wiki | None:
     return wiki if wiki is not None and wiki.is_live and _is_active(owner) else None
 
 
-def _role(wiki: Wiki, user: User | None, acl: Acl | None) -> Role | None:
-    """Return the role of an active or anonymous person in an open wiki."""
+def _role(wiki: Wiki, user: User | None, acl: Acl | CorruptItemError | None) -> Role | None:
+    """Return the role of an active or anonymous person in an open wiki; a corrupt grant opens nothing."""
     if user is not None and user.id == wiki.owner_id:
         return Role.OWNER
-    if acl is not None and acl.wiki_uid in (None, wiki.uid) and not acl.is_expired(utc_now()):
+    if isinstance(acl, Acl) and acl.is_for(wiki) and not acl.is_expired(utc_now()):
         return acl.role
     return Role.VIEWER if wiki.is_public else None

@@ -5,17 +5,26 @@ whose key is the thing claimed and which holds the `user_id` of its owner. A cla
 its user. It lacks the key attributes of the index, so it never appears there.
 """
 
+import re
 from collections.abc import Iterable
+from urllib.parse import quote, unquote
 
 from wikibot_store._dynamo.expressions import Condition, absent_or
 from wikibot_store._dynamo.items import Item, string
 from wikibot_store._dynamo.table import Table
 from wikibot_store.errors import CorruptItemError, InvalidKeyError
 from wikibot_store.keys import oauth_claim, username_claim
-from wikibot_store.models import Identity, User
+from wikibot_store.models import Identity, User, UserStatus
 
 IDENTITIES = "identities"
-"""The attribute with a user's identities after the first: `provider#sub`, separated by spaces. The model lacks it."""
+"""The attribute with a user's identities after the first, separated by spaces. The model lacks it.
+
+An identity is `provider#sub`, or `provider##` and the percent-encoded subject if the subject holds `#` or whitespace.
+"""
+
+
+_PLAIN = re.compile(r"[^#\s]+")
+_WRITTEN = re.compile(r"[^#]*##?[^#]*")
 
 
 def identities_of(users: Table[User], user: User, item: Item) -> list[Identity]:
@@ -26,8 +35,8 @@ def identities_of(users: Table[User], user: User, item: Item) -> list[Identity]:
 
     """
     match item.get(IDENTITIES, string("")):
-        case {"S": str(text)} if all(pair.count("#") == 1 for pair in text.split()):
-            others = [Identity(*pair.split("#")) for pair in text.split()]
+        case {"S": str(text)} if all(_WRITTEN.fullmatch(pair) for pair in text.split()):
+            others = [_identity(pair) for pair in text.split()]
         case _:
             reason = f"`{IDENTITIES}` is not a list of provider#sub"
             raise CorruptItemError(users.name, users.codec.shown_key(item), reason)
@@ -35,8 +44,17 @@ def identities_of(users: Table[User], user: User, item: Item) -> list[Identity]:
 
 
 def joined(identities: Iterable[Identity]) -> str:
-    """Return the text of several identities; a provider or subject holds neither `#` nor a space."""
-    return " ".join("#".join(identity) for identity in identities)
+    """Return the text of several identities, from which `identities_of` reads them."""
+    return " ".join(f"{provider}#{_written(sub)}" for provider, sub in identities)
+
+
+def _written(sub: str) -> str:
+    return sub if _PLAIN.fullmatch(sub) else f"#{quote(sub, safe='')}"
+
+
+def _identity(pair: str) -> Identity:
+    provider, _, sub = pair.partition("#")
+    return Identity(provider, unquote(sub[1:]) if sub.startswith("#") else sub)
 
 
 def claims_of(users: Table[User], item: Item) -> list[str]:
@@ -44,12 +62,24 @@ def claims_of(users: Table[User], item: Item) -> list[str]:
 
     Raises:
         CorruptItemError: The item does not decode.
-        InvalidKeyError: An identity or username on it cannot be claimed.
+        InvalidKeyError: An identity on it cannot be claimed.
 
     """
     user = users.decode(item)
-    identities = [oauth_claim(*identity) for identity in identities_of(users, user, item)]
-    return identities if user.username is None else [*identities, username_claim(user.username)]
+    return [*(oauth_claim(*identity) for identity in identities_of(users, user, item)), *username_claims(user)]
+
+
+def username_claims(user: User) -> list[str]:
+    """Return the id of the claim on a user's username, if there is one; other programs may have had other rules."""
+    try:
+        return [] if user.username is None else [username_claim(user.username)]
+    except InvalidKeyError:
+        return []
+
+
+def is_deleting(user: Item) -> bool:
+    """Return whether a user is being deleted."""
+    return user.get("status") == string(UserStatus.DELETING.value)
 
 
 def may_claim(users: Table[User], item: Item, claim_id: str) -> bool:

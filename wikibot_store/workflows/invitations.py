@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from wikibot_store._dynamo.checks import utc_now
-from wikibot_store._dynamo.reads import Key, ReadableTable, batch_get
+from wikibot_store._dynamo.reads import Key, ReadableTable, batch_get_items
 from wikibot_store._dynamo.transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
 from wikibot_store.errors import InvalidInviteError, NotActiveError, NotFoundError, WriteOutcomeUnknownError
@@ -40,9 +40,12 @@ async def invite(
     contention = Contention()
     while True:
         wanted: dict[ReadableTable[Any], Sequence[Key]] = {tables.wikis: [wiki_key], tables.users: [inviter_key]}
-        found = await batch_get(tables.wire, wanted, consistent=True, deadline=deadline)
-        wiki = require_active(tables, key, found[tables.wikis].get(wiki_key))
+        found = await batch_get_items(tables.wire, wanted, consistent=True, deadline=deadline)
+        wiki_item = found[tables.wikis].get(wiki_key)
+        wiki = require_active(tables, key, wiki_item)
         require_staying(tables, inviter_key, found[tables.users].get(inviter_key))
+        if await tables.moves.complete(wiki_item, deadline=deadline):
+            continue
         invitation = Acl(
             wiki_id=key.wiki_id,
             grantee_id=_grantee_id(secret),
@@ -73,25 +76,30 @@ async def accept_invite(tables: Tables, token: str, user_id: str) -> Acl:
     deadline = tables.wire.deadline()
     contention = Contention()
     while True:
-        found = await batch_get(
+        found = await batch_get_items(
             tables.wire,
             {tables.wikis: [wiki_key], tables.acls: [invite_key, acl_key], tables.users: [(user_id,)]},
             consistent=True,
             deadline=deadline,
         )
         now = utc_now()
-        invitation = _require_valid(found[tables.acls].get(invite_key), found[tables.wikis].get(wiki_key), now)
-        _require_active_user(tables, user_id, found[tables.users].get((user_id,)))
-        seen: Acl | None = found[tables.acls].get(acl_key)
+        invite_item, seen_item = found[tables.acls].get(invite_key), found[tables.acls].get(acl_key)
+        wiki_item, user_item = found[tables.wikis].get(wiki_key), found[tables.users].get((user_id,))
+        wiki = None if wiki_item is None else tables.wikis.decode(wiki_item)
+        invitation = _require_valid(None if invite_item is None else tables.acls.decode(invite_item), wiki, now)
+        _require_active_user(tables, user_id, None if user_item is None else tables.users.decode(user_item))
+        if await tables.moves.complete(wiki_item, deadline=deadline):
+            continue
+        seen = None if seen_item is None else tables.acls.decode(seen_item)
         granted = _granted(invitation, user_id, now)
         transaction = Transaction(tables.wire)
         transaction.check("wiki", tables.wikis, wiki_key, alive(invitation.wiki_uid or ""))
         transaction.check("user", tables.users, (user_id,), tables.users.exists & is_active_user())
-        transaction.delete("invitation", tables.acls, invite_key, unchanged(tables, invitation))
-        if seen is not None and _allows_as_much(seen, granted, now):
+        transaction.delete("invitation", tables.acls, invite_key, unchanged(tables, invite_item))
+        if seen is not None and wiki is not None and _allows_as_much(seen, granted, wiki, now):
             granted = seen
         else:
-            transaction.put("grant", tables.acls, granted, unchanged(tables, seen))
+            transaction.put("grant", tables.acls, granted, unchanged(tables, seen_item))
         try:
             await transaction.commit(tables.acls, acl_key, deadline=deadline)
         except TransactionRefusedError as refused:
@@ -156,8 +164,8 @@ def _granted(invitation: Acl, user_id: str, now: datetime) -> Acl:
     )
 
 
-def _allows_as_much(seen: Acl, granted: Acl, now: datetime) -> bool:
+def _allows_as_much(seen: Acl, granted: Acl, wiki: Wiki, now: datetime) -> bool:
     """Return whether the grant that the user already has allows as much as the invitation."""
     stronger = list(Role).index(seen.role) < list(Role).index(granted.role)
     lasting = seen.role is granted.role and seen.expires_at is None
-    return seen.wiki_uid in {None, granted.wiki_uid} and not seen.is_expired(now) and (stronger or lasting)
+    return seen.is_for(wiki) and not seen.is_expired(now) and (stronger or lasting)

@@ -11,7 +11,15 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from wikibot_store._dynamo.expressions import Condition, Update, absent_or, compare, equals, not_exists
+from wikibot_store._dynamo.expressions import (
+    Condition,
+    Update,
+    absent_or,
+    compare,
+    equals,
+    exists,
+    not_exists,
+)
 from wikibot_store._dynamo.items import Item, number, string
 from wikibot_store._dynamo.reads import Key
 from wikibot_store._dynamo.table import new_write_id
@@ -29,8 +37,21 @@ class CalledOffError(Exception):
     """The deletion of the user to which the deletion of a wiki belongs was called off."""
 
 
+class UncountedError(Exception):
+    """An owner whom another program created has no `wiki_count`."""
+
+    def __init__(self, owner_id: str) -> None:
+        super().__init__(owner_id)
+        self.owner_id = owner_id
+
+
 async def create_wiki(tables: Tables, wiki: Wiki, *, limit: int | None) -> Wiki:
-    """Put the wiki and increment its owner's count, or neither; the owner must be active and below the limit."""
+    """Put the wiki and increment its owner's count, or neither; the owner must be active and below the limit.
+
+    Raises:
+        UncountedError: The owner's wikis must be counted first.
+
+    """
     owner, key = (wiki.owner_id,), tables.wikis.key_of(wiki)
     while True:
         transaction = Transaction(tables.wire)
@@ -57,8 +78,9 @@ async def vacate(tables: Tables, key: Key, item: Item | None) -> None:
 
     """
     wiki = None if item is None else tables.moves.decode(item)
-    if wiki is None or wiki.status is not WikiStatus.DELETING:
+    if item is None or wiki is None or wiki.status is not WikiStatus.DELETING:
         raise AlreadyExistsError(*tables.wikis.where(key), "wiki_slug")
+    await tables.moves.complete(item)
     await finish_delete(tables, wiki)
 
 
@@ -78,11 +100,8 @@ def is_staying() -> Condition:
 
 
 def may_own_more(limit: int | None) -> Condition:
-    """Hold for an owner who is active and has fewer than `limit` wikis."""
-    if limit is None:
-        return is_active_user()
-    fewer = compare("wiki_count", "<", number(limit))
-    return is_active_user() & (absent_or("wiki_count", "<", number(limit)) if limit > 0 else fewer)
+    """Hold for an owner who is active and has fewer than `limit` wikis, where they have been counted."""
+    return is_active_user() & (exists("wiki_count") if limit is None else compare("wiki_count", "<", number(limit)))
 
 
 def owner_error(tables: Tables, owner: Key, item: Item | None, limit: int | None) -> Exception:
@@ -91,6 +110,8 @@ def owner_error(tables: Tables, owner: Key, item: Item | None, limit: int | None
     if item is None:
         return NotFoundError(*where)
     user = tables.users.decode(item)
+    if user.status is UserStatus.ACTIVE and "wiki_count" not in item:
+        return UncountedError(user.id)
     if user.status is not UserStatus.ACTIVE or limit is None:
         return NotActiveError(*where, user.status)
     return QuotaExceededError(*where, limit)
@@ -141,6 +162,16 @@ async def read_move(tables: Tables, key: WikiKey, *, deadline: float | None = No
     return None if item is None else tables.moves.decode(item)
 
 
+async def read_completed(tables: Tables, key: WikiKey, *, deadline: float | None = None) -> Move | None:
+    """Do as `read_move`, but give a wiki of another program its `uid` first, so that a write can require it."""
+    while True:
+        item = await tables.moves.get_item((key.owner_id, key.wiki_slug), deadline)
+        if item is None:
+            return None
+        if not await tables.moves.complete(item, deadline=deadline):
+            return tables.moves.decode(item)
+
+
 def still(wiki: Move) -> Condition:
     """Hold while the wiki has the state and the operation that were read."""
     status, operation = string(wiki.status.value), wiki.operation
@@ -188,7 +219,7 @@ async def delete_wiki(tables: Tables, key: WikiKey, *, owner: Item | None = None
     contention = Contention()
     maybe_marked = False
     while True:
-        wiki = await read_move(tables, key)
+        wiki = await read_completed(tables, key)
         if wiki is None:
             return maybe_marked
         if wiki.status is WikiStatus.DELETING:

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from wikibot_store._dynamo.checks import utc_now
 from wikibot_store._dynamo.expressions import Update, equals
-from wikibot_store._dynamo.items import WRITE_ID, Item, string
+from wikibot_store._dynamo.items import Item, string
 from wikibot_store._dynamo.table import ConditionFailedError, new_write_id
 from wikibot_store._dynamo.transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
@@ -67,6 +67,8 @@ async def move_wiki(tables: Tables, source: WikiKey, target: WikiKey, *, limit: 
         # In this order, so that a wiki that has left the source is seen at the target.
         item = await tables.moves.get_item((source.owner_id, source.wiki_slug))
         arrival = await tables.moves.get_item((target.owner_id, target.wiki_slug))
+        if await tables.moves.complete(item):
+            continue
         wiki = None if item is None else tables.moves.decode(item)
         if arrival is not None and await _has_moved(tables, wiki, source, tables.moves.decode(arrival)):
             return tables.wikis.decode(arrival)
@@ -182,7 +184,7 @@ async def _copy(tables: Tables, wiki: Move, target: WikiKey, grants: Sequence[It
         transaction.check("wiki", tables.wikis, wiki.key, still(wiki))
         for position, grant in enumerate(grants):
             key = (wiki.wiki_id, grant["grantee_id"]["S"])
-            transaction.check(f"{position} stays", tables.acls, key, tables.acls.unchanged(grant, WRITE_ID))
+            transaction.check(f"{position} stays", tables.acls, key, tables.acls.unchanged(grant))
             transaction.put_item(f"{position} copy", tables.acls, grant | {"wiki_id": string(target.wiki_id)})
         try:
             await transaction.commit(tables.wikis, wiki.key)
@@ -217,7 +219,7 @@ async def _switch(tables: Tables, wiki: Move, target: WikiKey, *, limit: int | N
         arrived |= tables.wikis.next_version(tables.moves.decode(item).version, utc_now())
         there = _item_at(target, item, arrived)
         transaction = Transaction(tables.wire)
-        unchanged = tables.wikis.unchanged(item, WRITE_ID)
+        unchanged = tables.wikis.unchanged(item)
         transaction.update("source", tables.moves, wiki.key, Update(set=left, remove=("moving_to",)), unchanged)
         transaction.put_item("target", tables.wikis, there, arriving)
         if is_transfer:

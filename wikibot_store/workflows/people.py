@@ -1,9 +1,10 @@
 """The deletion of users with their wikis and claims, and the count of a user's wikis."""
 
-from typing import Literal, get_args
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeVar, get_args
 
 from wikibot_store._dynamo.expressions import Update
-from wikibot_store._dynamo.items import WRITE_ID, Item, number, string
+from wikibot_store._dynamo.items import Item, number, string
 from wikibot_store._dynamo.table import ConditionFailedError, new_write_id
 from wikibot_store._dynamo.transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
@@ -11,8 +12,10 @@ from wikibot_store.errors import NotFoundError, UserOwnsWikisError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import UserStatus, WikiStatus
 from wikibot_store.workflows.claims import claims_of, own_or_free
-from wikibot_store.workflows.lifecycle import CalledOffError, delete_wiki
+from wikibot_store.workflows.lifecycle import CalledOffError, UncountedError, delete_wiki
 from wikibot_store.workflows.tables import OPERATION, Tables
+
+T = TypeVar("T")
 
 OwnedWikis = Literal["refuse", "delete"]
 """What to do if the user owns wikis."""
@@ -82,7 +85,7 @@ async def _mark(tables: Tables, user_id: str, item: Item) -> None:
     """Set the status, on condition that the user has not changed."""
     marked = {"status": _DELETING, _DELETION: string("delete"), OPERATION: string(new_write_id())}
     try:
-        await tables.users.patch((user_id,), Update(set=marked), tables.users.unchanged(item, WRITE_ID))
+        await tables.users.patch((user_id,), Update(set=marked), tables.users.unchanged(item))
     except ConditionFailedError as failed:
         # If the answer of the mark was lost, another call may have changed the user since, or finished the deletion.
         if not failed.maybe_applied or (failed.item is not None and failed.item.get(OPERATION) != marked[OPERATION]):
@@ -107,16 +110,25 @@ async def reconcile_wiki_count(tables: Tables, user_id: str) -> int:
         item, wikis = await _read_with_wikis(tables, user_id)
         if item is None:
             raise NotFoundError(*tables.users.where((user_id,)))
-        if item.get("wiki_count", number(0)) == number(wikis):
+        if item.get("wiki_count") == number(wikis):
             return wikis
         # Every change of the count writes a new write_id to the user: the number is right only if that is unchanged.
-        unchanged = tables.users.unchanged(item, WRITE_ID)
+        unchanged = tables.users.unchanged(item)
         try:
             await tables.users.patch((user_id,), Update(set={"wiki_count": number(wikis)}), unchanged)
         except ConditionFailedError:
             await contention.pause()
         else:
             return wikis
+
+
+async def counting(tables: Tables, work: Callable[[], Awaitable[T]]) -> T:
+    """Return what `work` returns, after counting the wikis of an owner whom another program created."""
+    while True:
+        try:
+            return await work()
+        except UncountedError as uncounted:
+            await reconcile_wiki_count(tables, uncounted.owner_id)
 
 
 async def _read_alone(tables: Tables, user_id: str) -> tuple[Item | None, int]:
@@ -175,7 +187,7 @@ async def _delete_with_claims(tables: Tables, user_id: str, item: Item) -> None:
     claims = claims_of(tables.users, item)
     while True:
         transaction = Transaction(tables.wire)
-        transaction.delete("user", tables.users, (user_id,), tables.users.unchanged(item, WRITE_ID))
+        transaction.delete("user", tables.users, (user_id,), tables.users.unchanged(item))
         for claim in claims:
             transaction.delete(claim, tables.claims, (claim,), own_or_free(user_id))
         try:

@@ -6,14 +6,21 @@ from typing import Any
 
 from wikibot_store._dynamo.checks import utc_now
 from wikibot_store._dynamo.expressions import Condition, absent_or, equals
-from wikibot_store._dynamo.items import WRITE_ID, string, time
-from wikibot_store._dynamo.reads import Key, ReadableTable, batch_get
+from wikibot_store._dynamo.items import Item, string
+from wikibot_store._dynamo.reads import Key, ReadableTable, batch_get_items, corrupt_among
 from wikibot_store._dynamo.transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
-from wikibot_store.errors import NotActiveError, NotFoundError, ProtectedOwnerError, WriteOutcomeUnknownError
+from wikibot_store.errors import (
+    CorruptItemError,
+    InvalidKeyError,
+    NotActiveError,
+    NotFoundError,
+    ProtectedOwnerError,
+    WriteOutcomeUnknownError,
+)
 from wikibot_store.keys import WikiKey
-from wikibot_store.models import Acl, Member, Role, Share, User, UserStatus, Wiki, WikiStatus
-from wikibot_store.workflows.lifecycle import read_move, still
+from wikibot_store.models import Acl, Member, Page, Role, Share, User, UserStatus, Wiki, WikiStatus
+from wikibot_store.workflows.lifecycle import read_completed, still
 from wikibot_store.workflows.tables import Move, Tables
 
 FOREIGN = "foreign"
@@ -42,10 +49,13 @@ async def grant(
     deadline = tables.wire.deadline()
     contention = Contention()
     while True:
-        found = await batch_get(tables.wire, wanted, consistent=True, deadline=deadline)
-        wiki = require_active(tables, key, found[tables.wikis].get(wiki_key))
+        found = await batch_get_items(tables.wire, wanted, consistent=True, deadline=deadline)
+        wiki_item, seen_item = found[tables.wikis].get(wiki_key), found[tables.acls].get(acl_key)
+        wiki = require_active(tables, key, wiki_item)
         for person in people:
             require_staying(tables, person, found[tables.users].get(person))
+        if await tables.moves.complete(wiki_item, deadline=deadline):
+            continue
         now = utc_now()
         granted = Acl(
             wiki_id=key.wiki_id,
@@ -56,14 +66,16 @@ async def grant(
             expires_at=expires_at,
             wiki_uid=wiki.uid,
         )
-        seen: Acl | None = found[tables.acls].get(acl_key)
+        seen = None if seen_item is None else tables.acls.decode(seen_item)
         if seen is not None and not seen.is_expired(now) and _same_grant(seen, granted):
             if check_users:
                 return seen
             granted = seen  # stored again, because it may lack the mark
         transaction = Transaction(tables.wire)
         transaction.check("wiki", tables.wikis, wiki_key, alive(wiki.uid))
-        transaction.put("grant", tables.acls, granted, unchanged(tables, seen), **({} if check_users else _FOREIGN))
+        transaction.put(
+            "grant", tables.acls, granted, unchanged(tables, seen_item), **({} if check_users else _FOREIGN)
+        )
         try:
             await transaction.commit(tables.acls, acl_key, deadline=deadline)
         except TransactionRefusedError:  # the wiki or the grant has changed since
@@ -95,7 +107,7 @@ async def revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
         transaction = Transaction(tables.wire)
         state = tables.wikis.absent if wiki is None else still(wiki)
         transaction.check("wiki", tables.wikis, (place.owner_id, place.wiki_slug), state)
-        transaction.delete("grant", tables.acls, acl_key, tables.acls.unchanged(grant, WRITE_ID))
+        transaction.delete("grant", tables.acls, acl_key, tables.acls.unchanged(grant))
         if wiki is not None and wiki.moving_to is not None:  # the move may have copied the grant
             transaction.delete("copy", tables.acls, (wiki.moving_to, grantee_id))
         try:
@@ -112,28 +124,40 @@ async def revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
 
 async def _place_of(tables: Tables, key: WikiKey, deadline: float) -> tuple[WikiKey, Move | None]:
     """Return the wiki's key and state; if this key holds the remnant of a move, those of the target."""
-    wiki = await read_move(tables, key, deadline=deadline)
+    wiki = await read_completed(tables, key, deadline=deadline)
     if wiki is None or wiki.status is not WikiStatus.DELETING or wiki.moved_to is None:
         return key, wiki
     target = WikiKey.parse(wiki.moved_to)
-    moved = await read_move(tables, target, deadline=deadline)
+    moved = await read_completed(tables, target, deadline=deadline)
     if moved is None or (moved.uid, moved.operation) != (wiki.uid, wiki.operation):
         return key, wiki
     return target, moved
 
 
-async def with_users(tables: Tables, acls: Sequence[Acl]) -> list[Member]:
-    """Return each grant with its user."""
-    users = await tables.users.get_many((acl.grantee_id,) for acl in acls)
-    return [Member(acl, users.get((acl.grantee_id,))) for acl in acls]
+async def with_users(tables: Tables, page: Page[Acl]) -> Page[Member]:
+    """Return each grant of a page with its user."""
+    users = await tables.users.get_each((acl.grantee_id,) for acl in page)
+    found = [users.get((acl.grantee_id,)) for acl in page]
+    members = [Member(acl, user if isinstance(user, User) else None) for acl, user in zip(page, found, strict=True)]
+    return Page(members, page.cursor, page.corrupt + corrupt_among(users.values()))
 
 
-async def with_wikis(tables: Tables, acls: Sequence[Acl]) -> list[Share]:
-    """Return each grant with its wiki, if it opens one."""
-    keys = [WikiKey.parse(acl.wiki_id) for acl in acls]
-    wikis = await tables.wikis.get_many((key.owner_id, key.wiki_slug) for key in keys)
-    found = [wikis.get((key.owner_id, key.wiki_slug)) for key in keys]
-    return [Share(acl, _if_opened(wiki, acl)) for acl, wiki in zip(acls, found, strict=True)]
+async def with_wikis(tables: Tables, page: Page[Acl]) -> Page[Share]:
+    """Return each grant of a page with its wiki, if it opens one."""
+    keys = [_wiki_key(acl) for acl in page]
+    wikis = await tables.wikis.get_each(key for key in keys if key is not None)
+    found = [None if key is None else wikis.get(key) for key in keys]
+    shares = [Share(acl, _if_opened(wiki, acl)) for acl, wiki in zip(page, found, strict=True)]
+    return Page(shares, page.cursor, page.corrupt + corrupt_among(wikis.values()))
+
+
+def _wiki_key(acl: Acl) -> Key | None:
+    """Return the key of a grant's wiki, None if another program wrote a wiki_id that names none."""
+    try:
+        key = WikiKey.parse(acl.wiki_id)
+    except InvalidKeyError:
+        return None
+    return key.owner_id, key.wiki_slug
 
 
 def protect_owner(tables: Tables, key: WikiKey, grantee_id: str) -> None:
@@ -142,25 +166,27 @@ def protect_owner(tables: Tables, key: WikiKey, grantee_id: str) -> None:
         raise ProtectedOwnerError(*tables.acls.where((key.wiki_id, grantee_id)))
 
 
-def _if_opened(wiki: Wiki | None, acl: Acl) -> Wiki | None:
+def _if_opened(wiki: Wiki | CorruptItemError | None, acl: Acl) -> Wiki | None:
     """Return the wiki if the grant is for it and it is live."""
-    return wiki if wiki is not None and wiki.is_live and acl.wiki_uid in {None, wiki.uid} else None
+    return wiki if isinstance(wiki, Wiki) and wiki.is_live and acl.is_for(wiki) else None
 
 
-def require_active(tables: Tables, key: WikiKey, wiki: Wiki | None) -> Wiki:
+def require_active(tables: Tables, key: WikiKey, item: Item | None) -> Wiki:
     """Return the wiki if grants can be given in it: not while it moves."""
     where = tables.wikis.where((key.owner_id, key.wiki_slug))
-    if wiki is None:
+    if item is None:
         raise NotFoundError(*where)
+    wiki = tables.wikis.decode(item)
     if wiki.status is not WikiStatus.ACTIVE:
         raise NotActiveError(*where, wiki.status)
     return wiki
 
 
-def require_staying(tables: Tables, key: Key, user: User | None) -> None:
+def require_staying(tables: Tables, key: Key, item: Item | None) -> None:
     """Reject an id that is not a user, or is a user who is being deleted: a grant would outlive the user."""
-    if user is None:
+    if item is None:
         raise NotFoundError(*tables.users.where(key))
+    user = tables.users.decode(item)
     if user.status is UserStatus.DELETING:
         raise NotActiveError(*tables.users.where(key), user.status)
 
@@ -175,6 +201,6 @@ def _same_grant(one: Acl, other: Acl) -> bool:
     return (one.role, one.expires_at, one.wiki_uid) == (other.role, other.expires_at, other.wiki_uid)
 
 
-def unchanged(tables: Tables, seen: Acl | None) -> Condition:
-    """Hold while the grant is the one that was read: each has its own time."""
-    return tables.acls.absent if seen is None else equals("granted_at", time(seen.granted_at))
+def unchanged(tables: Tables, seen: Item | None) -> Condition:
+    """Hold while the grant is the one that was read."""
+    return tables.acls.absent if seen is None else tables.acls.unchanged(seen)

@@ -10,6 +10,7 @@ from wikibot_store._wire import Wire
 from wikibot_store.keys import redact_claim
 from wikibot_store.models import Acl, User, Wiki, WikiStatus
 from wikibot_store.schema import ACLS, USERS, WIKIS
+from wikibot_store.workflows import legacy
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -63,11 +64,11 @@ OPERATION = "operation"
 
 
 # Made once: a codec takes a millisecond of the event loop, and is the same for every store.
-_USERS = ItemCodec(User, USERS.key, redact=redact_claim)
+_USERS = ItemCodec(User, USERS.key, redact=redact_claim, missing=legacy.USERS)
 _CLAIMS = ItemCodec(Claim, USERS.key, redact=redact_claim)
-_WIKIS = ItemCodec(Wiki, WIKIS.key)
-_MOVES = ItemCodec(Move, WIKIS.key)
-_ACLS = ItemCodec(Acl, ACLS.key)
+_WIKIS = ItemCodec(Wiki, WIKIS.key, missing=legacy.WIKIS)
+_MOVES = ItemCodec(Move, WIKIS.key, missing=legacy.MOVES)
+_ACLS = ItemCodec(Acl, ACLS.key, missing=legacy.ACLS)
 
 
 class Tables:
@@ -79,7 +80,7 @@ class Tables:
         self.users = VersionedTable(wire, config.users_table, _USERS)
         self.claims = Table(wire, config.users_table, _CLAIMS)
         self.wikis = VersionedTable(wire, config.wikis_table, _WIKIS, identity="uid", writable=is_live())
-        self.moves = Table(wire, config.wikis_table, _MOVES)
+        self.moves = Table(wire, config.wikis_table, _MOVES, identity="uid")
         self.acls = Table(wire, config.acls_table, _ACLS)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from wikibot_store._dynamo.items import WRITE_ID, Item
+from wikibot_store._dynamo.items import Item
 from wikibot_store._dynamo.reads import Key
 from wikibot_store._dynamo.table import Table
 from wikibot_store._dynamo.transaction import Transaction, TransactionRefusedError
@@ -85,5 +85,5 @@ def corrupt(table: Table[Any], item: Item, error: WikibotStoreError) -> Suspect:
 def to_remove(kind: FindingKind, table: Table[Any], item: Item, transaction: Transaction) -> Suspect:
     """Return a suspect that a transaction deletes, after it has checked that the item is still wrong."""
     key = table.key_in(item)
-    transaction.delete("item", table, key, table.unchanged(item, WRITE_ID))
+    transaction.delete("item", table, key, table.unchanged(item))
     return Suspect(kind=kind, table=table, key=key, repair=partial(transaction.commit, table, key))

@@ -16,9 +16,11 @@ from wikibot_store._dynamo.table import Table
 from wikibot_store._dynamo.transaction import Transaction
 from wikibot_store._wire import access_pattern, working_for
 from wikibot_store.errors import CorruptItemError, InvalidKeyError
-from wikibot_store.keys import CLAIM, WikiKey, is_invite
-from wikibot_store.models import WikiStatus
+from wikibot_store.keys import CLAIM, WikiKey, is_invite, oauth_claim
+from wikibot_store.models import Identity, WikiStatus
 from wikibot_store.workflows.claims import claims_of, may_claim, own_or_free
+from wikibot_store.workflows.identities import find_unclaimed
+from wikibot_store.workflows.legacy import incarnation
 from wikibot_store.workflows.lifecycle import delete_wiki, ends_of, finish_delete, give_up_move
 from wikibot_store.workflows.moves import settle
 from wikibot_store.workflows.people import (
@@ -81,18 +83,18 @@ async def _inspect_wiki(tables: Tables, owners: _Found, item: Item) -> list[Susp
     table, state = tables.wikis, tables.moves.decode(item)
     WikiKey(*state.key)  # it may be none
     if state.status is WikiStatus.DELETING:
-        finish = partial(finish_delete, tables, state)
+        finish = partial(_repair_wiki, tables, item, partial(finish_delete, tables, state))
         return [Suspect(kind=FindingKind.WIKI_DELETING, table=table, key=state.key, repair=finish)]
     table.decode(item)  # the rest of it
     if state.status is WikiStatus.ACTIVE and state.operation is None:
         return [] if owners[(state.owner_id,)] is not None else [_without_owner(tables, item, state)]
     if state.status is WikiStatus.ACTIVE:
-        repair = partial(settle, tables, state)
+        repair = partial(_repair_wiki, tables, item, partial(settle, tables, state))
     else:
         source, target = await ends_of(tables, state)
         if state is target and source is not None:  # it is found there
             return []
-        repair = partial(give_up_move, tables, state)
+        repair = partial(_repair_wiki, tables, item, partial(give_up_move, tables, state))
     return [Suspect(kind=FindingKind.WIKI_MOVING, table=table, key=state.key, repair=repair)]
 
 
@@ -109,6 +111,12 @@ def _without_owner(tables: Tables, item: Item, wiki: Move) -> Suspect:
     return Suspect(kind=kind, table=tables.wikis, key=wiki.key, repair=repair)
 
 
+async def _repair_wiki(tables: Tables, item: Item, repair: Callable[[], Awaitable[object]]) -> None:
+    """Repair a wiki, which gets its `uid` first if another program has left it out."""
+    await tables.moves.complete(item)
+    await repair()
+
+
 # ---- users
 
 
@@ -122,7 +130,7 @@ async def _inspect_claim(tables: Tables, item: Item) -> list[Suspect]:
     user = await tables.users.get_item((claim.user_id,))
     if user is not None and may_claim(tables.users, user, claim.id):
         return []
-    unused = tables.users.absent if user is None else tables.users.unchanged(user, WRITE_ID)
+    unused = tables.users.absent if user is None else tables.users.unchanged(user)
     transaction = Transaction(tables.wire)
     transaction.check("user", tables.users, (claim.user_id,), unused)
     return [to_remove(FindingKind.CLAIM_WITHOUT_USER, tables.claims, item, transaction)]
@@ -137,7 +145,7 @@ async def _inspect_user(tables: Tables, item: Item) -> list[Suspect]:
     for claim_id in claims:
         claim = await tables.claims.get_item((claim_id,))
         if claim is None or claim.get("user_id") != string(user_id):
-            suspects.append(_without_claim(tables, item, claim_id, claim))
+            suspects.append(await _without_claim(tables, item, claim_id, claim))
     is_suspect = item.get("wiki_count", number(0)) != number(await count_wikis(tables, user_id))
     if is_suspect and await is_count_wrong(tables, user_id):
         recount = partial(reconcile_wiki_count, tables, user_id)
@@ -145,13 +153,19 @@ async def _inspect_user(tables: Tables, item: Item) -> list[Suspect]:
     return suspects
 
 
-def _without_claim(tables: Tables, user: Item, claim_id: str, claim: Item | None) -> Suspect:
+async def _without_claim(tables: Tables, user: Item, claim_id: str, claim: Item | None) -> Suspect:
     kind, key = FindingKind.USER_WITHOUT_CLAIM, tables.users.key_in(user)
+    first = Identity(user["oauth_provider"]["S"], user["oauth_provider_sub"]["S"])
+    if claim is None and claim_id == oauth_claim(*first):
+        oldest = await find_unclaimed(tables, first)
+        if oldest is not None and tables.users.key_in(oldest) != key:
+            problem = f"{tables.users.key_in(oldest)[0]} is older and has the same identity: delete one of the two"
+            return Suspect(kind=kind, table=tables.users, key=key, problem=problem)
     if claim is not None:
         problem = f"somebody else holds {claim_id}: set_username or unlink_identity for one of them"
         return Suspect(kind=kind, table=tables.users, key=key, problem=problem)
     transaction = Transaction(tables.wire)
-    transaction.check("user", tables.users, key, tables.users.unchanged(user, WRITE_ID))
+    transaction.check("user", tables.users, key, tables.users.unchanged(user))
     transaction.put("claim", tables.claims, Claim(id=claim_id, user_id=key[0]), own_or_free(key[0]))
     repair = partial(transaction.commit, tables.users, key)
     return Suspect(kind=kind, table=tables.users, key=key, repair=repair)
@@ -180,8 +194,9 @@ def _inspect_acl(tables: Tables, grant: Item, wikis: _Found, users: _Found) -> S
     except CorruptItemError as error:
         return corrupt(tables.acls, grant, error)
     uid = grant.get("wiki_uid")
-    if uid is not None and uid != wiki.get("uid"):
-        return _without_wiki(tables, grant, wiki_key, tables.wikis.absent | compare("uid", "<>", uid))
+    if uid is not None and uid != incarnation(wiki):
+        another = compare("uid", "<>", uid) if "uid" in wiki else tables.wikis.unchanged(wiki)
+        return _without_wiki(tables, grant, wiki_key, tables.wikis.absent | another)
     if users.get(_grantee(grant)) is None and not is_invite(*_grantee(grant)) and FOREIGN not in grant:
         return _without_user(tables, grant)
     return None
