@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--modes", nargs="*", default=["plain", "one answer lost", "one crash"], help="of the pairs")
     parser.add_argument("--starts", nargs="*", help="only these")
     parser.add_argument("--most", type=int, default=5000, help="the most sequences of a line")
+    parser.add_argument("--most-states", type=int, default=60_000, help="of a pair that is explored in every order")
     parser.add_argument("--record", type=Path, help="a folder: all cases in order, and go on where another run stopped")
     parser.add_argument("--part", default="1/1", help="which part of them, such as 1/2")
     parser.add_argument("--again", help="one case, as a failure names it")
@@ -54,8 +55,10 @@ def main() -> int:
             for side in options.sides
             for mode in (options.modes if kind == "pairs" else ["two preemptions"])
         ]
-        print("| calls | mode | cases | of | states | schedules | ends | recoveries | cut short | violations |")
-        print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+        print(
+            "| calls | mode | cases | of | states | schedules | ends | recoveries | bounded | cut short | violations |"
+        )
+        print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
         failures = [failure for line in lines for failure in _explore(*line, options, options.seconds / len(lines))]
     return int(bool(failures))
 
@@ -70,18 +73,23 @@ def _explore(kind: str, side: str, mode: str, options: argparse.Namespace, secon
     else:
         every = list((plan.pairs if kind == "pairs" else plan.triples)(calls, chosen, mode))
     finished: list[Finished] = []
+    most_states = {"most_states": options.most_states} if kind == "pairs" else {}
     cases = list(enumerate(every))
     if options.record is None:
         random.Random(options.seed).shuffle(cases)  # noqa: S311 - the same order for the same seed
-        finished += plan.run(cases, starts, until=time.monotonic() + seconds)
+        finished += plan.run(cases, starts, until=time.monotonic() + seconds, **most_states)
     else:
         options.record.mkdir(parents=True, exist_ok=True)
         path = options.record / f"{kind}, {side}, {mode}.jsonl"
         known = {each.number for each in _recorded(path)}
         part, parts = map(int, options.part.split("/"))
-        cases = [case for case in cases[len(cases) * (part - 1) // parts : len(cases) * part // parts] if case[0] not in known]
+        cases = [
+            case
+            for case in cases[len(cases) * (part - 1) // parts : len(cases) * part // parts]
+            if case[0] not in known
+        ]
         with path.open("ab", buffering=0) as record:
-            for each in plan.run(cases, starts, until=time.monotonic() + seconds):
+            for each in plan.run(cases, starts, until=time.monotonic() + seconds, **most_states):
                 record.write(msgspec.json.encode(each) + b"\n")
         finished += _recorded(path)
     failures = [each.failure for each in finished if each.failure is not None]
@@ -92,6 +100,7 @@ def _explore(kind: str, side: str, mode: str, options: argparse.Namespace, secon
         sum(each.schedules for each in finished),
         sum(each.ends for each in finished),
         sum(each.recoveries for each in finished),
+        sum(each.bounded for each in finished),
         sum(each.cut for each in finished),
         len(failures),
     ]

@@ -19,7 +19,7 @@ Schedules that differ only in the order of independent requests are explored onc
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import count, product
 from typing import Any, NamedTuple, Protocol
 
 from tests.exploration import model
@@ -298,6 +298,7 @@ class _Search:
     def __init__(self, job: Job, checks: Checks) -> None:
         self._job, self._checks, self._memory = job, checks, checks.memory
         self.has_relied = False
+        self._passed = 0
         self._first = list(range(len(job.calls)))  # of the calls that a client makes one after another
         for position, before in enumerate(job.after):
             if before is not None:
@@ -312,11 +313,12 @@ class _Search:
         result.failure = self._taking_turns(start)
         if result.failure is not None:
             return result
-        origin: dict[State, tuple[State, Step] | None] = {start: None}
-        level: dict[State, int] = {start: 1}
-        while level:
-            following: dict[State, int] = {}
-            for state, paths in level.items():
+        origin: dict[State, tuple[State, list[Step]] | None] = {start: None}
+        levels: dict[int, dict[State, int]] = {0: {start: 1}}
+        for depth in count():
+            if not levels or result.states + self._passed > job.most_states:
+                break
+            for state, paths in levels.pop(depth, {}).items():
                 result.states += 1
                 problem = checks.check(state) or self._endless(state)
                 moves = [] if problem is not None else list(self._moves(state))
@@ -328,25 +330,56 @@ class _Search:
                     result.failure = Failure(problem, _schedule(origin, state), state)
                     return result
                 for step, moved in moves:
-                    noted = checks.note(state, moved)
-                    then = moved if noted == moved.noted else moved._replace(noted=noted)
-                    if then in following:
-                        following[then] += paths
+                    steps, then = self._to_next_choice([step], self._noted(state, moved))
+                    level = levels.setdefault(depth + len(steps), {})
+                    if then in level:
+                        level[then] += paths
                     elif then not in origin:  # as when a client has died, however far it had come
-                        origin[then] = (state, step)
-                        following[then] = paths
-            level = following
-            if result.states > job.most_states:
-                result.cut = True
-                return result
+                        origin[then] = (state, steps)
+                        level[then] = paths
+        result.states += self._passed
+        result.cut = bool(levels)
         return result
+
+    def _noted(self, before: State, after: State) -> State:
+        noted = self._checks.note(before, after)
+        return after if noted is after.noted else after._replace(noted=noted)
+
+    def _to_next_choice(self, steps: list[Step], state: State) -> tuple[list[Step], State]:
+        """Go on for as long as only one thing can happen and nothing is wrong; return all steps."""
+        while self._job.reduced:
+            position = self._only_choice(state)
+            if position is None:
+                break
+            step, moved = next(self._requests(state, position, state.actors[position]))
+            moved = self._noted(state, moved)
+            is_same = moved.database is state.database and moved.actors[position].waits
+            steps.append(step)
+            state = moved
+            if (not is_same and self._checks.check(state)) or self._endless(state):
+                break  # it is found again at its depth
+            self._passed += 1
+        return steps, state
+
+    def _only_choice(self, state: State) -> int | None:
+        """Return the call that goes on if nothing else can happen."""
+        choices, is_undisturbed = self._choices(state)
+        if len(choices) != 1 or is_undisturbed:
+            return choices[0] if is_undisturbed else None
+        node = state.actors[choices[0]].node
+        assert node is not None
+        if state.flying or self._job.torn:
+            return None
+        if state.faults and (node.touched.writes or self._memory.execute(node, state.database).after.request is None):
+            return None
+        return choices[0]
 
     def _taking_turns(self, start: State) -> Failure | None:
         """Look for calls that keep each other from ending: let them take turns of all lengths, for long."""
-        job, count = self._job, len(start.actors)
-        if count != _PAIR or job.fates or job.after or job.torn or job.preemptions is not None:
+        job, calls = self._job, len(start.actors)
+        if calls != _PAIR or job.fates or job.after or job.torn or job.preemptions is not None:
             return None
-        for turns in product(range(1, _LONGEST_TURN + 1), repeat=count):
+        for turns in product(range(1, _LONGEST_TURN + 1), repeat=calls):
             state, schedule = start, []
             while any(actor.waits for actor in state.actors):
                 for position, turn in enumerate(turns):
@@ -369,23 +402,30 @@ class _Search:
 
     def _moves(self, state: State) -> Iterator[tuple[Step, State]]:
         """Yield what can happen next."""
+        choices, is_undisturbed = self._choices(state)
+        for position in choices:
+            actor = state.actors[position]
+            yield from self._requests(state, position, actor, torn=self._job.torn and not is_undisturbed)
+        if is_undisturbed:
+            return
+        for position, request in enumerate(state.flying):
+            reply, database = model.execute(state.database, request.operation, request.members)
+            rest = state.flying[:position] + state.flying[position + 1 :]
+            arrived = state._replace(database=self._memory.the(database), flying=rest, asleep=frozenset())
+            yield Step(-1, "arrives late", request, reply), arrived
+
+    def _choices(self, state: State) -> tuple[list[int], bool]:
+        """Return which calls can go on, or the one that comes next because nobody can disturb it."""
         choices = [
             position
             for position, actor in enumerate(state.actors)
             if actor.waits and position not in state.asleep and self._may_run(state, position)
         ]
         if self._job.reduced:
-            alone = next((position for position in choices if self._is_undisturbed(state, position)), None)
-            if alone is not None:
-                yield from self._requests(state, alone, state.actors[alone])
-                return
-        for position in choices:
-            yield from self._requests(state, position, state.actors[position], torn=self._job.torn)
-        for position, request in enumerate(state.flying):
-            reply, database = model.execute(state.database, request.operation, request.members)
-            rest = state.flying[:position] + state.flying[position + 1 :]
-            arrived = state._replace(database=self._memory.the(database), flying=rest, asleep=frozenset())
-            yield Step(-1, "arrives late", request, reply), arrived
+            for position in choices:
+                if self._is_undisturbed(state, position):
+                    return [position], True
+        return choices, False
 
     def _may_run(self, state: State, position: int) -> bool:
         first = self._job.after[position] if self._job.after else None
@@ -404,13 +444,14 @@ class _Search:
             return False
         if actor.began_after is None or actor.view or node.touched.writes:
             return False
-        for other, each in enumerate(state.actors):
-            if other != position and each.waits and each.node is not None:
-                if not each.node.footprint.disturbs.isdisjoint(node.touched.reads):
-                    return False
-        for request in state.flying:
-            if not node.touched.reads.isdisjoint(model.touched(request.operation, request.members).disturbs):
-                return False
+        disturbing = [
+            each.node.footprint.disturbs
+            for other, each in enumerate(state.actors)
+            if other != position and each.node is not None and each.waits
+        ]
+        disturbing += [model.touched(request.operation, request.members).disturbs for request in state.flying]
+        if not all(node.touched.reads.isdisjoint(places) for places in disturbing):
+            return False
         if self._memory.execute(node, state.database).after.request is None:
             return False
         self.has_relied = True
@@ -430,9 +471,7 @@ class _Search:
         def then(after: Node | None, database: Database, view: Any = None, faults: int = 0, flying: Any = ()) -> State:  # noqa: ANN401 - as in Actor
             actors = list(state.actors)
             actors[position] = Actor(after, began, view)
-            moved = State(
-                database, tuple(actors), (*state.flying, *flying), state.faults - faults, noted=state.noted
-            )
+            moved = State(database, tuple(actors), (*state.flying, *flying), state.faults - faults, noted=state.noted)
             return moved if state.preemptions is None else self._scheduled(state, position, moved)
 
         if torn and request.operation in _READS_OF_SEVERAL and "IndexName" not in node.members:
@@ -485,11 +524,11 @@ class _Search:
         return is_seen and self._memory.execute(node, state.database).after.request is None
 
 
-def _schedule(origin: dict[State, tuple[State, Step] | None], state: State) -> tuple[Step, ...]:
+def _schedule(origin: dict[State, tuple[State, list[Step]] | None], state: State) -> tuple[Step, ...]:
     steps: list[Step] = []
     while (before := origin[state]) is not None:
-        state, step = before
-        steps.append(step)
+        state, taken = before
+        steps += reversed(taken)
     return tuple(reversed(steps))
 
 

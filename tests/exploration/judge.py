@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tests.exploration import model
 from tests.exploration.clients import Call, Outcome
 from tests.exploration.explorer import Actor, Memory, Node, State
 from tests.exploration.model import Database, Item

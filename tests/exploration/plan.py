@@ -15,6 +15,7 @@ from tests.exploration.model import Database
 from tests.exploration.service import SWEEP
 
 _MOST_STATES = 300_000
+_PREEMPTIONS = 2
 _MOST_REMEMBERED = 200_000
 LOST = frozenset({"answer lost", "lost"})
 LATE = frozenset({"late"})
@@ -38,9 +39,9 @@ MODES = {
     "one late": Mode(LATE),
     "one late after a crash": Mode(DIES_LATE),
     "torn reads": Mode(torn=True),
-    "two preemptions": Mode(preemptions=2),
-    "two preemptions, one answer lost": Mode(LOST, preemptions=2),
-    "two preemptions, one crash": Mode(DIES, preemptions=2),
+    "two preemptions": Mode(preemptions=_PREEMPTIONS),
+    "two preemptions, one answer lost": Mode(LOST, preemptions=_PREEMPTIONS),
+    "two preemptions, one crash": Mode(DIES, preemptions=_PREEMPTIONS),
 }
 
 
@@ -63,7 +64,10 @@ class Case:
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
-    """What the exploration of one case has come to; `seconds` are of the processor."""
+    """What the exploration of one case has come to; `seconds` are of the processor.
+
+    `bounded` ones had too many states, and were explored again with two preemptions.
+    """
 
     number: int
     case: str
@@ -71,6 +75,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     schedules: int
     ends: int
     recoveries: int
+    bounded: bool
     cut: bool
     seconds: float
     failure: str | None = None
@@ -82,6 +87,7 @@ def play_case(
     *,
     memory: Memory | None = None,
     reduced: bool = True,
+    bounded: bool = False,
     most_states: int = _MOST_STATES,
 ) -> tuple[Result, int]:
     """Explore a case; return what was seen and how many ends after a crash were recovered from."""
@@ -93,7 +99,7 @@ def play_case(
         after=case.after,
         fates=mode.fates,
         faults=1 if mode.fates else 0,
-        preemptions=mode.preemptions,
+        preemptions=_PREEMPTIONS if bounded else mode.preemptions,
         torn=mode.torn,
         reduced=reduced,
         most_states=most_states,
@@ -119,6 +125,11 @@ def run(
             begun = time.process_time()
             memory = memories.setdefault(case.start, Memory())
             result, recoveries = play_case(case, starts[case.start], memory=memory, most_states=most_states)
+            is_bounded = result.cut and MODES[case.mode].preemptions is None
+            if is_bounded:
+                result, recoveries = play_case(
+                    case, starts[case.start], memory=memory, bounded=True, most_states=_MOST_STATES
+                )
             yield Finished(
                 number=number,
                 case=str(case),
@@ -126,6 +137,7 @@ def run(
                 schedules=result.schedules,
                 ends=len(result.ends),
                 recoveries=recoveries,
+                bounded=is_bounded,
                 cut=result.cut,
                 seconds=time.process_time() - begun,
                 failure=None if result.failure is None else report(case, result),
