@@ -18,6 +18,7 @@ Schedules that differ only in the order of independent requests are explored onc
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import count, product
 from typing import Any, NamedTuple, Protocol
@@ -306,8 +307,8 @@ class _Search:
 
     def run(self) -> Result:
         """Go through the states, level after level."""
-        job, checks = self._job, self._checks
-        actors = tuple(Actor(root) for root in checks.roots)
+        job = self._job
+        actors = tuple(Actor(root) for root in self._checks.roots)
         start = State(self._memory.the(job.start), actors, faults=job.faults, preemptions=job.preemptions)
         result = Result()
         result.failure = self._taking_turns(start)
@@ -320,17 +321,15 @@ class _Search:
                 break
             for state, paths in levels.pop(depth, {}).items():
                 result.states += 1
-                problem = checks.check(state) or self._endless(state)
-                moves = [] if problem is not None else list(self._moves(state))
-                if problem is None and not any(actor.waits for actor in state.actors):
-                    result.ends.add(state._replace(running=None, preemptions=None))
-                    result.schedules += paths
-                    problem = checks.check_end(state)
+                problem = self._look_at(state, paths, result)
                 if problem is not None:
                     result.failure = Failure(problem, _schedule(origin, state), state)
                     return result
-                for step, moved in moves:
-                    steps, then = self._to_next_choice([step], self._noted(state, moved))
+                for step, moved in self._moves(state):
+                    steps = [step]
+                    then = self._to_next_choice(steps, self._noted(state, moved))
+                    if then is None:
+                        continue
                     level = levels.setdefault(depth + len(steps), {})
                     if then in level:
                         level[then] += paths
@@ -341,38 +340,68 @@ class _Search:
         result.cut = bool(levels)
         return result
 
+    def _look_at(self, state: State, paths: int, result: Result) -> str | None:
+        """Check a state that so many schedules lead to."""
+        problem = self._checks.check(state) or self._endless(state)
+        if problem is not None or any(actor.waits for actor in state.actors):
+            return problem
+        result.ends.add(state._replace(running=None, preemptions=None))
+        result.schedules += paths
+        return self._checks.check_end(state)
+
     def _noted(self, before: State, after: State) -> State:
         noted = self._checks.note(before, after)
         return after if noted is after.noted else after._replace(noted=noted)
 
-    def _to_next_choice(self, steps: list[Step], state: State) -> tuple[list[Step], State]:
-        """Go on for as long as only one thing can happen and nothing is wrong; return all steps."""
+    def _to_next_choice(self, steps: list[Step], state: State) -> State | None:
+        """Go on for as long as only one thing can happen and nothing is wrong; return None if nothing can happen."""
         while self._job.reduced:
-            position = self._only_choice(state)
-            if position is None:
-                break
-            step, moved = next(self._requests(state, position, state.actors[position]))
-            moved = self._noted(state, moved)
-            is_same = moved.database is state.database and moved.actors[position].waits
-            steps.append(step)
-            state = moved
-            if (not is_same and self._checks.check(state)) or self._endless(state):
-                break  # it is found again at its depth
-            self._passed += 1
-        return steps, state
+            choices, is_undisturbed = self._choices(state)
+            if not choices and not state.flying:
+                return None if any(actor.waits for actor in state.actors) else state
+            if len(choices) != 1 or not (is_undisturbed or self._is_only(state, choices[0])):
+                return state
+            before, (position,) = state, choices
+            if not (is_undisturbed or state.faults or state.preemptions):
+                state = self._run_on(steps, state, position)
+            else:
+                step, state = next(self._requests(state, position, state.actors[position]))
+                steps.append(step)
+                self._passed += 1
+            state = self._noted(before, state)
+            is_same = state.database is before.database and state.actors[position].waits
+            if self._endless(state) or (not is_same and self._checks.check(state)):
+                self._passed -= 1
+                return state  # it is found again at its depth
+        return state
 
-    def _only_choice(self, state: State) -> int | None:
-        """Return the call that goes on if nothing else can happen."""
-        choices, is_undisturbed = self._choices(state)
-        if len(choices) != 1 or is_undisturbed:
-            return choices[0] if is_undisturbed else None
-        node = state.actors[choices[0]].node
+    def _run_on(self, steps: list[Step], state: State, position: int) -> State:
+        """Answer the requests of a call that nobody interrupts, until it has changed the database or has ended."""
+        (node, began, _), database, asleep = state.actors[position], state.database, state.asleep
+        while node is not None and node.request is not None and database is state.database:
+            if asleep:
+                asleep = self._still_asleep(asleep, state, node.touched, is_first=began is None)
+            began = _began(state) if began is None else began
+            executed = self._memory.execute(node, database)
+            steps.append(Step(position, "", node.request, executed.reply))
+            self._passed += 1
+            node, database = executed.after, executed.answered
+            if len(node.answers) > self._job.most_requests:
+                break
+        actors = list(state.actors)
+        actors[position] = Actor(node, began)
+        moved = state._replace(database=database, actors=tuple(actors), asleep=asleep)
+        return moved if state.preemptions is None else self._next_turn(moved, position)
+
+    def _is_only(self, state: State, position: int) -> bool:
+        """Return whether nothing else can happen than that this call goes on."""
+        node = state.actors[position].node
         assert node is not None
         if state.flying or self._job.torn:
-            return None
-        if state.faults and (node.touched.writes or self._memory.execute(node, state.database).after.request is None):
-            return None
-        return choices[0]
+            return False
+        return not state.faults or not (
+            node.touched.writes or self._memory.execute(node, state.database).after.request is None
+        )
 
     def _taking_turns(self, start: State) -> Failure | None:
         """Look for calls that keep each other from ending: let them take turns of all lengths, for long."""
@@ -421,7 +450,7 @@ class _Search:
             for position, actor in enumerate(state.actors)
             if actor.waits and position not in state.asleep and self._may_run(state, position)
         ]
-        if self._job.reduced:
+        if self._job.reduced and (len(choices) > 1 or self._job.torn):
             for position in choices:
                 if self._is_undisturbed(state, position):
                     return [position], True
@@ -444,7 +473,7 @@ class _Search:
             return False
         if actor.began_after is None or actor.view or node.touched.writes:
             return False
-        disturbing = [
+        disturbing: list[AbstractSet[Place]] = [
             each.node.footprint.disturbs
             for other, each in enumerate(state.actors)
             if other != position and each.node is not None and each.waits
@@ -466,7 +495,7 @@ class _Search:
         assert node.request is not None
         request = node.request
         if began is None:
-            began = frozenset(other for other, each in enumerate(state.actors) if each.is_settled)
+            began = _began(state)
 
         def then(after: Node | None, database: Database, view: Any = None, faults: int = 0, flying: Any = ()) -> State:  # noqa: ANN401 - as in Actor
             actors = list(state.actors)
@@ -499,29 +528,39 @@ class _Search:
         preemptions, asleep, interrupted = before.preemptions, before.asleep, before.running
         if interrupted is not None and interrupted != position and before.actors[interrupted].waits:
             preemptions -= 1
-            asleep |= {interrupted}
+            if self._job.reduced:
+                asleep |= {interrupted}
         if asleep:
-            asleep = frozenset(each for each in asleep if not self._wakes(before, position, each))
-        if not self._job.reduced:
-            return moved._replace(running=position, preemptions=preemptions)
-        waiting = {self._first[each] for each, actor in enumerate(moved.actors) if actor.waits}
-        if len(waiting) == 1:
-            return moved._replace(preemptions=0, asleep=asleep)
-        running = position if moved.actors[position].waits else None
-        return moved._replace(running=running, preemptions=preemptions, asleep=asleep)
+            actor = before.actors[position]
+            assert actor.node is not None
+            asleep = self._still_asleep(asleep, before, actor.node.touched, is_first=actor.began_after is None)
+        return self._next_turn(moved._replace(preemptions=preemptions, asleep=asleep), position)
 
-    def _wakes(self, state: State, position: int, sleeper: int) -> bool:
-        """Return whether a request makes a difference for the next one of an interrupted call."""
+    def _next_turn(self, state: State, position: int) -> State:
+        """Return a state after a step of a call, without what makes no difference any more."""
         if not self._job.reduced:
-            return True
-        actor, (node, _, _) = state.actors[position], state.actors[sleeper]
-        assert actor.node is not None
+            return state._replace(running=position)
+        waiting = {self._first[each] for each, actor in enumerate(state.actors) if actor.waits}
+        if len(waiting) == 1:
+            return state._replace(running=None, preemptions=0)
+        return state._replace(running=position if state.actors[position].waits else None)
+
+    def _still_asleep(self, asleep: frozenset[int], state: State, step: Touched, *, is_first: bool) -> frozenset[int]:
+        """Return the interrupted calls for whose next request a step makes no difference."""
+        return frozenset(each for each in asleep if not self._wakes(state, step, each, is_first=is_first))
+
+    def _wakes(self, state: State, step: Touched, sleeper: int, *, is_first: bool) -> bool:
+        node = state.actors[sleeper].node
         assert node is not None
-        step = actor.node.touched
         if not model.are_independent(step, node.touched):
             return True
-        is_seen = actor.began_after is None or bool(step.writes)
+        is_seen = is_first or bool(step.writes)
         return is_seen and self._memory.execute(node, state.database).after.request is None
+
+
+def _began(state: State) -> frozenset[int]:
+    """Return which calls have ended before one that begins now."""
+    return frozenset(position for position, actor in enumerate(state.actors) if actor.is_settled)
 
 
 def _schedule(origin: dict[State, tuple[State, list[Step]] | None], state: State) -> tuple[Step, ...]:

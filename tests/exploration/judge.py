@@ -41,6 +41,7 @@ class Action(NamedTuple):
     limit: tuple[str, int] | None = None  # whose wikis it keeps below how many
     parts: tuple[Call, ...] = ()  # what others may see of it before it is done
     keeps: str | None = None  # whose wikis stay from now on
+    deletes: str | None = None  # which user it deletes
 
 
 # ---- what can be seen of a database
@@ -361,7 +362,7 @@ class Judge:
                 refused[position] = outcome.error
             elif outcome.error is not None:
                 return f"{self.actions[position].name} raised {outcome.error!r}"
-            if actor.node.is_lossy:
+            if actor.node.is_lossy or self._may_be_called_off(self.actions[position]):
                 lossy.add(position)
         for number, outcome in again.items():
             results[number] = shown(outcome)
@@ -372,6 +373,10 @@ class Judge:
         if key not in self._explained:
             self._explained[key] = self._search(database, results, before, lossy, refused)
         return self._explained[key]
+
+    def _may_be_called_off(self, action: Action) -> bool:
+        """Return whether a deletion of a user may be called off: it does not know who deleted the user then."""
+        return action.deletes is not None and any(other.keeps == action.deletes for other in self.actions)
 
     def _moves(self, ended: frozenset[int]) -> bool:
         """Return whether a move may be under way when these calls have ended.
@@ -458,7 +463,10 @@ class Judge:
 
 
 def _matches(result: str | None, outcome: Outcome, *, is_lossy: bool) -> bool:
-    """Return whether a call may have returned this; behind a lost answer True and False of two calls are alike."""
+    """Return whether a call may have returned this; behind a lost answer True and False of two calls are alike.
+
+    So they are for the deletion of a user that was called off, after which another call deleted the user.
+    """
     is_uncertain = is_lossy and result in {"True", "False"} and isinstance(outcome.value, bool)
     return result is None or shown(outcome) == result or is_uncertain
 

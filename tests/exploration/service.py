@@ -18,19 +18,32 @@ _BEFORE = datetime(2025, 1, 1, tzinfo=UTC)
 _MOST_REQUESTS = 40
 _STEPS_PER_ITEM = 100
 
+
+async def _sweep(store: WikibotStore) -> object:
+    return [page async for page in store.admin.sweep(apply=True)]
+
+
 # ---- calls on wikis
+
+
+# A move first finishes what earlier ones have left at its two keys, as a sweep does.
+_TIDYING = (_sweep,)
 
 
 def rename(owner: str, slug: str, new: str) -> Action:
     """Rename a wiki."""
-    return Action(f"rename {owner}:{slug} to {new}", lambda s: s.wikis.rename(owner, slug, new), steps=True)
+    return Action(
+        f"rename {owner}:{slug} to {new}", lambda s: s.wikis.rename(owner, slug, new), steps=True, parts=_TIDYING
+    )
 
 
 def transfer(owner: str, slug: str, new: str, limit: int | None = None) -> Action:
     """Transfer a wiki."""
     name = f"transfer {owner}:{slug} to {new}" + ("" if limit is None else f" limit {limit}")
     bound = None if limit is None else (new, limit)
-    return Action(name, lambda s: s.wikis.transfer(owner, slug, new, limit=limit), steps=True, limit=bound)
+    return Action(
+        name, lambda s: s.wikis.transfer(owner, slug, new, limit=limit), steps=True, limit=bound, parts=_TIDYING
+    )
 
 
 def delete(owner: str, slug: str) -> Action:
@@ -126,6 +139,7 @@ def delete_user(user: str, wikis: str) -> Action:
         ends=True,
         steps=True,
         parts=parts,
+        deletes=user,
     )
 
 
@@ -199,10 +213,6 @@ def find(username: str) -> Action:
 def count(user: str) -> Action:
     """Count a user's wikis."""
     return Action(f"count {user}", lambda s: s.admin.reconcile_wiki_count(user))
-
-
-async def _sweep(store: WikibotStore) -> object:
-    return [page async for page in store.admin.sweep(apply=True)]
 
 
 SWEEP = Action("sweep", _sweep, steps=True, parts=_parts("ada", resumed=True))
