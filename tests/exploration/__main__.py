@@ -4,7 +4,7 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +21,8 @@ _OF_TRIPLES = [*service.MOVES, *service.GRANTS, *service.ENDS, *service.COUNTS]
 _CALLS: dict[tuple[str, str], Sequence[Action]] = {
     ("pairs", "wikis"): service.WIKI_SIDE,
     ("pairs", "users"): service.USER_SIDE,
+    ("more pairs", "wikis"): service.WIKI_SIDE_TOO,
+    ("more pairs", "users"): service.USER_SIDE_TOO,
     ("triples", "wikis"): _OF_TRIPLES,
     ("triples", "users"): service.USER_SIDE,
     ("sequences", "wikis"): service.WIKI_SIDE,
@@ -33,7 +35,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make explore", description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0, help="for all, shared alike among the lines")
     parser.add_argument("--seed", type=int, default=0, help="of the order, and of the sequences")
-    parser.add_argument("--kinds", nargs="*", default=["pairs", "triples", "sequences"])
+    parser.add_argument("--kinds", nargs="*", default=["pairs", "more pairs", "triples", "sequences"])
     parser.add_argument("--sides", nargs="*", default=["wikis", "users"])
     parser.add_argument("--modes", nargs="*", default=["plain", "one answer lost", "one crash"], help="of the pairs")
     parser.add_argument("--starts", nargs="*", help="only these")
@@ -53,7 +55,7 @@ def main() -> int:
             (kind, side, mode)
             for kind in options.kinds
             for side in options.sides
-            for mode in (options.modes if kind == "pairs" else ["two preemptions"])
+            for mode in (options.modes if kind.endswith("pairs") else ["two preemptions"])
         ]
         print(
             "| calls | mode | cases | of | states | schedules | ends | recoveries | bounded | cut short | violations |"
@@ -71,9 +73,9 @@ def _explore(kind: str, side: str, mode: str, options: argparse.Namespace, secon
     if kind == "sequences":
         every = list(islice(plan.sequences(calls, chosen, options.seed), options.most))
     else:
-        every = list((plan.pairs if kind == "pairs" else plan.triples)(calls, chosen, mode))
+        every = list(_every(kind, side, chosen, mode))
     finished: list[Finished] = []
-    most_states = {"most_states": options.most_states} if kind == "pairs" else {}
+    most_states = {"most_states": options.most_states} if kind.endswith("pairs") else {}
     cases = list(enumerate(every))
     if options.record is None:
         random.Random(options.seed).shuffle(cases)  # noqa: S311 - the same order for the same seed
@@ -107,6 +109,17 @@ def _explore(kind: str, side: str, mode: str, options: argparse.Namespace, secon
     print(f"| {kind}, {side} | {mode} |", " | ".join(f"{each:,}" for each in numbers), "|", flush=True)
     print("\n\n".join(failures), file=sys.stderr, end="", flush=True)
     return failures
+
+
+def _every(kind: str, side: str, starts: Sequence[str], mode: str) -> Iterator[Case]:
+    calls = _CALLS[kind, side]
+    match kind:
+        case "pairs":
+            return plan.pairs(calls, starts, mode)
+        case "more pairs":
+            return plan.pairs_with(calls, _CALLS["pairs", side], starts, mode)
+        case _:
+            return plan.triples(calls, starts, mode)
 
 
 def _recorded(path: Path) -> list[Finished]:

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, product
 
 import msgspec
 
@@ -153,6 +153,14 @@ def pairs(actions: Sequence[Action], starts: Iterable[str], mode: str) -> Iterat
     """Yield every pair of calls from every start."""
     for start in starts:
         for pair in combinations_with_replacement(actions, 2):
+            yield Case(start, pair, mode)
+
+
+def pairs_with(actions: Sequence[Action], others: Sequence[Action], starts: Iterable[str], mode: str) -> Iterator[Case]:
+    """Yield every pair of calls, and of one with another one, from every start."""
+    yield from pairs(actions, starts, mode)
+    for start in starts:
+        for pair in product(actions, others):
             yield Case(start, pair, mode)
 
 
