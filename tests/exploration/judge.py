@@ -38,7 +38,8 @@ class Action(NamedTuple):
     steps: bool = False  # it takes several steps, in between which others are refused
     grants: str | None = None  # whom it gives access
     revokes: tuple[str, str] | None = None  # at which wiki_id, and from whom it takes access
-    limit: tuple[str, int] | None = None  # whose wikis it keeps below how many
+    adds: str | None = None  # whom it gives a wiki
+    limit: int | None = None  # up to how many of that owner's
     parts: tuple[Call, ...] = ()  # what others may see of it before it is done
     keeps: str | None = None  # whose wikis stay from now on
     deletes: str | None = None  # which user it deletes
@@ -276,9 +277,16 @@ class Judge:
                 yield f"{grantee} has access to {uid}, which nobody granted"
 
     def _wrong_numbers(self, state: State) -> Iterator[str]:
-        for owner, limit in [action.limit for action in self.actions if action.limit is not None]:
-            owned, before = _owned(state.database, owner), _owned(self.start, owner)
-            if owned > max(limit, before):
+        limits: dict[str, list[int | None]] = {}
+        for action in self.actions:
+            if action.adds is not None:
+                limits.setdefault(action.adds, []).append(action.limit)
+        for owner, each in limits.items():
+            bounds = [limit for limit in each if limit is not None]
+            if len(bounds) < len(each):
+                continue  # one of them may go beyond the limits of the others
+            owned, limit = _owned(state.database, owner), max(*bounds, _owned(self.start, owner))
+            if owned > limit:
                 yield f"{owner} owns {owned} wikis, of at most {limit}"
 
     def _revoked(self, state: State, position: int, actor: Actor) -> str | None:

@@ -40,9 +40,13 @@ def rename(owner: str, slug: str, new: str) -> Action:
 def transfer(owner: str, slug: str, new: str, limit: int | None = None) -> Action:
     """Transfer a wiki."""
     name = f"transfer {owner}:{slug} to {new}" + ("" if limit is None else f" limit {limit}")
-    bound = None if limit is None else (new, limit)
     return Action(
-        name, lambda s: s.wikis.transfer(owner, slug, new, limit=limit), steps=True, limit=bound, parts=_TIDYING
+        name,
+        lambda s: s.wikis.transfer(owner, slug, new, limit=limit),
+        steps=True,
+        adds=new,
+        limit=limit,
+        parts=_TIDYING,
     )
 
 
@@ -54,11 +58,11 @@ def delete(owner: str, slug: str) -> Action:
 def create(owner: str, slug: str, limit: int | None = None) -> Action:
     """Create a wiki."""
     name = f"create {owner}:{slug}" + ("" if limit is None else f" limit {limit}")
-    bound = None if limit is None else (owner, limit)
     return Action(
         name,
         lambda s: s.wikis.create(owner, slug, display_name="New", repo_path="/new", limit=limit),
-        limit=bound,
+        adds=owner,
+        limit=limit,
         parts=_TIDYING,
     )
 
