@@ -25,8 +25,7 @@ from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store._wire._client import Wire
 from wikibot_store._wire._http import Answer, Transport
 from wikibot_store._wire._signer import Signer
-from wikibot_store.usage import Usage
-from wikibot_store.workflows import sweep
+from wikibot_store.workflows.sweep import inspection
 
 _ENDPOINT = "http://127.0.0.1:1"
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -109,7 +108,7 @@ def surroundings() -> Iterator[None]:
         patch.setattr(os, "urandom", _SURROUNDINGS.draw)
         patch.setattr(random, "random", lambda: 0.0)
         # A generator that is left inside the block cannot leave it in the right context.
-        patch.setattr(sweep, "collect", lambda: nullcontext(Usage()))
+        patch.setattr(inspection, "working_for", lambda _: nullcontext())
         yield
 
 

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tests.exploration import model
-from tests.exploration.clients import LOST, Call, Outcome
-from tests.exploration.explorer import Actor, Node, State
+from tests.exploration.clients import Call, Outcome
+from tests.exploration.explorer import Actor, Memory, Node, State
 from tests.exploration.model import Database, Item
 from wikibot_store import Access, Acl, NotActiveError, Page, User, UserStatus, Wiki
 from wikibot_store.errors import AlreadyExistsError, ConflictError, NotFoundError, QuotaExceededError, WikibotStoreError
@@ -39,9 +38,11 @@ class Action(NamedTuple):
     steps: bool = False  # it takes several steps, in between which others are refused
     grants: str | None = None  # whom it gives access
     revokes: tuple[str, str] | None = None  # at which wiki_id, and from whom it takes access
-    limit: tuple[str, int] | None = None  # whose wikis it keeps below how many
+    adds: str | None = None  # whom it gives a wiki
+    limit: int | None = None  # up to how many of that owner's
     parts: tuple[Call, ...] = ()  # what others may see of it before it is done
     keeps: str | None = None  # whose wikis stay from now on
+    deletes: str | None = None  # which user it deletes
 
 
 # ---- what can be seen of a database
@@ -218,22 +219,23 @@ class Judge:
     start: Database
     actions: Sequence[Action]
     sweep: Call
+    memory: Memory = field(default_factory=Memory)
     roots: list[Node] = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the calls, and those that come after a crash: each once more."""
         count = len(self.actions)
         self.recoveries = 0
-        self.roots = [Node(action.call, client) for client, action in enumerate(self.actions)]
-        self._again: dict[int, Node] = {}
-        self._sweeps: dict[int, Node] = {}
-        self._solo: dict[tuple[Database, int], tuple[Outcome, Database]] = {}
+        self.roots = [self.memory.root(action.call, client) for client, action in enumerate(self.actions)]
         self._count = count
         is_deleting = any(_text(item, "status") == "deleting" for item in self.start.table("users"))
         self._ends = is_deleting or any(action.ends for action in self.actions)
         self._uids = {uid for uid, _ in live_wikis(self.start)}
         self._granted = _granted(self.start)
         self._grantees = {action.grants for action in self.actions if action.grants is not None}
+        self._keep = any(action.keeps is not None for action in self.actions)
+        self._revoking = [number for number, action in enumerate(self.actions) if action.revokes is not None]
+        self._wrong: dict[tuple[Database, frozenset[str]], str | None] = {}
         self._explained: dict[object, str | None] = {}
 
     # -- every state
@@ -241,6 +243,8 @@ class Judge:
     def note(self, before: State, after: State) -> frozenset[str]:
         """Note which wikis stay, because a call has called the deletion of their owner off."""
         noted = after.noted
+        if not self._keep:
+            return noted
         for action, was, now in zip(self.actions, before.actors, after.actors, strict=True):
             outcome = now.node.outcome if now.node is not None else None
             if action.keeps is None or was.is_settled or outcome is None or outcome.error is not None:
@@ -251,8 +255,12 @@ class Judge:
 
     def check(self, state: State) -> str | None:
         """Return what is wrong at this moment, if anything is."""
-        problems = [self._wrong_places(state), self._wrong_rights(state), self._wrong_numbers(state)]
-        return next(chain.from_iterable(problems), None)
+        seen = state.database, state.noted
+        if seen not in self._wrong:
+            problems = [self._wrong_places(state), self._wrong_rights(state), self._wrong_numbers(state)]
+            self._wrong[seen] = next(chain.from_iterable(problems), None)
+        revoked = (self._revoked(state, position, state.actors[position]) for position in self._revoking)
+        return self._wrong[seen] or next((problem for problem in revoked if problem is not None), None)
 
     def _wrong_places(self, state: State) -> Iterator[str]:
         counted = Counter(uid for uid, _ in live_wikis(state.database))
@@ -267,15 +275,18 @@ class Judge:
         for uid, grantee in accesses(state.database) - self._granted:
             if grantee not in self._grantees:
                 yield f"{grantee} has access to {uid}, which nobody granted"
-        for position, actor in enumerate(state.actors):
-            problem = self._revoked(state, position, actor)
-            if problem is not None:
-                yield problem
 
     def _wrong_numbers(self, state: State) -> Iterator[str]:
-        for owner, limit in [action.limit for action in self.actions if action.limit is not None]:
-            owned, before = _owned(state.database, owner), _owned(self.start, owner)
-            if owned > max(limit, before):
+        limits: dict[str, list[int | None]] = {}
+        for action in self.actions:
+            if action.adds is not None:
+                limits.setdefault(action.adds, []).append(action.limit)
+        for owner, each in limits.items():
+            bounds = [limit for limit in each if limit is not None]
+            if len(bounds) < len(each):
+                continue  # one of them may go beyond the limits of the others
+            owned, limit = _owned(state.database, owner), max(*bounds, _owned(self.start, owner))
+            if owned > limit:
                 yield f"{owner} owns {owned} wikis, of at most {limit}"
 
     def _revoked(self, state: State, position: int, actor: Actor) -> str | None:
@@ -321,21 +332,15 @@ class Judge:
 
     def _play(self, database: Database, number: int) -> tuple[Outcome, Database]:
         """Play one call alone, from its first request to its last."""
-        known = self._solo.get((database, number))
-        if known is None:
-            known = self._solo[database, number] = play(self._node(number), database)
-        return known
+        return self.memory.play(self._node(number), database)
 
     def _node(self, number: int) -> Node:
         if number < 0:
-            return self._sweeps.setdefault(number, Node(self.sweep, 15 + number))
+            return self.memory.root(self.sweep, 15 + number)
         if number >= _PART:
             of, part = divmod(number, _PART)
-            return self._again.setdefault(number, Node(self.actions[of - 1].parts[part], of - 1))
-        if number < self._count:
-            return self.roots[number]
-        call = self.actions[number - self._count].call
-        return self._again.setdefault(number, Node(call, number))
+            return self.memory.root(self.actions[of - 1].parts[part], of - 1)
+        return self.memory.root(self.actions[number % self._count].call, number)
 
     def _swept(self, database: Database) -> Database:
         """Return a database that is sound, as far as sweeps make it so."""
@@ -365,17 +370,21 @@ class Judge:
                 refused[position] = outcome.error
             elif outcome.error is not None:
                 return f"{self.actions[position].name} raised {outcome.error!r}"
-            if any(answer is LOST for answer in actor.node.answers):
+            if actor.node.is_lossy or self._may_be_called_off(self.actions[position]):
                 lossy.add(position)
         for number, outcome in again.items():
             results[number] = shown(outcome)
             before[number] = frozenset(range(self._count)) | {other for other in again if other < number}
             if isinstance(outcome.error, WikibotStoreError):
                 refused[number] = outcome.error
-        key = (tuple(results.items()), tuple(before.items()), frozenset(lossy), id(_intern(database)))
+        key = (tuple(results.items()), tuple(before.items()), frozenset(lossy), database)
         if key not in self._explained:
             self._explained[key] = self._search(database, results, before, lossy, refused)
         return self._explained[key]
+
+    def _may_be_called_off(self, action: Action) -> bool:
+        """Return whether a deletion of a user may be called off: it does not know who deleted the user then."""
+        return action.deletes is not None and any(other.keeps == action.deletes for other in self.actions)
 
     def _moves(self, ended: frozenset[int]) -> bool:
         """Return whether a move may be under way when these calls have ended.
@@ -462,7 +471,10 @@ class Judge:
 
 
 def _matches(result: str | None, outcome: Outcome, *, is_lossy: bool) -> bool:
-    """Return whether a call may have returned this; behind a lost answer True and False of two calls are alike."""
+    """Return whether a call may have returned this; behind a lost answer True and False of two calls are alike.
+
+    So they are for the deletion of a user that was called off, after which another call deleted the user.
+    """
     is_uncertain = is_lossy and result in {"True", "False"} and isinstance(outcome.value, bool)
     return result is None or shown(outcome) == result or is_uncertain
 
@@ -477,20 +489,7 @@ def _are_alike(one: BaseException | None, other: BaseException) -> bool:
 
 def play(node: Node, database: Database) -> tuple[Outcome, Database]:
     """Answer a call's requests until it ends."""
-    while node.request is not None:
-        reply, database = model.execute(database, node.request.operation, node.members)
-        if node.request.operation == "TransactWriteItems":
-            database = database.without_token(node.members["ClientRequestToken"])
-        node = node.after(reply)
-    assert node.outcome is not None
-    return node.outcome, database
-
-
-_INTERNED: dict[Database, Database] = {}
-
-
-def _intern(database: Database) -> Database:
-    return _INTERNED.setdefault(database, database)
+    return Memory().play(node, database)
 
 
 def _is_open(actor: Actor) -> bool:

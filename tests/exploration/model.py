@@ -5,7 +5,7 @@ ones are found by comparing them. Items are kept as canonical JSON text for the 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -204,6 +204,68 @@ def _transact(database: Database, request: Mapping[str, Any]) -> tuple[Reply, Da
         message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
         raise RefusedError("TransactionCanceledException", message, CancellationReasons=reasons)
     return Reply(200, {}), database.changed(changes, {**database.tokens, token: payload})
+
+
+# ---- what a request touches
+
+
+class Touched(NamedTuple):
+    """What a request reads besides the items that it writes, and what it may write.
+
+    A read of a whole partition, or of a whole table, is named by what all its places begin with.
+    """
+
+    reads: frozenset[Place]
+    writes: frozenset[Place]
+    disturbs: frozenset[Place]
+    """What reads of the writes' places may be named by."""
+
+
+def are_independent(one: Touched, other: Touched) -> bool:
+    """Return whether two requests give the same answers and the same database in either order."""
+    return (
+        one.reads.isdisjoint(other.disturbs)
+        and other.reads.isdisjoint(one.disturbs)
+        and one.writes.isdisjoint(other.writes)
+    )
+
+
+def touched(operation: str, request: Mapping[str, Any]) -> Touched:
+    """Return what a request reads and writes, at most."""
+    match operation:
+        case "GetItem":
+            return _touched([place_of(request["TableName"], request["Key"])])
+        case "BatchGetItem":
+            return _touched(batch_places(request))
+        case "Query" | "Scan":
+            return _touched([(request["TableName"], _partition(request))])
+        case "TransactWriteItems":
+            actions = [next(iter(action.items())) for action in request["TransactItems"]]
+        case _:
+            actions = [(operation.removesuffix("Item"), request)]
+    places = [(kind, place_of(each["TableName"], each["Item" if kind == "Put" else "Key"])) for kind, each in actions]
+    return _touched(
+        [place for kind, place in places if kind == "ConditionCheck"],
+        [place for kind, place in places if kind != "ConditionCheck"],
+    )
+
+
+def _touched(reads: Sequence[Place], writes: Sequence[Place] = ()) -> Touched:
+    disturbed = [(table, key[:length]) for table, key in writes for length in range(len(key) + 1)]
+    return Touched(frozenset(reads), frozenset(writes), frozenset(disturbed))
+
+
+def _partition(request: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the partition key that a Query reads, or nothing if it reads an index, as a Scan reads the whole table."""
+    names, key = request.get("ExpressionAttributeNames", {}), _SCHEMAS[request["TableName"]].key[0]
+    if "IndexName" not in request:
+        for name, value in _EQUALS.findall(request.get("KeyConditionExpression", "")):
+            if names[name] == key:
+                return (request["ExpressionAttributeValues"][value]["S"],)
+    return ()
+
+
+_EQUALS = re.compile(r"(#\w+) *= *(:\w+)")
 
 
 # ---- queries and scans

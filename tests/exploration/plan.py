@@ -4,15 +4,19 @@ import gc
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import combinations_with_replacement
+from dataclasses import dataclass
+from itertools import combinations_with_replacement, product
 
-from tests.exploration.explorer import Job, Result, Step, explore
+import msgspec
+
+from tests.exploration.explorer import Job, Memory, Result, Step, explore
 from tests.exploration.judge import Action, Judge
 from tests.exploration.model import Database
 from tests.exploration.service import SWEEP
 
 _MOST_STATES = 300_000
+_PREEMPTIONS = 2
+_MOST_REMEMBERED = 200_000
 LOST = frozenset({"answer lost", "lost"})
 LATE = frozenset({"late"})
 DIES = frozenset({"dies before", "dies after"})
@@ -35,9 +39,9 @@ MODES = {
     "one late": Mode(LATE),
     "one late after a crash": Mode(DIES_LATE),
     "torn reads": Mode(torn=True),
-    "two preemptions": Mode(preemptions=2),
-    "two preemptions, one answer lost": Mode(LOST, preemptions=2),
-    "two preemptions, one crash": Mode(DIES, preemptions=2),
+    "two preemptions": Mode(preemptions=_PREEMPTIONS),
+    "two preemptions, one answer lost": Mode(LOST, preemptions=_PREEMPTIONS),
+    "two preemptions, one crash": Mode(DIES, preemptions=_PREEMPTIONS),
 }
 
 
@@ -59,42 +63,45 @@ class Case:
         yield from zip(self.actions, self.after or [None] * len(self.actions), strict=True)
 
 
-@dataclass
-class Tally:
-    """What the explorations of one kind have come to."""
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """What the exploration of one case has come to; `seconds` are of the processor.
 
-    cases: int = 0
-    states: int = 0
-    interleavings: int = 0
-    cut: int = 0
-    recoveries: int = 0
-    failures: list[str] = field(default_factory=list)
-    seconds: float = 0.0
+    `bounded` ones had too many states, and were explored again with two preemptions.
+    """
 
-    def add(self, case: Case, result: Result, recoveries: int, seconds: float) -> None:
-        """Count one exploration."""
-        self.cases += 1
-        self.states += result.states
-        self.interleavings += result.interleavings
-        self.cut += result.cut
-        self.recoveries += recoveries
-        self.seconds += seconds
-        if result.failure is not None:
-            self.failures.append(report(case, result))
+    number: int
+    case: str
+    states: int
+    schedules: int
+    ends: int
+    recoveries: int
+    bounded: bool
+    cut: bool
+    seconds: float
+    failure: str | None = None
 
 
-def play_case(case: Case, start: Database, *, most_states: int = _MOST_STATES) -> tuple[Result, int]:
+def play_case(
+    case: Case,
+    start: Database,
+    *,
+    memory: Memory | None = None,
+    reduced: bool = True,
+    bounded: bool = False,
+    most_states: int = _MOST_STATES,
+) -> tuple[Result, int]:
     """Explore a case; return what was seen and how many ends after a crash were recovered from."""
     mode = MODES[case.mode]
-    judge = Judge(start, case.actions, SWEEP.call)
+    judge = Judge(start, case.actions, SWEEP.call, Memory() if memory is None else memory)
     job = Job(
         start=start,
         calls=[action.call for action in case.actions],
         after=case.after,
         fates=mode.fates,
         faults=1 if mode.fates else 0,
-        preemptions=mode.preemptions,
+        preemptions=_PREEMPTIONS if bounded else mode.preemptions,
         torn=mode.torn,
+        reduced=reduced,
         most_states=most_states,
     )
     result = explore(job, judge)
@@ -102,23 +109,42 @@ def play_case(case: Case, start: Database, *, most_states: int = _MOST_STATES) -
 
 
 def run(
-    cases: Iterable[Case],
+    cases: Iterable[tuple[int, Case]],
     starts: dict[str, Database],
-    tally: Tally,
     *,
     until: float | None = None,
     most_states: int = _MOST_STATES,
-) -> None:
+) -> Iterator[Finished]:
     """Explore case after case, until a moment of the machine's clock."""
+    memories: dict[str, Memory] = {}
     gc.disable()  # an exploration makes millions of objects that live as long as it does
     try:
-        for case in cases:
+        for number, case in cases:
             if until is not None and time.monotonic() > until:
                 return
-            begun = time.monotonic()
-            result, recoveries = play_case(case, starts[case.start], most_states=most_states)
-            gc.collect()
-            tally.add(case, result, recoveries, time.monotonic() - begun)
+            begun = time.process_time()
+            memory = memories.setdefault(case.start, Memory())
+            result, recoveries = play_case(case, starts[case.start], memory=memory, most_states=most_states)
+            is_bounded = result.cut and MODES[case.mode].preemptions is None
+            if is_bounded:
+                result, recoveries = play_case(
+                    case, starts[case.start], memory=memory, bounded=True, most_states=_MOST_STATES
+                )
+            yield Finished(
+                number=number,
+                case=str(case),
+                states=result.states,
+                schedules=result.schedules,
+                ends=len(result.ends),
+                recoveries=recoveries,
+                bounded=is_bounded,
+                cut=result.cut,
+                seconds=time.process_time() - begun,
+                failure=None if result.failure is None else report(case, result),
+            )
+            if sum(map(len, memories.values())) > _MOST_REMEMBERED:
+                memories.clear()
+                gc.collect()
     finally:
         gc.enable()
 
@@ -127,6 +153,14 @@ def pairs(actions: Sequence[Action], starts: Iterable[str], mode: str) -> Iterat
     """Yield every pair of calls from every start."""
     for start in starts:
         for pair in combinations_with_replacement(actions, 2):
+            yield Case(start, pair, mode)
+
+
+def pairs_with(actions: Sequence[Action], others: Sequence[Action], starts: Iterable[str], mode: str) -> Iterator[Case]:
+    """Yield every pair of calls, and of one with another one, from every start."""
+    yield from pairs(actions, starts, mode)
+    for start in starts:
+        for pair in product(actions, others):
             yield Case(start, pair, mode)
 
 

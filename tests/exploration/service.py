@@ -9,28 +9,45 @@ from tests.exploration.clients import Call
 from tests.exploration.explorer import Node
 from tests.exploration.judge import Action, play
 from tests.exploration.model import Database
-from wikibot_store import UserStatus, WikibotStore, WikiKey
+from wikibot_store import UserStatus, Wiki, WikibotStore, WikiKey
 
 _SETTING_UP = 15
 _CUT_OFF = 14
 _LATER = datetime(2027, 1, 1, tzinfo=UTC)
 _BEFORE = datetime(2025, 1, 1, tzinfo=UTC)
+_MEASURED = datetime(2026, 1, 2, tzinfo=UTC)
 _MOST_REQUESTS = 40
 _STEPS_PER_ITEM = 100
+
+
+async def _sweep(store: WikibotStore) -> object:
+    return [page async for page in store.admin.sweep(apply=True)]
+
+
+# A move first finishes what earlier calls have left at its two keys, and a new wiki at its one, as a sweep does.
+_TIDYING = (_sweep,)
 
 # ---- calls on wikis
 
 
 def rename(owner: str, slug: str, new: str) -> Action:
     """Rename a wiki."""
-    return Action(f"rename {owner}:{slug} to {new}", lambda s: s.wikis.rename(owner, slug, new), steps=True)
+    return Action(
+        f"rename {owner}:{slug} to {new}", lambda s: s.wikis.rename(owner, slug, new), steps=True, parts=_TIDYING
+    )
 
 
 def transfer(owner: str, slug: str, new: str, limit: int | None = None) -> Action:
     """Transfer a wiki."""
     name = f"transfer {owner}:{slug} to {new}" + ("" if limit is None else f" limit {limit}")
-    bound = None if limit is None else (new, limit)
-    return Action(name, lambda s: s.wikis.transfer(owner, slug, new, limit=limit), steps=True, limit=bound)
+    return Action(
+        name,
+        lambda s: s.wikis.transfer(owner, slug, new, limit=limit),
+        steps=True,
+        adds=new,
+        limit=limit,
+        parts=_TIDYING,
+    )
 
 
 def delete(owner: str, slug: str) -> Action:
@@ -41,9 +58,12 @@ def delete(owner: str, slug: str) -> Action:
 def create(owner: str, slug: str, limit: int | None = None) -> Action:
     """Create a wiki."""
     name = f"create {owner}:{slug}" + ("" if limit is None else f" limit {limit}")
-    bound = None if limit is None else (owner, limit)
     return Action(
-        name, lambda s: s.wikis.create(owner, slug, display_name="New", repo_path="/new", limit=limit), limit=bound
+        name,
+        lambda s: s.wikis.create(owner, slug, display_name="New", repo_path="/new", limit=limit),
+        adds=owner,
+        limit=limit,
+        parts=_TIDYING,
     )
 
 
@@ -70,6 +90,38 @@ def listing(owner: str) -> Action:
 def authorize(user: str, owner: str, slug: str) -> Action:
     """Ask for a role."""
     return Action(f"authorize {user} {owner}:{slug}", lambda s: s.authorize(user, owner, slug))
+
+
+def usage(owner: str, slug: str) -> Action:
+    """Record what the first wiki of the starts uses, by its uid."""
+
+    async def record(store: WikibotStore) -> bool:
+        figures = {"page_count": 3, "disk_usage_bytes": 5, "measured_at": _MEASURED}
+        return await store.wikis.record_usage(owner, slug, uid=_uid(), **figures)  # type: ignore[arg-type]  # of each
+
+    return Action(f"usage {owner}:{slug}", record)
+
+
+@cache
+def _uid() -> str:
+    outcome, _ = play(_set_up(people(), [create("ada", "a")]), people())
+    assert isinstance(outcome.value, Wiki)
+    return outcome.value.uid
+
+
+def publish(owner: str, slug: str) -> Action:
+    """Open a wiki to everybody."""
+    return Action(f"publish {owner}:{slug}", lambda s: s.wikis.update(owner, slug, is_public=True))
+
+
+def read(owner: str, slug: str) -> Action:
+    """Read a wiki."""
+    return Action(f"read {owner}:{slug}", lambda s: s.wikis.get(owner, slug, consistent=True))
+
+
+def authorize_token(owner: str, slug: str) -> Action:
+    """Ask what a token that is wrong gives."""
+    return Action(f"authorize token {owner}:{slug}", lambda s: s.authorize_token(owner, slug, "wrong"))
 
 
 # ---- calls on grants
@@ -102,6 +154,20 @@ def invite(owner: str, slug: str) -> Action:
     )
 
 
+def invite_again(owner: str, slug: str) -> Action:
+    """Invite somebody else, who has a role already."""
+    key = WikiKey(owner, slug)
+    return Action(
+        f"invite again {owner}:{slug}",
+        lambda s: s.acls.invite(key, "eve@example.org", "viewer", invited_by=owner, expires_at=_LATER),
+    )
+
+
+def role_of(owner: str, slug: str, grantee: str) -> Action:
+    """Read a grant."""
+    return Action(f"role {owner}:{slug} {grantee}", lambda s: s.acls.get(WikiKey(owner, slug), grantee))
+
+
 def accept(user: str) -> Action:
     """Accept the invitation of the start that has one."""
     return Action(f"accept {user}", lambda s: s.acls.accept_invite(_token(), user), grants=user)
@@ -126,6 +192,7 @@ def delete_user(user: str, wikis: str) -> Action:
         ends=True,
         steps=True,
         parts=parts,
+        deletes=user,
     )
 
 
@@ -191,6 +258,16 @@ def note_login(user: str) -> Action:
     return Action(f"note login {user}", lambda s: s.users.record_login(user))
 
 
+def identities(user: str) -> Action:
+    """List a user's identities."""
+    return Action(f"identities {user}", lambda s: s.users.get_identities(user))
+
+
+def look_up(sub: str) -> Action:
+    """Look a user up by an identity."""
+    return Action(f"look up {sub}", lambda s: s.users.get_by_oauth("gh", sub, consistent=True))
+
+
 def find(username: str) -> Action:
     """Look a user up by name."""
     return Action(f"find {username}", lambda s: s.users.get_by_username(username))
@@ -199,10 +276,6 @@ def find(username: str) -> Action:
 def count(user: str) -> Action:
     """Count a user's wikis."""
     return Action(f"count {user}", lambda s: s.admin.reconcile_wiki_count(user))
-
-
-async def _sweep(store: WikibotStore) -> object:
-    return [page async for page in store.admin.sweep(apply=True)]
 
 
 SWEEP = Action("sweep", _sweep, steps=True, parts=_parts("ada", resumed=True))
@@ -270,6 +343,31 @@ USER_SIDE = [
     delete_user("ada", "refuse"),
     delete_user("ada", "delete"),
     SWEEP,
+]
+
+# Pairs of these with each other, and with all of the above.
+WIKI_SIDE_TOO = [
+    usage("ada", "a"),
+    publish("ada", "a"),
+    read("ada", "a"),
+    read("ada", "b"),
+    authorize_token("ada", "a"),
+    grant("ada", "a", "bob", "editor"),
+    grant("ada", "a", "cyd", "editor"),
+    invite_again("ada", "a"),
+    accept("bob"),
+    role_of("ada", "a", "bob"),
+]
+USER_SIDE_TOO = [
+    identities("ada"),
+    look_up("ada"),
+    look_up("second"),
+    log_in("lost"),
+    unlink("bob", "second"),
+    name("bob", "b0b"),
+    set_status("ada", "suspended"),
+    create("ada", "a"),
+    count("ada"),
 ]
 
 

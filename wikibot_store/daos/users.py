@@ -317,7 +317,8 @@ class UserDao:
         With `wikis="delete"` the user's wikis are deleted first. The user's grants in other wikis stay until
         `admin.sweep` removes them. They open nothing, unless a new user gets the same id. After an error or a crash,
         the same call continues where the last one stopped. Of several calls one returns True: the one that marked the
-        user. A deletion that `update(status=…)` calls off deletes no further wiki.
+        user. A deletion that `update(status=…)` calls off deletes no further wiki. If another call then deletes the
+        user, both may return True.
 
         Requests: GetItem and Query (consistent), until two passes agree, TransactWriteItems. With `wikis="delete"`
         GetItem (consistent), UpdateItem, those of `wikis.delete` for each wiki, GetItem and Query (consistent),
