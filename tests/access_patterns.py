@@ -385,6 +385,15 @@ PATTERNS = [
         saga=True,
     ),
     AccessPattern(
+        "admin.iter_users", lambda store: collect(store.admin.iter_users(segments=2)), ["Scan"] * 2, operator=True
+    ),
+    AccessPattern(
+        "admin.iter_wikis", lambda store: collect(store.admin.iter_wikis(segments=2)), ["Scan"] * 2, operator=True
+    ),
+    AccessPattern(
+        "admin.iter_acls", lambda store: collect(store.admin.iter_acls(segments=2)), ["Scan"] * 2, operator=True
+    ),
+    AccessPattern(
         "admin.reconcile_wiki_count",
         lambda store: store.admin.reconcile_wiki_count("max"),
         [*["GetItem (consistent)", "Query (consistent)"] * 2, "UpdateItem"],

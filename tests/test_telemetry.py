@@ -285,6 +285,19 @@ async def test_a_stream_that_fails(server: ScriptedServer) -> None:
     assert outcome_of(telemetry.spans()["wikis.iter_by_owner"]) == ("error", "ThrottledError", StatusCode.ERROR)
 
 
+async def test_an_iteration_over_everything_has_a_span(store: WikibotStore, telemetry: Telemetry) -> None:
+    """The Scans of `admin.iter_users` belong to one span, and the traced iterator still says where to continue."""
+    users = store.admin.iter_users(segments=2)
+    assert users.resume is not None
+    _ = [user async for user in users]
+
+    iteration, scan = telemetry.spans()["admin.iter_users"], telemetry.spans()["Scan users"]
+    assert scan.parent is not None
+    assert scan.parent.span_id == iteration.context.span_id
+    assert outcome_of(iteration) == ("ok", None, StatusCode.UNSET)
+    assert users.resume is None
+
+
 async def test_a_sweep_has_a_span(store: WikibotStore, telemetry: Telemetry) -> None:
     """A sweep is one span over all its requests, and they are counted as its own."""
     pages = [page async for page in store.admin.sweep()]

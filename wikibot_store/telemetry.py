@@ -38,6 +38,7 @@ from wikibot_store.errors import (
 )
 from wikibot_store.store import WikibotStore
 from wikibot_store.usage import Call, Usage, counting
+from wikibot_store.workflows.scans import Scan
 
 _SYSTEM = {"db.system.name": "aws.dynamodb"}
 # A conditional write asks for these answers, so they are not errors of the request.
@@ -93,7 +94,7 @@ def instrument(
                 continue
             if inspect.iscoroutinefunction(method):
                 setattr(part, name, _traced(tracer, prefix + name, method))
-            elif get_origin(inspect.signature(method).return_annotation) is AsyncGenerator:
+            elif get_origin(inspect.signature(method).return_annotation) in {AsyncGenerator, Scan}:
                 setattr(part, name, _traced_stream(tracer, prefix + name, method))
 
 
@@ -118,8 +119,8 @@ def _traced(tracer: trace.Tracer, pattern: str, method: Callable[..., Awaitable[
 
 
 def _traced_stream(
-    tracer: trace.Tracer, pattern: str, method: Callable[..., AsyncGenerator[Any, None]]
-) -> Callable[..., AsyncGenerator[Any, None]]:
+    tracer: trace.Tracer, pattern: str, method: Callable[..., AsyncGenerator[Any, None] | Scan[Any]]
+) -> Callable[..., AsyncGenerator[Any, None] | Scan[Any]]:
     """Return a method whose generator runs in a span of its own; the consumer's code does not run in it."""
 
     async def steps(stream: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
@@ -135,8 +136,9 @@ def _traced_stream(
                     yield item
 
     @functools.wraps(method)
-    def traced(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:  # noqa: ANN401 - whatever the method takes
-        return steps(method(*args, **kwargs))
+    def traced(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None] | Scan[Any]:  # noqa: ANN401 - whatever the method takes
+        stream = method(*args, **kwargs)
+        return stream.wrapped(steps) if isinstance(stream, Scan) else steps(stream)
 
     return traced
 

@@ -1,12 +1,15 @@
 """`wikibot-store user`, `wiki` and `acl` show items to operators."""
 
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from rich.console import Console
 
 from tests.cli.runner import Run, on_store
 from wikibot_store import Role, WikibotStore, hash_token
+from wikibot_store.cli import _output
 from wikibot_store.local import local_engine
 from wikibot_store.provision import create_tables
 
@@ -156,6 +159,95 @@ def test_wikis_are_listed_by_prefix(run: Run) -> None:
 
     assert [wiki["wiki_slug"] for wiki in document["items"]] == SLUGS[1:]
     assert document["cursor"] is None
+
+
+def test_all_users_and_wikis_are_paged(run: Run) -> None:
+    """`user list` and `wiki list --all` give everything once, page by page; the last page has no cursor."""
+    for command, attribute, expected in (
+        (("user", "list"), "id", ["u-1", "u-2", "u-3"]),
+        (("wiki", "list", "--all"), "wiki_slug", sorted([*SLUGS, "evil", "wide"])),
+    ):
+        found: list[str] = []
+        cursor: tuple[str, ...] = ()
+        for _ in range(len(expected)):
+            page = run(*command, "--limit", "1", *cursor, "--json").json
+            found += [item[attribute] for item in page["items"]]
+            cursor = ("--cursor", page["cursor"])
+
+        assert sorted(found) == expected
+        assert page["cursor"] is None
+        first = run(*command, "--limit", "1")
+        _, option, text = shlex.split(first.stderr)[-3:]
+        rest = run(*command, option, text)
+        assert len(first.stdout.splitlines()) == 2
+        assert len(rest.stdout.splitlines()) == len(expected)
+
+
+@pytest.mark.parametrize(
+    "line", ["wiki list", "wiki list u-1 --all", "wiki list --all --prefix a", "wiki list u-1 --all --prefix a"]
+)
+def test_a_list_is_of_one_owner_or_of_all(run: Run, line: str) -> None:
+    """`wiki list` takes an owner or --all."""
+    assert run(*line.split()).error == "error: give either OWNER, with or without --prefix, or --all"
+
+
+@pytest.mark.parametrize(
+    ("option", "error"),
+    [
+        (("--limit", "0"), "--limit must be 1 to 10000"),
+        (("--cursor", "x"), "the cursor is damaged or belongs to another listing"),
+        (("--cursor", '{"table":"acls","after":[null]}'), "the cursor is damaged or belongs to another listing"),
+    ],
+)
+def test_bad_options_of_lists_are_named(run: Run, option: tuple[str, ...], error: str) -> None:
+    """A limit that is out of range and a cursor of another listing are rejected."""
+    assert run("user", "list", *option).error.startswith(f"error: {error}")
+
+
+def test_a_user_is_suspended_and_active_again(run: Run) -> None:
+    """`user suspend` and `user activate` change the status and show the user."""
+    suspended = run("user", "suspend", "u-3", "--json").json
+    shown = _attributes(run("user", "activate", "u-3").stdout)
+
+    assert (suspended["id"], suspended["status"]) == ("u-3", "suspended")
+    assert shown["status"] == "active"
+    assert run("user", "suspend", "u-9").error == "error: not found: table 'users', key id='u-9'"
+
+
+def test_a_grant_is_revoked_once(run: Run, engine: str) -> None:
+    """`acl revoke` says whether there was a grant; that there was none is not an error."""
+
+    async def share(store: WikibotStore) -> None:
+        await store.acls.create("u-1:drafts", "u-3", "viewer", granted_by="u-1")
+
+    on_store(engine, share)
+    assert run("acl", "revoke", "u-1:drafts", "u-3").stdout == "u-1:drafts u-3: revoked\n"
+    assert run("acl", "revoke", "u-1:drafts", "u-3").stdout == "u-1:drafts u-3: had no grant\n"
+    on_store(engine, share)
+    document = {"wiki_id": "u-1:drafts", "grantee_id": "u-3", "revoked": True}
+    assert run("acl", "revoke", "u-1:drafts", "u-3", "--json").json == document
+
+
+def test_tables_fit_80_columns(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal of 80 columns, rows with generated ids are single lines and nothing is cut off."""
+    owner, names = 32 * "a", {"username": "somebody", "display_name": "Somebody"}
+
+    async def fill(store: WikibotStore) -> None:
+        await store.users.create(id=owner, oauth_provider="github", oauth_provider_sub="80", **names)
+        await store.wikis.create(owner, "field-notes", display_name="Notes", repo_path="/srv/n", is_public=True)
+        await store.acls.create(f"{owner}:field-notes", 32 * "b", "editor", granted_by=owner, check_grantee=False)
+
+    with local_engine() as url:
+        monkeypatch.setenv("WIKIBOT_ENDPOINT_URL", url)
+        on_store(url, create_tables)
+        on_store(url, fill)
+        narrow = Console(width=80, force_terminal=True, color_system=None, markup=False, emoji=False, highlight=False)
+        monkeypatch.setattr(_output, "console", lambda: narrow)
+        for command in ("user list", f"wiki list {owner}", "wiki list --all", f"acl list {owner}:field-notes"):
+            lines = [line for line in run(*command.split()).stdout.splitlines() if line.strip()]
+            assert len(lines) == 3, lines  # heading, rule, row
+            assert max(map(len, lines)) <= 80
+            assert lines[-1].split()[0] in {owner, 32 * "b", "field-notes"}
 
 
 def test_grant_is_shown(run: Run) -> None:

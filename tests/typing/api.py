@@ -41,6 +41,7 @@ from wikibot_store import (
     RequestFailedError,
     Role,
     RoleName,
+    Scan,
     Share,
     Stats,
     StoreConfig,
@@ -289,6 +290,18 @@ async def operating(store: WikibotStore) -> None:
             assert_type(finding.repaired, bool)
             assert_type(finding.problem, str | None)
     await store.admin.sweep()  # type: ignore[misc]
+
+
+async def everything(store: WikibotStore) -> None:
+    """All items of a table come from a typed iterator, which says where to continue."""
+    users = store.admin.iter_users(segments=8, max_rcu=50, resume=None)
+    assert_type(users, Scan[User])
+    assert_type(users.resume, str | None)
+    assert_type([user async for user in users], list[User])
+    assert_type([wiki async for wiki in store.admin.iter_wikis()], list[Wiki])
+    assert_type([acl async for acl in store.admin.iter_acls()], list[Acl])
+    await users.aclose()
+    await store.admin.iter_wikis()  # type: ignore[misc]
 
 
 def keys() -> None:

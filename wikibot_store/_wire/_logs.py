@@ -23,6 +23,8 @@ log.addHandler(logging.NullHandler())  # if the application configures no loggin
 
 # The classes of the public methods, and the prefixes of the methods' names.
 _PUBLIC = {"UserDao": "users.", "WikiDao": "wikis.", "AclDao": "acls.", "AdminDao": "admin.", "WikibotStore": ""}
+# The generators that public methods return: the methods themselves are not on the stack while these run.
+_GENERATORS = {"_sweep": "admin.sweep", "_adopt": "admin.adopt"}
 # The refusals that a conditional write asks for.
 _CONDITIONS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
 # A request that serves several point reads may belong to several access patterns.
@@ -122,8 +124,8 @@ def access_pattern() -> str:
 def _pattern_of(frame: FrameType) -> str | None:
     if not frame.f_globals.get("__name__", "").startswith("wikibot_store."):
         return None
-    if frame.f_code.co_qualname == "sweep":  # the generator that the method returns
-        return "admin.sweep"
+    if frame.f_code.co_qualname in _GENERATORS:
+        return _GENERATORS[frame.f_code.co_qualname]
     owner, _, name = frame.f_code.co_qualname.rpartition(".")
     return f"{_PUBLIC[owner]}{name}" if owner in _PUBLIC and not name.startswith("_") else None
 

@@ -189,9 +189,9 @@ def _new_group(name: str, purpose: str) -> typer.Typer:
 
 app = typer.Typer(rich_markup_mode=None, epilog="Example: wikibot-store wiki list --help")
 tables = _new_group("tables", "Create, verify or delete the tables.")
-user = _new_group("user", "Look up users, and correct their counts.")
+user = _new_group("user", "Look up users, suspend them, and correct their counts.")
 wiki = _new_group("wiki", "Look up wikis.")
-acl = _new_group("acl", "Look up grants.")
+acl = _new_group("acl", "Look up grants, and revoke them.")
 
 
 @app.callback()

@@ -41,7 +41,9 @@ def shows_progress(*, json: bool) -> bool:
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under their headings; if stdout is not a terminal, each row is one line."""
     output = console()
-    table = Table(*columns, box=SIMPLE if output.is_terminal else None, pad_edge=False)
+    table = Table(box=SIMPLE if output.is_terminal else None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")  # an id that does not fit is wrapped, not cut off
     for row in rows:
         table.add_row(*map(cell, row))
     output.print(table)

@@ -1,31 +1,56 @@
-"""`wikibot-store user`, `wiki` and `acl`: show items as they are now, by consistent reads."""
+"""`wikibot-store user`, `wiki` and `acl`: show items as they are now, and the changes that operators make."""
 
-from collections.abc import Awaitable, Callable
+import shlex
+from collections.abc import Awaitable, Callable, Mapping
 from functools import update_wrapper
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from wikibot_store.cli._app import Options, acl, user, wiki, with_options
+from wikibot_store._dynamo.checks import check_limit
+from wikibot_store.cli._app import CommandError, Options, acl, user, wiki, with_options
 from wikibot_store.cli._output import cell, note, print_json, print_table, view
 from wikibot_store.errors import NotFoundError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import Acl, Page, User, Wiki
 from wikibot_store.schema import ACLS, USERS, WIKIS, TableSchema
 from wikibot_store.store import WikibotStore
+from wikibot_store.workflows.scans import Scan
 
-Found = User | Wiki | Acl | Page[Wiki] | Page[Acl]
+M = TypeVar("M", User, Wiki)
+
+Found = User | Wiki | Acl | Page[User] | Page[Wiki] | Page[Acl]
 Find = Callable[..., Awaitable[Found | None]]
 """An access pattern: takes the store, and a command's arguments by name."""
 
-_COLUMNS = {
-    WIKIS: ("wiki_slug", "display_name", "status", "is_public", "page_count", "disk_usage_bytes", "updated_at"),
-    ACLS: ("grantee_id", "role", "granted_by", "granted_at", "expires_at"),
+# Attributes by heading: with ids of 32 characters, a line has at most 80.
+_COLUMNS: Mapping[TableSchema, Mapping[str, str]] = {
+    USERS: {"id": "id", "username": "username", "status": "status", "wikis": "wiki_count", "created": "created_at"},
+    WIKIS: {
+        "wiki_slug": "wiki_slug",
+        "display_name": "display_name",
+        "status": "status",
+        "public": "is_public",
+        "pages": "page_count",
+        "bytes": "disk_usage_bytes",
+        "updated": "updated_at",
+    },
+    ACLS: {"grantee_id": "grantee_id", "role": "role", "granted": "granted_at", "expires": "expires_at"},
 }
+_ALL_WIKIS = {
+    "owner_id": "owner_id",
+    "wiki_slug": "wiki_slug",
+    "public": "is_public",
+    "pages": "page_count",
+    "updated": "updated_at",
+}
+_DAY = len("2026-01-02")
 
 Limit = Annotated[int, typer.Option(metavar="NUMBER", help="The most items to show, 1 to 10,000.")]
 Cursor = Annotated[str | None, typer.Option(metavar="CURSOR", help="The cursor that the last page printed.")]
 Owner = Annotated[str, typer.Argument(metavar="OWNER", help="The id of the user who owns it.")]
+UserId = Annotated[str, typer.Argument(metavar="ID", help="The user's id.")]
+GranteeId = Annotated[str, typer.Argument(metavar="GRANTEE", help="The id of the user who has the grant.")]
 WikiId = Annotated[str, typer.Argument(metavar="WIKI_ID", help="The wiki, as OWNER:SLUG.")]
 
 
@@ -40,7 +65,7 @@ def _lookup(group: typer.Typer, name: str, table: TableSchema, example: str) -> 
                     raise NotFoundError(store.config.table_name(table.name), arguments)
                 return item
 
-            _show(options, options.run(found), table)
+            _show(options, options.run(found), _ALL_WIKIS if arguments.get("everything") else _COLUMNS[table])
 
         update_wrapper(command, find)  # name, help and arguments, as `with_options` and typer read them
         group.command(name, epilog=f"Example: wikibot-store {example}")(with_options(command))
@@ -49,9 +74,9 @@ def _lookup(group: typer.Typer, name: str, table: TableSchema, example: str) -> 
     return register
 
 
-def _show(options: Options, found: Found, table: TableSchema) -> None:
+def _show(options: Options, found: Found, columns: Mapping[str, str]) -> None:
     if isinstance(found, Page):
-        _show_page(options, [view(item) for item in found], found.cursor, _COLUMNS[table])
+        _show_page(options, [view(item) for item in found], found.cursor, columns)
     elif options.json:
         print_json(view(found))
     else:
@@ -59,19 +84,40 @@ def _show(options: Options, found: Found, table: TableSchema) -> None:
             print(f"{name:<20}{cell(value)}")
 
 
-def _show_page(options: Options, views: list[dict[str, Any]], cursor: str | None, columns: tuple[str, ...]) -> None:
+def _show_page(options: Options, views: list[dict[str, Any]], cursor: str | None, columns: Mapping[str, str]) -> None:
     if options.json:
         print_json({"items": views, "cursor": cursor})
         return
-    print_table(columns, [[view[name] for name in columns] for view in views])
+    print_table(list(columns), [[_short(name, view[name]) for name in columns.values()] for view in views])
     if cursor is not None:
-        note(f"next page: --cursor {cursor}")
+        note(f"next page: --cursor {shlex.quote(cursor)}")
+
+
+def _short(attribute: str, value: Any) -> Any:  # noqa: ANN401 - whatever the attribute holds
+    """Return the day of a time."""
+    return value[:_DAY] if attribute.endswith("_at") and value is not None else value
+
+
+async def _first(iterate: Callable[..., Scan[M]], limit: int, cursor: str | None) -> Page[M]:
+    """Return the first items of an iteration over a table, and the cursor of the others."""
+    check_limit("limit", limit)
+    try:
+        items = iterate(segments=1, resume=cursor)
+    except ValueError as error:
+        raise CommandError("the cursor is damaged or belongs to another listing: start again without one") from error
+    page: list[M] = []
+    following = cursor
+    async for item in items:
+        if len(page) == limit:
+            await items.aclose()
+            return Page(page, following)
+        page.append(item)
+        following = items.resume
+    return Page(page)
 
 
 @_lookup(user, "get", USERS, "user get 3f0c --json")
-async def get_user(
-    store: WikibotStore, user_id: Annotated[str, typer.Argument(metavar="ID", help="The user's id.")]
-) -> User:
+async def get_user(store: WikibotStore, user_id: UserId) -> User:
     """Show the user with this id."""
     return await store.users.require(user_id, consistent=True)
 
@@ -94,6 +140,24 @@ async def get_user_by_username(
     return await store.users.get_by_username(username)
 
 
+@_lookup(user, "list", USERS, "user list --limit 20")
+async def list_users(store: WikibotStore, *, limit: Limit = 50, cursor: Cursor = None) -> Page[User]:
+    """Show users, in no order. It scans the table."""
+    return await _first(store.admin.iter_users, limit, cursor)
+
+
+@_lookup(user, "suspend", USERS, "user suspend 3f0c")
+async def suspend_user(store: WikibotStore, user_id: UserId) -> User:
+    """Suspend a user: no access for the user, and the user's wikis are closed to everybody. Nothing is deleted."""
+    return await store.users.update(user_id, status="suspended")
+
+
+@_lookup(user, "activate", USERS, "user activate 3f0c")
+async def activate_user(store: WikibotStore, user_id: UserId) -> User:
+    """Make a suspended user active again; everything is then as it was."""
+    return await store.users.update(user_id, status="active")
+
+
 @_lookup(wiki, "get", WIKIS, "wiki get 3f0c notes")
 async def get_wiki(
     store: WikibotStore,
@@ -107,13 +171,18 @@ async def get_wiki(
 @_lookup(wiki, "list", WIKIS, "wiki list 3f0c --prefix no --limit 20")
 async def list_wikis(
     store: WikibotStore,
-    owner_id: Owner,
+    owner_id: Annotated[str | None, typer.Argument(metavar="OWNER", help="The id of the user who owns them.")] = None,
     *,
+    everything: Annotated[bool, typer.Option("--all", help="The live wikis of all owners, in no order.")] = False,
     limit: Limit = 50,
     cursor: Cursor = None,
     prefix: Annotated[str | None, typer.Option(metavar="TEXT", help="Only slugs that start with this.")] = None,
 ) -> Page[Wiki]:
-    """Show a page of an owner's wikis."""
+    """Show a page of an owner's wikis. With --all, scan the table for the wikis of all owners."""
+    if (owner_id is None) != everything or (everything and prefix is not None):
+        raise CommandError("give either OWNER, with or without --prefix, or --all")
+    if owner_id is None:
+        return await _first(store.admin.iter_wikis, limit, cursor)
     page = await store.wikis.list_by_owner(owner_id, limit=limit, cursor=cursor, prefix=prefix, consistent=True)
     if not page:
         await store.users.require(owner_id, consistent=True)  # no wikis, or nobody to have them?
@@ -121,11 +190,7 @@ async def list_wikis(
 
 
 @_lookup(acl, "get", ACLS, "acl get 3f0c:notes 81ab")
-async def get_acl(
-    store: WikibotStore,
-    wiki_id: WikiId,
-    grantee_id: Annotated[str, typer.Argument(metavar="GRANTEE", help="The id of the user who has the grant.")],
-) -> Acl | None:
+async def get_acl(store: WikibotStore, wiki_id: WikiId, grantee_id: GranteeId) -> Acl | None:
     """Show the grant of a user in a wiki; WIKI_ID is OWNER:SLUG."""
     return await store.acls.get(wiki_id, grantee_id, consistent=True)
 
@@ -138,3 +203,14 @@ async def list_acls(store: WikibotStore, wiki_id: WikiId, *, limit: Limit = 50, 
         key = WikiKey.parse(wiki_id)
         await store.wikis.require(key.owner_id, key.wiki_slug, consistent=True)
     return page
+
+
+@acl.command("revoke", epilog="Example: wikibot-store acl revoke 3f0c:notes 81ab")
+@with_options
+def revoke_acl(options: Options, wiki_id: WikiId, grantee_id: GranteeId) -> None:
+    """Revoke the grant of a user in a wiki; it is no error if there is none. WIKI_ID is OWNER:SLUG."""
+    revoked = options.run(lambda store: store.acls.delete(wiki_id, grantee_id))
+    if options.json:
+        print_json({"wiki_id": wiki_id, "grantee_id": grantee_id, "revoked": revoked})
+    else:
+        print(f"{cell(wiki_id)} {cell(grantee_id)}: {'revoked' if revoked else 'had no grant'}")

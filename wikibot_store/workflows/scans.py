@@ -64,6 +64,11 @@ class Scan(Generic[M]):
             return None
         return (self._position if self._last is None else self._position.moved(*self._last)).text
 
+    def wrapped(self, wrapper: Callable[[AsyncGenerator[M, None]], AsyncGenerator[M, None]]) -> Self:
+        """Give the items through another generator from now on, such as one that measures; return this iterator."""
+        self._models = wrapper(self._models)
+        return self
+
     def __aiter__(self) -> Self:
         """Return the iterator itself."""
         return self
