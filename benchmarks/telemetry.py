@@ -5,10 +5,10 @@ load on the machine affects all of them.
 """
 
 import gc
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import cycle, islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from opentelemetry.sdk.metrics import MeterProvider
@@ -22,7 +22,7 @@ from benchmarks.worker import Figures, medians, timed
 from benchmarks.works import BY_NAME, Work
 from wikibot_store import StoreConfig, Wiki, WikibotStore
 from wikibot_store._wire._answers import Progress
-from wikibot_store._wire._client import _WRITES, Wire
+from wikibot_store._wire._client import Wire
 from wikibot_store.telemetry import instrument
 from wikibot_store.usage import collect
 
@@ -36,13 +36,8 @@ _TURNS_PER_SECOND = 500
 class _UnmeteredWire(Wire):
     """The wire without the code for `collect()` and for an observer."""
 
-    async def call(
-        self, operation: str, request: Mapping[str, Any], decode: Callable[[bytes], T], *, deadline: float
-    ) -> T:
-        if self._closed:
-            raise RuntimeError("the store is closed")
-        progress = Progress(operation=operation, writes=operation in _WRITES)
-        return await self._send(progress, msgspec.json.encode(request), decode, deadline)
+    async def _observed(self, progress: Progress, decode: Callable[[bytes], T], deadline: float) -> T:
+        return await self._send(progress, msgspec.json.encode(progress.request), decode, deadline)
 
 
 class _CollectingClient(StoreClient):

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+from tests.waiting import together
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import ScriptedServer, keep_silent, refuse, reply, scripted_server
 from wikibot_store import (
@@ -353,7 +354,7 @@ async def test_metrics(store: WikibotStore, telemetry: Telemetry, ada: str) -> N
     """Durations by operation and table, capacity by table and access pattern, coalesced reads, the pool."""
     await store.wikis.create(ada, "metered", display_name="A", repo_path="/a")
     await store.wikis.touch(ada, "metered")
-    await asyncio.gather(*[store.wikis.get(ada, slug) for slug in ("metered", "none")])
+    await together(store, *[store.wikis.get(ada, slug) for slug in ("metered", "none")])
 
     durations = {
         (attributes["wikibot_store.access_pattern"], attributes["db.operation.name"], attributes["db.collection.name"])

@@ -93,7 +93,8 @@ class StoreConfig:
     that sends several requests one after the other may take several times as long."""
 
     coalesce_reads: bool = True
-    """Whether point reads that are issued in one turn of the event loop share one BatchGetItem."""
+    """Whether reads by key, and calls of `authorize`, that have to wait anyway share a BatchGetItem: because all
+    connections are in use, or because the event loop is behind with its work. Others are sent at once and alone."""
 
     hedge_reads: bool = False
     """Whether a GetItem, Query or BatchGetItem whose answer is late is sent once more on another connection. The first

@@ -3,6 +3,7 @@
 import asyncio
 
 from tests.integration.samples import a_user, a_wiki, fresh
+from tests.waiting import together
 from wikibot_store import Usage, WikibotStore, collect
 
 
@@ -62,7 +63,7 @@ async def test_a_store_counts(store: WikibotStore) -> None:
     """The store counts requests by operation, and coalesced reads."""
     before = store.stats()
 
-    await asyncio.gather(*[store.users.get(fresh()) for _ in range(5)])
+    await together(store, *[store.users.get(fresh()) for _ in range(5)])
 
     after = store.stats()
     assert after.requests["BatchGetItem"] == before.requests.get("BatchGetItem", 0) + 1

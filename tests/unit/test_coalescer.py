@@ -1,7 +1,7 @@
-"""Point reads in one turn of the event loop share a request."""
+"""Point reads that have to wait share a request."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -13,6 +13,9 @@ class Loader:
     """Returns the length of a key and records the calls. It can be blocked or made to fail."""
 
     def __init__(self) -> None:
+        self.is_light = False
+        self.closing = asyncio.Event()
+        self.closing.set()
         self.ones: list[str] = []
         self.manies: list[list[str]] = []
         self.tasks: list[asyncio.Task[None]] = []
@@ -29,8 +32,10 @@ class Loader:
         self.ones.append(key)
         return (await self._answer([key])).get(key)
 
-    async def many(self, keys: list[str]) -> dict[str, int | Exception]:
-        """Load several keys."""
+    async def many(self, close: Callable[[], list[str]]) -> dict[str, int | Exception]:
+        """Load several keys, when a connection is there."""
+        await self.closing.wait()
+        keys = close()
         self.manies.append(sorted(keys))
         return await self._answer(keys) | {key: self.bad_keys[key] for key in keys if key in self.bad_keys}
 
@@ -52,7 +57,9 @@ class Loader:
 
 def coalescer(loader: Loader, *, batch_size: int = 100) -> Coalescer[str, int]:
     """Return a coalescer over the loader."""
-    return Coalescer(loader.one, loader.many, batch_size=batch_size, spawn=loader.spawn)
+    return Coalescer(
+        loader.one, loader.many, is_light=lambda: loader.is_light, batch_size=batch_size, spawn=loader.spawn
+    )
 
 
 @pytest.fixture
@@ -72,11 +79,50 @@ async def outcomes(readers: list[asyncio.Task[int | None]]) -> list[int | BaseEx
         return await asyncio.gather(*readers, return_exceptions=True)
 
 
-async def test_a_lone_reader_loads_its_own_key(loader: Loader) -> None:
-    """A reader that is alone in its turn sends one plain read, without another task."""
-    assert await coalescer(loader).load("a") == 1
+async def test_readers_load_their_own_keys(loader: Loader) -> None:
+    """While the load is light, each reader sends a plain read at once, without another task."""
+    loader.is_light = True
+    reads = coalescer(loader)
+    readers = start(reads, "a", "bb", "a")
+    await asyncio.sleep(0)
 
-    assert (loader.ones, loader.manies, loader.tasks) == (["a"], [], [])
+    assert (loader.ones, loader.manies, loader.tasks) == (["a", "bb", "a"], [], [])
+    assert await outcomes(readers) == [1, 2, 1]
+
+
+async def test_readers_join_an_open_batch(loader: Loader) -> None:
+    """Keys are added until the batch is closed; later ones are another batch."""
+    loader.closing.clear()
+    reads = coalescer(loader)
+    first = start(reads, "a", "bb")
+    await asyncio.sleep(0.01)
+    second = start(reads, "ccc", "a")
+    await asyncio.sleep(0.01)
+    loader.may_go_on.clear()
+    loader.closing.set()
+    await loader.started.wait()
+    third = start(reads, "dddd")
+    await asyncio.sleep(0.01)
+    loader.may_go_on.set()
+
+    assert await outcomes(first + second + third) == [1, 2, 3, 1, 4]
+    assert loader.manies == [["a", "bb", "ccc"], ["dddd"]]
+
+
+async def test_readers_of_an_open_batch_are_all_cancelled(loader: Loader) -> None:
+    """A batch that has started is loaded even if nobody needs it any more, and the next readers are served."""
+    loader.closing.clear()
+    reads = coalescer(loader)
+    readers = start(reads, "a", "bb")
+    await asyncio.sleep(0.01)
+    for reader in readers:
+        reader.cancel()
+    await outcomes(readers)
+    loader.closing.set()
+    await asyncio.gather(*loader.tasks)
+
+    assert loader.manies == [["a", "bb"]]
+    assert await outcomes(start(reads, "ccc")) == [3]
 
 
 async def test_the_readers_of_one_turn_share_a_batch(loader: Loader) -> None:
@@ -88,11 +134,11 @@ async def test_the_readers_of_one_turn_share_a_batch(loader: Loader) -> None:
 
 
 async def test_readers_of_one_key_share_one_read(loader: Loader) -> None:
-    """If all readers want the same key, it is read once, without a batch."""
+    """If all readers want the same key, it is read once."""
     reads = coalescer(loader)
 
     assert await outcomes(start(reads, "a", "a", "a")) == [1, 1, 1]
-    assert (loader.ones, loader.manies) == (["a"], [])
+    assert (loader.ones, loader.manies) == ([], [["a"]])
 
 
 async def test_a_key_is_in_a_batch_once(loader: Loader) -> None:
@@ -103,18 +149,15 @@ async def test_a_key_is_in_a_batch_once(loader: Loader) -> None:
     assert loader.manies == [["a", "bb"]]
 
 
-@pytest.mark.parametrize(
-    ("readers", "sizes", "ones"), [(2, [2], 0), (3, [2], 1), (4, [2, 2], 0), (5, [2, 2], 1), (6, [2, 2, 2], 0)]
-)
-async def test_batches_have_a_limit(readers: int, sizes: list[int], ones: int, loader: Loader) -> None:
-    """Keys beyond the limit go to another batch, or to a single read if only one key is left."""
+@pytest.mark.parametrize(("readers", "sizes"), [(2, [2]), (3, [2, 1]), (4, [2, 2]), (5, [2, 2, 1]), (6, [2, 2, 2])])
+async def test_batches_have_a_limit(readers: int, sizes: list[int], loader: Loader) -> None:
+    """Keys beyond the limit go to another batch."""
     reads = coalescer(loader, batch_size=2)
     keys = ["k" * length for length in range(1, readers + 1)]
 
     assert await outcomes(start(reads, *keys)) == list(range(1, readers + 1))
     assert [len(batch) for batch in loader.manies] == sizes
-    assert len(loader.ones) == ones
-    assert sorted([*loader.ones, *(key for batch in loader.manies for key in batch)]) == keys
+    assert sorted(key for batch in loader.manies for key in batch) == keys
 
 
 async def test_the_next_turn_is_a_new_batch(loader: Loader) -> None:
@@ -134,7 +177,8 @@ async def test_the_next_turn_is_a_new_batch(loader: Loader) -> None:
 
 
 async def test_lone_readers_in_turn(loader: Loader) -> None:
-    """Readers in different turns each send a plain read."""
+    """Readers one after the other each send a plain read."""
+    loader.is_light = True
     reads = coalescer(loader)
 
     assert [await reads.load(key) for key in ["a", "bb", "a"]] == [1, 2, 1]
@@ -236,22 +280,9 @@ async def test_one_of_two_readers_of_a_key_is_cancelled(loader: Loader) -> None:
     assert await outcomes(readers[:2]) == [1, 2]
 
 
-async def test_a_lone_reader_cancelled_while_gathering(loader: Loader) -> None:
-    """A cancelled lone reader sends nothing, and the next reader is served."""
-    reads = coalescer(loader)
-    (reader,) = start(reads, "a")
-    await asyncio.sleep(0)  # it has asked
-    reader.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reader
-
-    assert loader.ones == []
-    async with asyncio.timeout(5):
-        assert await reads.load("bb") == 2
-
-
 async def test_a_lone_reader_cancelled_while_loading(loader: Loader) -> None:
     """The load of a lone reader is cancelled with it."""
+    loader.is_light = True
     reads = coalescer(loader)
     loader.may_go_on.clear()
     (reader,) = start(reads, "a")

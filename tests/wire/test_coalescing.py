@@ -1,10 +1,11 @@
-"""Point reads in one turn of the event loop share a request; and get_many sends batches."""
+"""Point reads that have to wait share a request; and get_many sends batches."""
 
 import asyncio
 
 import pytest
 from aiobotocore.session import AioSession
 
+from tests.waiting import all_in_use, started, together
 from tests.wire.items import wiki_item, wiki_key
 from tests.wire.scripted_server import (
     Exchange,
@@ -27,7 +28,7 @@ from wikibot_store import (
 )
 from wikibot_store._wire import _retry
 
-SLUGS = [f"w{number}" for number in range(32)]
+SLUGS = [f"w{number}" for number in range(16)]
 
 
 def _keys(request: Request) -> list[str]:
@@ -41,11 +42,45 @@ async def serve_all(exchange: Exchange) -> None:
     await exchange.send(dynamodb(200, {"Responses": {"wikis": items}}))
 
 
-async def test_the_reads_of_one_turn_are_one_request(server: ScriptedServer, store: WikibotStore) -> None:
-    """Reads that start together share one BatchGetItem, and each gets its own item."""
+async def test_reads_with_a_free_connection_go_alone(server: ScriptedServer, store: WikibotStore) -> None:
+    """Reads that start together are sent at once, each as a GetItem of its own."""
+    server.default = reply({"Item": wiki_item()})
+
+    reads = await started(*(store.wikis.require("u-1", slug) for slug in SLUGS))
+    await server.received(len(SLUGS))
+    await asyncio.gather(*reads)
+
+    assert server.operations == ["GetItem"] * len(SLUGS)
+    assert store.stats().coalesced_reads == 0
+
+
+async def test_reads_share_when_the_loop_is_behind(server: ScriptedServer, store: WikibotStore) -> None:
+    """If one turn of the loop has issued many reads and more follow at once, those of the next turn share a request."""
+    server.default = _any_wiki
+
+    first = [asyncio.create_task(store.wikis.require("u-1", slug)) for slug in SLUGS]
+    await asyncio.sleep(0)
+    second = [asyncio.create_task(store.wikis.require("u-1", f"{slug}-2")) for slug in SLUGS]
+    await asyncio.gather(*first, *second)
+
+    assert sorted(server.operations) == ["BatchGetItem", *["GetItem"] * len(SLUGS)]
+    assert await store.wikis.require("u-1", "later") is not None
+    assert server.operations[-1] == "GetItem"
+
+
+async def _any_wiki(exchange: Exchange) -> None:
+    """Answer a GetItem or a BatchGetItem with what it asks for."""
+    if exchange.request.operation == "BatchGetItem":
+        await serve_all(exchange)
+    else:
+        await reply({"Item": wiki_item(exchange.request.json["Key"]["wiki_slug"]["S"])})(exchange)
+
+
+async def test_reads_that_wait_are_one_request(server: ScriptedServer, store: WikibotStore) -> None:
+    """Reads that wait for a connection share one BatchGetItem, and each gets its own item."""
     server.play(serve_all)
 
-    wikis = await asyncio.gather(*(store.wikis.require("u-1", slug) for slug in SLUGS))
+    wikis = await together(store, *(store.wikis.require("u-1", slug) for slug in SLUGS))
 
     assert [wiki.wiki_slug for wiki in wikis] == SLUGS
     assert server.operations == ["BatchGetItem"]
@@ -68,20 +103,96 @@ async def test_a_read_on_its_own_is_a_get_item(server: ScriptedServer, store: Wi
 
 
 async def test_one_key_is_asked_for_once(server: ScriptedServer, store: WikibotStore) -> None:
-    """Several reads of one key share one GetItem."""
-    server.play(reply({"Item": wiki_item("a")}))
+    """Several reads of one key that wait share one request for it."""
+    server.play(serve_all)
 
-    wikis = await asyncio.gather(*(store.wikis.require("u-1", "a") for _ in range(10)))
+    wikis = await together(store, *(store.wikis.require("u-1", "a") for _ in range(10)))
 
     assert {wiki.wiki_slug for wiki in wikis} == {"a"}
-    assert server.operations == ["GetItem"]
+    assert [_keys(request) for request in server.requests] == [["a"]]
+
+
+async def test_reads_join_until_the_request_is_sent(server: ScriptedServer, store: WikibotStore) -> None:
+    """A read that comes later joins those that still wait for a connection."""
+    server.play(serve_all)
+
+    with all_in_use(store):
+        reads = [*await started(store.wikis.require("u-1", "a")), *await started(store.wikis.require("u-1", "b"))]
+    await asyncio.gather(*reads)
+
+    assert [_keys(request) for request in server.requests] == [["a", "b"]]
+
+
+async def test_no_connection_before_the_deadline(server: ScriptedServer, session: AioSession) -> None:
+    """Reads that wait until their deadline raise UnavailableError, and nothing is sent."""
+    config = StoreConfig(endpoint_url=server.url, deadline=0.1)
+    async with WikibotStore.open(config, session=session) as store:
+        with all_in_use(store):
+            reads = await started(*(store.wikis.get("u-1", slug) for slug in ("a", "b")))
+            results = await asyncio.gather(*reads, return_exceptions=True)
+        assert [str(result) for result in results] == [
+            "BatchGetItem failed after 0 attempts: no connection was free before the deadline"
+        ] * 2
+        assert store.stats().unanswered == 1
+        assert store._wire._connections._free == config.max_pool_connections
+
+    assert server.requests == []
+
+
+async def test_no_credentials_for_a_shared_request(
+    server: ScriptedServer, store: WikibotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shared request that is cancelled before it is sent gives its connection back."""
+
+    async def never(_: float) -> object:
+        return await asyncio.Event().wait()
+
+    monkeypatch.setattr(store._wire, "_frozen_credentials", never)
+    with all_in_use(store):
+        reads = await started(*(store.wikis.get("u-1", slug) for slug in ("a", "b")))
+    await asyncio.sleep(0.01)
+    for task in list(store._wire._tasks):
+        task.cancel()
+    results = await asyncio.gather(*reads, return_exceptions=True)
+
+    assert [type(result) for result in results] == [RuntimeError, RuntimeError]
+    assert store._wire._connections._free == store.config.max_pool_connections
+    assert server.requests == []
+
+
+async def test_authorize_shares_by_the_same_rule(server: ScriptedServer, store: WikibotStore) -> None:
+    """Calls of authorize that wait share a request, which asks for each key once. Others do not."""
+    server.default = reply({"Responses": {"wikis": [wiki_item()]}})
+
+    accesses = await together(store, *(store.authorize(f"u-{number}", "u-1", "notes") for number in range(2, 12)))
+
+    assert {access.wiki.wiki_slug for access in accesses} == {"notes"}
+    asked = [request.json["RequestItems"] for request in server.requests]
+    assert [len(tables["users"]["Keys"]) for tables in asked] == [9, 3]
+    assert [len(tables["wikis"]["Keys"]) for tables in asked] == [1, 1]
+    assert [len(tables["acls"]["Keys"]) for tables in asked] == [8, 2]
+    assert (store.stats().coalesced_reads, store.stats().coalesced_requests) == (10, 2)
+
+    await asyncio.gather(*(store.authorize(f"u-{number}", "u-1", "notes") for number in range(2, 5)))
+    assert len(server.requests) == 5
+
+
+async def test_authorize_without_sharing(server: ScriptedServer, session: AioSession) -> None:
+    """With `coalesce_reads=False` each call of authorize is a request, also if it has to wait."""
+    server.default = reply({"Responses": {"wikis": [wiki_item()]}})
+
+    config = StoreConfig(endpoint_url=server.url, coalesce_reads=False)
+    async with WikibotStore.open(config, session=session) as store:
+        await together(store, *(store.authorize(f"u-{number}", "u-1", "notes") for number in range(2, 5)))
+
+    assert len(server.requests) == 3
 
 
 async def test_a_missing_item_is_none(server: ScriptedServer, store: WikibotStore) -> None:
     """A key that is missing in the BatchGetItem's answer reads as None."""
     server.play(reply({"Responses": {"wikis": [wiki_item("a")]}}))
 
-    there, missing = await asyncio.gather(store.wikis.get("u-1", "a"), store.wikis.get("u-1", "b"))
+    there, missing = await together(store, store.wikis.get("u-1", "a"), store.wikis.get("u-1", "b"))
 
     assert there is not None
     assert missing is None
@@ -91,8 +202,9 @@ async def test_consistent_reads_keep_to_themselves(server: ScriptedServer, store
     """Consistent and eventually consistent reads never share a request."""
     server.play(serve_all, serve_all)
 
-    await asyncio.gather(
-        *(store.wikis.get("u-1", slug, consistent=consistent) for slug in ("a", "b") for consistent in (False, True))
+    await together(
+        store,
+        *(store.wikis.get("u-1", slug, consistent=consistent) for slug in ("a", "b") for consistent in (False, True)),
     )
 
     asked = {
@@ -113,13 +225,13 @@ async def test_coalescing_can_be_switched_off(server: ScriptedServer, session: A
 
 
 async def test_more_reads_than_a_batch_holds(server: ScriptedServer, store: WikibotStore) -> None:
-    """150 reads of one turn are two BatchGetItem requests, because one holds 100 keys."""
-    server.play(serve_all, serve_all)
+    """40 reads that wait are three requests, because a shared request has at most 16 keys."""
+    server.play(*[serve_all] * 3)
 
-    wikis = await asyncio.gather(*(store.wikis.get("u-1", f"w{number}") for number in range(150)))
+    wikis = await together(store, *(store.wikis.get("u-1", f"w{number}") for number in range(40)))
 
     assert None not in wikis
-    assert sorted(len(_keys(request)) for request in server.requests) == [50, 100]
+    assert sorted(len(_keys(request)) for request in server.requests) == [8, 16, 16]
 
 
 async def test_unprocessed_keys_are_asked_for_again(server: ScriptedServer, store: WikibotStore) -> None:
@@ -127,7 +239,7 @@ async def test_unprocessed_keys_are_asked_for_again(server: ScriptedServer, stor
     unprocessed = {"wikis": {"Keys": [wiki_key("b")], "ConsistentRead": True}}
     server.play(reply({"Responses": {"wikis": [wiki_item("a")]}, "UnprocessedKeys": unprocessed}), serve_all)
 
-    wikis = await asyncio.gather(*(store.wikis.require("u-1", slug, consistent=True) for slug in ("a", "b")))
+    wikis = await together(store, *(store.wikis.require("u-1", slug, consistent=True) for slug in ("a", "b")))
 
     assert [wiki.wiki_slug for wiki in wikis] == ["a", "b"]
     assert server.requests[1].json == {"RequestItems": unprocessed}
@@ -140,7 +252,7 @@ async def test_keys_that_are_never_processed(server: ScriptedServer, session: Ai
 
     config = StoreConfig(endpoint_url=server.url, max_attempts=3)
     async with WikibotStore.open(config, session=session) as store:
-        results = await asyncio.gather(store.wikis.get("u-1", "a"), store.wikis.get("u-1", "b"), return_exceptions=True)
+        results = await together(store, store.wikis.get("u-1", "a"), store.wikis.get("u-1", "b"))
 
     assert [type(result) for result in results] == [ThrottledError, ThrottledError]
 
@@ -163,7 +275,7 @@ async def test_a_corrupt_item_harms_only_its_readers(server: ScriptedServer, sto
     corrupt = wiki_item("b") | {"version": {"N": "many"}}
     server.play(reply({"Responses": {"wikis": [wiki_item("a"), corrupt]}}))
 
-    results = await asyncio.gather(*(store.wikis.get("u-1", slug) for slug in ("a", "b", "c")), return_exceptions=True)
+    results = await together(store, *(store.wikis.get("u-1", slug) for slug in ("a", "b", "c")))
 
     there, broken, missing = results
     assert isinstance(there, Wiki)
@@ -177,7 +289,7 @@ async def test_a_failed_batch_fails_all_its_readers(server: ScriptedServer, stor
     """If DynamoDB refuses the request, every read in it fails."""
     server.play(refuse("AccessDeniedException"))
 
-    results = await asyncio.gather(*(store.wikis.get("u-1", slug) for slug in ("a", "b")), return_exceptions=True)
+    results = await together(store, *(store.wikis.get("u-1", slug) for slug in ("a", "b")))
 
     assert [type(result) for result in results] == [RequestFailedError, RequestFailedError]
 
@@ -187,7 +299,7 @@ async def test_every_reader_has_an_error_of_its_own(server: ScriptedServer, stor
     server.play(refuse("AccessDeniedException", "not yours"))
 
     reads = [store.wikis.get("u-1", slug) for slug in ("a", "b")]
-    one, other = await asyncio.gather(*reads, return_exceptions=True)
+    one, other = await together(store, *reads)
     assert isinstance(one, RequestFailedError)
     assert isinstance(other, RequestFailedError)
     one.add_note("said to the first reader")
@@ -202,7 +314,8 @@ async def test_a_reader_that_is_cancelled_takes_nobody_with_it(server: ScriptedS
     gate = asyncio.Event()
     server.play(in_turn(lambda _: gate.wait(), serve_all))
 
-    first, second, third = [asyncio.create_task(store.wikis.get("u-1", slug)) for slug in ("a", "b", "c")]
+    with all_in_use(store):
+        first, second, third = await started(*(store.wikis.get("u-1", slug) for slug in ("a", "b", "c")))
     await server.received(1)
     second.cancel()
     gate.set()

@@ -10,6 +10,7 @@ import pytest
 from aiobotocore.session import AioSession
 from botocore.exceptions import CredentialRetrievalError
 
+from tests.waiting import together
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import (
     AMZ_JSON,
@@ -137,14 +138,14 @@ async def test_no_time_is_left(server: ScriptedServer, session: AioSession, capl
         for _ in range(store.config.max_pool_connections or 0):
             store._wire._connections.take_free()
         with pytest.raises(UnavailableError):
-            await store.wikis.get("u-1", "notes")
+            await store.wikis.list_by_owner("u-1")
         past = asyncio.get_running_loop().time()
         with pytest.raises(Exception, match="no answer before the deadline"):
             await store._wire.call("GetItem", {"TableName": "wikis"}, bytes, deadline=past)
 
     reasons = [(vars(record)["reason"], vars(record)["access_pattern"]) for record in caplog.records]
     assert reasons == [
-        ("no connection was free before the deadline", "wikis.get"),
+        ("no connection was free before the deadline", "wikis.list_by_owner"),
         ("no answer before the deadline", "none"),
     ]
     assert server.requests == []
@@ -215,7 +216,7 @@ async def _sweep(store: WikibotStore) -> object:
         (lambda store: store.authorize("u-1", "u-1", "a"), "authorize", 1),
         (_stream, "wikis.iter_by_owner", 1),
         (_sweep, "admin.sweep", 1),
-        (lambda store: asyncio.gather(store.wikis.get("u-1", "a"), store.wikis.get("u-1", "b")), "shared reads", 1),
+        (lambda store: together(store, *(store.wikis.get("u-1", slug) for slug in "ab")), "shared reads", 1),
     ],
     ids=["get", "get_many", "in two requests", "authorize", "stream", "sweep", "shared"],
 )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -30,6 +30,9 @@ Key = tuple[str, ...]
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _MAX_BATCH_GET = 100
+# A shared request is as slow as its slowest item, and costs hardly less per item with more of them.
+_COALESCED = 16
+_COALESCED_GROUPS = 8
 _decode_batch = msgspec.json.Decoder(BatchReply).decode
 _decode_stored = msgspec.json.Decoder(StoredReply).decode
 _NO_ITEMS = msgspec.Raw(b"[]")
@@ -68,8 +71,9 @@ class ReadableTable(Generic[M]):
     def _coalescer(self, *, consistent: bool) -> Coalescer[Key, M]:
         return Coalescer(
             lambda key: self._get_one(key, consistent=consistent),
-            lambda keys: self._get_coalesced(keys, consistent=consistent),
-            batch_size=_MAX_BATCH_GET,
+            lambda close: self._get_coalesced(close, consistent=consistent),
+            is_light=self.wire.is_light,
+            batch_size=_COALESCED,
             spawn=self.wire.spawn,
         )
 
@@ -104,16 +108,17 @@ class ReadableTable(Generic[M]):
         try:
             return await self.wire.call(operation, request, decode, deadline=deadline)
         except Refusal as refusal:
-            raise self._error(refusal, operation, key) from refusal
+            raise self.error(refusal, operation, key) from refusal
         except ExhaustedError as exhausted:
-            raise self._error(exhausted, operation, key) from exhausted.__cause__
+            raise self.error(exhausted, operation, key) from exhausted.__cause__
 
-    def _error(self, failure: Refusal | ExhaustedError, operation: str, key: Key) -> Exception:
+    def error(self, failure: Refusal | ExhaustedError, operation: str, key: Key) -> Exception:
+        """Return the library's error for a request that failed, which names this table and key."""
         # A Query has only the partition key.
         return library_error(failure, operation, self.name, dict(zip(self.codec.key, key, strict=False)))
 
     async def get(self, *key: str, consistent: bool = False) -> M | None:
-        """Send GetItem, or share a BatchGetItem with the other reads in this turn of the event loop."""
+        """Send GetItem, or share a BatchGetItem with other reads if it has to wait anyway."""
         check_switch("consistent", consistent)
         self.wire.check_loop()
         if not self.wire.config.coalesce_reads:
@@ -143,10 +148,15 @@ class ReadableTable(Generic[M]):
         reply: GetReply[Any] = await self.call("GetItem", request, self._decode_get, key)
         return None if reply.item is None else self.codec.from_wire(reply.item)
 
-    async def _get_coalesced(self, keys: list[Key], *, consistent: bool) -> Mapping[Key, M | Exception]:
+    async def _get_coalesced(self, close: Callable[[], list[Key]], *, consistent: bool) -> Mapping[Key, M | Exception]:
         """Read for independent callers: a corrupt item fails only the calls that asked for it."""
-        self.wire.coalesced(len(keys))
-        return await self._get_batch(keys, consistent=consistent)
+
+        def wanted() -> Wanted:
+            keys = close()
+            self.wire.coalesced(len(keys))
+            return {self: keys}
+
+        return (await batch_get(self.wire, wanted, consistent=consistent))[self]
 
     async def _get_batch(self, keys: list[Key], *, consistent: bool) -> dict[Key, M | CorruptItemError]:
         """Send one BatchGetItem of at most 100 keys."""
@@ -311,16 +321,79 @@ class ReadableTable(Generic[M]):
                 return
 
 
+Wanted: TypeAlias = Mapping[ReadableTable[Any], Sequence[Key]]
+"""The keys to read, by table."""
+
+Found: TypeAlias = dict[ReadableTable[Any], dict[Key, Any]]
+"""The items that exist, by table and key."""
+
+
+_Group: TypeAlias = tuple[tuple[ReadableTable[Any], Key], ...]
+
+
+class GroupReader:
+    """Reads the keys of one caller together, such as a wiki and its people. Callers that wait share a request."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._eventual = self._coalescer(consistent=False)
+        self._strong = self._coalescer(consistent=True)
+
+    def _coalescer(self, *, consistent: bool) -> Coalescer[_Group, Found]:
+        return Coalescer(
+            lambda group: batch_get(self._wire, _merged([group]), consistent=consistent),
+            lambda close: self._get_coalesced(close, consistent=consistent),
+            is_light=self._wire.is_light,
+            batch_size=_COALESCED_GROUPS,
+            spawn=self._wire.spawn,
+        )
+
+    async def get(self, group: Iterable[tuple[ReadableTable[Any], Key]], *, consistent: bool) -> Found:
+        """Send one BatchGetItem, which others may share: the result may hold more items than this group's.
+
+        For an item that does not decode, the error takes its place.
+        """
+        group = tuple(group)
+        self._wire.check_loop()
+        if not self._wire.config.coalesce_reads:
+            return await batch_get(self._wire, _merged([group]), consistent=consistent)
+        found = await (self._strong if consistent else self._eventual).load(group)
+        return found or {}
+
+    async def _get_coalesced(
+        self, close: Callable[[], list[_Group]], *, consistent: bool
+    ) -> Mapping[_Group, Found | Exception]:
+        groups: list[_Group] = []
+
+        def wanted() -> Wanted:
+            groups.extend(close())
+            self._wire.coalesced(len(groups))
+            return _merged(groups)
+
+        found = await batch_get(self._wire, wanted, consistent=consistent)
+        return dict.fromkeys(groups, found)
+
+
+def _merged(groups: Iterable[_Group]) -> Wanted:
+    """Return the keys of all groups, each of them once."""
+    wanted: dict[ReadableTable[Any], dict[Key, None]] = {}
+    for group in groups:
+        for table, key in group:
+            wanted.setdefault(table, {})[key] = None
+    return {table: tuple(keys) for table, keys in wanted.items()}
+
+
 async def batch_get(
     wire: Wire,
-    wanted: Mapping[ReadableTable[Any], Sequence[Key]],
+    wanted: Wanted | Callable[[], Wanted],
     *,
     consistent: bool,
     deadline: float | None = None,
-) -> dict[ReadableTable[Any], dict[Key, Any]]:
+) -> Found:
     """Send a BatchGetItem for at most 100 keys of any tables; return the items that exist, by table and key.
 
-    For an item that does not decode, the error takes its place.
+    If `wanted` is a function, it is called when a connection is there for the request. For an item that does not decode,
+    the error takes its place.
 
     Keys that DynamoDB leaves unprocessed are requested again until the deadline. The pauses grow while the answers
     hold no items.
@@ -345,37 +418,57 @@ async def batch_get_items(
 
 async def _batch_get(
     wire: Wire,
-    wanted: Mapping[ReadableTable[Any], Sequence[Key]],
+    wanted: Wanted | Callable[[], Wanted],
     decode_items: Callable[[ReadableTable[Any], msgspec.Raw], dict[Key, Any]],
     *,
     consistent: bool,
     deadline: float | None,
-) -> dict[ReadableTable[Any], dict[Key, Any]]:
-    def decode(body: bytes) -> tuple[dict[ReadableTable[Any], dict[Key, Any]], dict[str, Any]]:
+) -> Found:
+    tables: Wanted = {} if callable(wanted) else wanted
+
+    def decode(body: bytes) -> tuple[Found, dict[str, Any]]:
         reply = _decode_batch(body)
         responses = reply.responses or {}
-        items = {table: decode_items(table, responses.get(table.name, _NO_ITEMS)) for table in wanted}
+        items = {table: decode_items(table, responses.get(table.name, _NO_ITEMS)) for table in tables}
         return items, reply.unprocessed or {}
 
-    pending: Any = {
+    def first() -> dict[str, Any]:
+        nonlocal tables
+        tables = wanted() if callable(wanted) else wanted
+        return _batch_request(tables, consistent=consistent)
+
+    found: Found = {}
+    deadline = wire.deadline() if deadline is None else deadline
+    attempt = 0
+    request: Any = first if callable(wanted) else first()
+    while True:
+        attempt += 1
+        try:
+            responses, pending = await wire.call("BatchGetItem", request, decode, deadline=deadline)
+        except Refusal as refusal:
+            raise _batch_error(refusal, tables) from refusal
+        except ExhaustedError as exhausted:
+            raise _batch_error(exhausted, tables) from exhausted.__cause__
+        for table, items in responses.items():
+            found.setdefault(table, {}).update(items)
+        if not pending:
+            return found
+        request = {"RequestItems": pending}
+        if any(responses.values()):
+            attempt = 0
+        if not await wire.pause("BatchGetItem", request, attempt, deadline):
+            raise ThrottledError("BatchGetItem", attempt, "keys were left unprocessed")
+
+
+def _batch_request(wanted: Wanted, *, consistent: bool) -> dict[str, Any]:
+    keys = {
         table.name: {"Keys": [table.key_item(key) for key in keys], "ConsistentRead": consistent}
         for table, keys in wanted.items()
     }
-    found: dict[ReadableTable[Any], dict[Key, Any]] = {table: {} for table in wanted}
-    first = next(iter(wanted))
-    if deadline is None:
-        deadline = wire.deadline()
-    attempt = 0
-    while True:
-        attempt += 1
-        responses, pending = await first.call(
-            "BatchGetItem", {"RequestItems": pending}, decode, wanted[first][0], deadline=deadline
-        )
-        for table, items in responses.items():
-            found[table] |= items
-        if not pending:
-            return found
-        if any(responses.values()):
-            attempt = 0
-        if not await wire.pause("BatchGetItem", {"RequestItems": pending}, attempt, deadline):
-            raise ThrottledError("BatchGetItem", attempt, "keys were left unprocessed")
+    return {"RequestItems": keys}
+
+
+def _batch_error(failure: Refusal | ExhaustedError, wanted: Wanted) -> Exception:
+    """Return the library's error; it names the first table and key."""
+    table, keys = next(iter(wanted.items()))
+    return table.error(failure, "BatchGetItem", keys[0])

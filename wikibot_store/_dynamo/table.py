@@ -74,10 +74,10 @@ class Table(ReadableTable[M]):
         self._identity = identity
         self._decode_update = codec.reader(UpdateReply, name)
 
-    def _error(self, failure: Refusal | ExhaustedError, operation: str, key: Key) -> Exception:
+    def error(self, failure: Refusal | ExhaustedError, operation: str, key: Key) -> Exception:
         if isinstance(failure, Refusal) and failure.code == _CONDITION_FAILED and operation in _CONDITIONAL:
             return ConditionFailedError(failure.item, maybe_applied=failure.maybe_applied)
-        return super()._error(failure, operation, key)
+        return super().error(failure, operation, key)
 
     async def insert(self, model: M) -> M:
         """Send PutItem on condition that the key is free.

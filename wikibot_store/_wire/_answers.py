@@ -104,7 +104,8 @@ class Refusal(ClientError):  # noqa: N818 - internal, and a word for what it is
 class Progress(Call):
     """The progress of a call; `maybe_applied`: an attempt of this write may have been applied without an answer.
 
-    `cost` is what the last retry has taken from the quota.
+    `cost` is what the last retry has taken from the quota. `has_connection`: a connection is taken for the
+    first attempt.
     """
 
     request: Mapping[str, Any] = field(default_factory=dict)
@@ -112,6 +113,7 @@ class Progress(Call):
     maybe_applied: bool = False
     clock_corrected: bool = False
     cost: int = 0
+    has_connection: bool = False
 
 
 class ExhaustedError(Exception):

@@ -40,6 +40,7 @@ from wikibot_store._wire._retry import (
     throttle_delay,
 )
 from wikibot_store._wire._signer import Credentials, Signer
+from wikibot_store._wire._traffic import Traffic
 from wikibot_store.config import DEFAULT_MAX_ATTEMPTS, StoreConfig
 from wikibot_store.usage import Call, Stats, collecting
 
@@ -81,6 +82,7 @@ class Wire:
         # Requests wait for a connection here, in order: aiohttp lets those pass who ask at the right moment, and counts
         # the wait into the time that the answer may take.
         self._connections = Slots(config.max_pool_connections)
+        self.is_light = Traffic(self._connections).is_light
         self._loop = asyncio.get_running_loop()
         self._now = self._loop.time
         # What to add to this machine's clock where it is wrong.
@@ -165,11 +167,17 @@ class Wire:
         )
 
     async def call(
-        self, operation: str, request: Mapping[str, Any], decode: Callable[[bytes], T], *, deadline: float
+        self,
+        operation: str,
+        request: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
+        decode: Callable[[bytes], T],
+        *,
+        deadline: float,
     ) -> T:
         """Send `request` until it is answered and return the decoded reply.
 
-        Every attempt sends the same bytes. `decode` may raise msgspec.DecodeError for what is no reply at all.
+        Every attempt sends the same bytes. If `request` is a function, it is called when a connection is there for it.
+        `decode` may raise msgspec.DecodeError for what is no reply at all.
 
         Raises:
             Refusal: DynamoDB refused the request.
@@ -180,7 +188,28 @@ class Wire:
         self.check_loop()
         if self._closed:
             raise RuntimeError("the store is closed: use it inside its `async with` block")
-        progress = Progress(operation=operation, request=request, writes=operation in _WRITES)
+        if not callable(request):
+            progress = Progress(operation=operation, request=request, writes=operation in _WRITES)
+            return await self._observed(progress, decode, deadline)
+        progress = Progress(operation=operation, writes=operation in _WRITES)
+        try:
+            await self._take_connection(deadline)
+        except NotSentError as late:
+            progress.request = request()
+            self._counts["unanswered"] += 1
+            log_failure(late, progress)
+            raise ExhaustedError(progress, str(late)) from late
+        progress.has_connection = True
+        try:
+            progress.request = request()
+            return await self._observed(progress, decode, deadline)
+        finally:
+            if progress.has_connection:  # it was not used
+                self._connections.release()
+
+    async def _observed(self, progress: Progress, decode: Callable[[bytes], T], deadline: float) -> T:
+        """Send the request, measured for those who asked for it."""
+        request = progress.request
         usages = collecting()
         if self.observer is None and not usages:
             return await self._send(progress, msgspec.json.encode(request), decode, deadline)
@@ -267,7 +296,10 @@ class Wire:
         if self._limiter is not None:
             await self._limiter.wait(deadline)
         credentials = await self._frozen_credentials(deadline)
-        await self._take_connection(deadline)
+        if progress.has_connection:
+            progress.has_connection = False
+        else:
+            await self._take_connection(deadline)
         if self._hedges is not None and progress.attempts == 1:
             return await self._hedged(self._hedges, progress, body, credentials, deadline)
         try:

@@ -1,10 +1,10 @@
 """Who may do what in a wiki, in one round trip."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from wikibot_store._dynamo.checks import utc_now
-from wikibot_store._dynamo.reads import Key, ReadableTable, batch_get, sound
+from wikibot_store._dynamo.reads import Key, ReadableTable, sound
 from wikibot_store.errors import CorruptItemError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import Access, Acl, Role, User, UserStatus, Wiki
@@ -14,19 +14,19 @@ from wikibot_store.workflows.tables import Tables
 
 async def authorize(tables: Tables, user_id: str | None, key: WikiKey, *, consistent: bool) -> Access:
     """Return what the user may do in the wiki, or what anybody may do if `user_id` is None."""
-    people = dict.fromkeys([key.owner_id] if user_id is None else [key.owner_id, user_id])
-    wiki_key = (key.owner_id, key.wiki_slug)
-    wanted: dict[ReadableTable[Any], Sequence[Key]] = {
-        tables.wikis: [wiki_key],
-        tables.users: [(person,) for person in people],
-    }
+    people = [(person,) for person in dict.fromkeys([key.owner_id] if user_id is None else [key.owner_id, user_id])]
+    wiki_key, acl_key = (key.owner_id, key.wiki_slug), (key.wiki_id, user_id or "")
+    group: list[tuple[ReadableTable[Any], Key]] = [
+        (tables.wikis, wiki_key),
+        *((tables.users, person) for person in people),
+    ]
     if user_id is not None and user_id != key.owner_id:
-        wanted[tables.acls] = [(key.wiki_id, user_id)]
-    found = await batch_get(tables.wire, wanted, consistent=consistent)
+        group.append((tables.acls, acl_key))
+    found = await tables.groups.get(group, consistent=consistent)
     wiki: Wiki | None = sound(found[tables.wikis].get(wiki_key))
-    users: Mapping[Key, User] = {key: sound(user) for key, user in found[tables.users].items()}
-    user = None if user_id is None else users.get((user_id,))
-    acl: Acl | CorruptItemError | None = next(iter(found.get(tables.acls, {}).values()), None)
+    users: Mapping[Key, User | None] = {person: sound(found[tables.users].get(person)) for person in people}
+    user = None if user_id is None else users[(user_id,)]
+    acl: Acl | CorruptItemError | None = found.get(tables.acls, {}).get(acl_key)
     opened = _opened(wiki, users.get((key.owner_id,)))
     is_known = user_id is None or _is_active(user)
     return Access(role=None if opened is None or not is_known else _role(opened, user, acl), wiki=wiki, user=user)
@@ -35,7 +35,7 @@ async def authorize(tables: Tables, user_id: str | None, key: WikiKey, *, consis
 async def authorize_token(tables: Tables, key: WikiKey, token: str, *, role: Role) -> Access:
     """Return access with the role if the token is the wiki's."""
     wiki_key, owner_key = (key.owner_id, key.wiki_slug), (key.owner_id,)
-    found = await batch_get(tables.wire, {tables.wikis: [wiki_key], tables.users: [owner_key]}, consistent=True)
+    found = await tables.groups.get([(tables.wikis, wiki_key), (tables.users, owner_key)], consistent=True)
     wiki: Wiki | None = sound(found[tables.wikis].get(wiki_key))
     # Compared in any case, so that the time does not show which condition failed.
     matches = token_matches(token, None if wiki is None else wiki.mcp_token_hash)

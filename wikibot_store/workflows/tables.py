@@ -4,6 +4,7 @@ import msgspec
 
 from wikibot_store._dynamo.expressions import Condition, not_exists, one_of
 from wikibot_store._dynamo.items import ItemCodec, string
+from wikibot_store._dynamo.reads import GroupReader
 from wikibot_store._dynamo.table import Table
 from wikibot_store._dynamo.versioned import VersionedTable
 from wikibot_store._wire import Wire
@@ -77,6 +78,7 @@ class Tables:
     def __init__(self, wire: Wire) -> None:
         config = wire.config
         self.wire = wire
+        self.groups = GroupReader(wire)
         self.users = VersionedTable(wire, config.users_table, _USERS)
         self.claims = Table(wire, config.users_table, _CLAIMS)
         self.wikis = VersionedTable(wire, config.wikis_table, _WIKIS, identity="uid", writable=is_live())
