@@ -22,7 +22,7 @@ LIBRARY_TESTS := tests/unit tests/wire tests/fuzz tests/exploration tests/integr
 SMOKE := tests/integration/test_local.py tests/integration/test_wikis.py tests/cli/test_tables.py tests/test_telemetry.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve screenshot test test-all check lines wheels docs bench bench-engine bench-backend bench-scale faults soak explore format clean
+.PHONY: help demo serve screenshot test test-all check lines wheels docs bench bench-engine bench-backend bench-scale bench-tail faults soak explore format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ bench-backend: $(VENV)/.bench  ## Compare the requests per second of a web backe
 
 bench-scale: $(VENV)/.bench  ## Compare 1 to 2,000 reads in flight, 1 to 1,000,000 items, and the memory
 	$(BIN)/python -m benchmarks scale $(ARGS)
+
+bench-tail: $(VENV)/.bench  ## Measure the latency of reads, hedged and unhedged, against a server with slow answers
+	$(BIN)/python -m benchmarks.tail $(ARGS)
 
 faults: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Call every method under every fault, on both engines, and write the table of docs/reliability.md
 	$(BIN)/python -m tests.faults.matrix

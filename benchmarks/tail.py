@@ -1,10 +1,11 @@
 """Measures the latency that a backend's users feel: reads at a constant rate against a server with slow answers.
 
-    python -m benchmarks.tail [--seconds NUMBER] [--rate NUMBER] [--rounds NUMBER]
+    python -m benchmarks.tail [--seconds NUMBER] [--rate NUMBER] [--rounds NUMBER] [--scale NUMBER]
 
 Reads start at a constant rate, whether earlier ones are answered or not (an open loop). The server answers a read after a
 lognormal time with a median of 3 ms; one item in 100 takes 30 to 80 ms, one in 1,000 takes 500 ms, and a batch takes as
-long as its slowest item. The stores take turns in short blocks, so that other load on the machine affects all of them.
+long as its slowest item. On a machine with other work, `--scale 5` makes the server five times as slow, so that the
+other work weighs less. The stores take turns in short blocks, so that other load affects all of them.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from itertools import count
+from time import perf_counter
 from typing import Any
 
 from benchmarks.canned_server import CannedProtocol, Connections, respond
@@ -33,9 +35,11 @@ _STORES: dict[str, dict[str, Any]] = {"unhedged": {}, "hedged": {"hedge_reads": 
 class _SlowProtocol(CannedProtocol):
     """Answers after a random time."""
 
+    scale = 1.0
+
     def _answer(self, operation: str, request: bytes) -> None:
         items = max(1, request.count(b'"owner_id":{"S"') + request.count(b'"id":{"S"'))
-        seconds = max(_seconds() for _ in range(items))
+        seconds = self.scale * max(_seconds() for _ in range(items))
         asyncio.get_running_loop().call_later(seconds, self._write, respond(operation, request))
 
     def _write(self, response: bytes) -> None:
@@ -63,8 +67,8 @@ async def _serve() -> None:
 
 
 @contextmanager
-def _slow_server(core: int | None) -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.tail", "--serve"]
+def _slow_server(core: int | None, scale: float) -> Iterator[str]:
+    command = [sys.executable, "-m", "benchmarks.tail", "--serve", f"--scale={scale}"]
     command += [] if core is None else [f"--core={core}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - the project's own code
         assert process.stdout is not None
@@ -76,18 +80,17 @@ def _slow_server(core: int | None) -> Iterator[str]:
 
 async def _block(store: WikibotStore, rate: float, seconds: float, numbers: Iterator[int]) -> list[float]:
     """Read at a constant rate; return the latencies, each from the moment at which the read should have started."""
-    loop = asyncio.get_running_loop()
     latencies: list[float] = []
 
     async def read(due: float) -> None:
         await store.wikis.get("u-1", f"w{next(numbers)}")
-        latencies.append(loop.time() - due)
+        latencies.append(perf_counter() - due)
 
-    begin = loop.time()
+    begin = perf_counter()
     async with asyncio.TaskGroup() as reads:
         for number in range(round(rate * seconds)):
             due = begin + number / rate
-            await asyncio.sleep(max(0.0, due - loop.time()))
+            await asyncio.sleep(max(0.0, due - perf_counter()))
             reads.create_task(read(due))
     return latencies
 
@@ -141,15 +144,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=240.0, help="seconds per store")
     parser.add_argument("--rate", type=float, default=200.0, help="reads per second")
     parser.add_argument("--rounds", type=int, default=24, help="blocks of each store")
+    parser.add_argument("--scale", type=float, default=1.0, help="how much slower the server is")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
     if arguments.serve:
         pin(arguments.core)
+        _SlowProtocol.scale = arguments.scale
         run(_serve())
         return
     client_core, server_core = cores()
     pin(client_core)
-    with _slow_server(server_core) as url:
+    with _slow_server(server_core, arguments.scale) as url:
         results: dict[str, Any] = {}
 
         async def measure() -> None:

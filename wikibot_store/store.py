@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from wikibot_store._dynamo.checks import check_choice, check_switch, check_text
+from wikibot_store._dynamo.checks import check_choice, check_integer, check_switch, check_text
 from wikibot_store._wire import Session, Wire, open_wire
 from wikibot_store.config import StoreConfig
 from wikibot_store.daos.acls import AclDao
@@ -54,22 +54,34 @@ class WikibotStore:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, config: StoreConfig | None = None, *, session: Session | None = None, verify: bool = False
+        cls,
+        config: StoreConfig | None = None,
+        *,
+        session: Session | None = None,
+        verify: bool = False,
+        connect: int = 0,
     ) -> AsyncIterator["WikibotStore"]:
         """Open a store, and close it when the block ends. Without `config` the settings are read from the environment.
 
         Credentials, proxies and CA bundle come from the session, and so do region and endpoint if `config` does not set
         them. The session is one of aiobotocore, such as `aiobotocore.session.get_session()`, or an `aioboto3.Session`.
         Opening sends no request to DynamoDB, except with `verify`, which compares the tables with the schema first.
+        `connect` is how many connections are opened in parallel before the block begins, so that the first requests do
+        not wait for DNS, TCP and TLS; at most `max_pool_connections`, and not longer than `deadline`. If they cannot be
+        opened, this is logged, and the first requests try again.
 
         Raises:
             ConfigurationError: There are no credentials or no region, or `verify` found a difference.
-            TypeError: The session is of another library.
-            ValueError: A variable in the environment is not a valid setting.
+            TypeError: The session is of another library, or `connect` is not an integer.
+            ValueError: A variable in the environment is not a valid setting, or `connect` is negative.
 
         """
+        if check_integer("connect", connect) < 0:
+            raise ValueError("connect must be at least 0")
         config = StoreConfig.from_env() if config is None else config
         async with open_wire(config, session) as wire:
+            if connect:
+                await wire.preconnect(connect)
             if verify and (drift := await verify_tables(wire)):
                 raise ConfigurationError("the tables differ from the schema: " + "; ".join(map(str, drift)))
             yield cls(wire)

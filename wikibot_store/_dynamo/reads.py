@@ -392,8 +392,8 @@ async def batch_get(
 ) -> Found:
     """Send a BatchGetItem for at most 100 keys of any tables; return the items that exist, by table and key.
 
-    If `wanted` is a function, it is called when a connection is there for the request. For an item that does not decode,
-    the error takes its place.
+    If `wanted` is a function, it is called when a connection is there for the request. For an item that does not
+    decode, the error takes its place.
 
     Keys that DynamoDB leaves unprocessed are requested again until the deadline. The pauses grow while the answers
     hold no items.

@@ -27,7 +27,7 @@ from wikibot_store._wire._connections import Slots
 from wikibot_store._wire._credentials import CredentialSource
 from wikibot_store._wire._hedging import Hedges, Race
 from wikibot_store._wire._http import Transport
-from wikibot_store._wire._logs import SHARED, log, log_failure, log_retry, log_unprocessed, working_for
+from wikibot_store._wire._logs import SHARED, log, log_failure, log_retry, log_unconnected, log_unprocessed, working_for
 from wikibot_store._wire._metering import consumed_by, tables_of
 from wikibot_store._wire._retry import (
     NOTHING_ASKED,
@@ -123,6 +123,15 @@ class Wire:
             raise RuntimeError(
                 "this store was opened in another event loop: open one in each event loop, and use it there only"
             )
+
+    async def preconnect(self, number: int) -> None:
+        """Open connections for the first requests, at most as many as the pool has. A failure is logged, not raised."""
+        try:
+            await self._transport.preconnect(
+                min(number, self.config.max_pool_connections), seconds=self.config.deadline
+            )
+        except BotoCoreError as failure:
+            log_unconnected(failure)
 
     async def client(self) -> "DynamoDBClient":
         """Return the ordinary aiobotocore client over the same connections; the first call makes it."""
@@ -313,13 +322,13 @@ class Wire:
         """Send a request on the connection that is taken, and a read that is late on another one too."""
         operation = progress.operation
         late_after = hedges.late_after(operation)
-        begin = self._now()
+        begin = time.monotonic()  # uvloop's time is in whole milliseconds
         if late_after is None:
             try:
                 reply = await self._exchange(operation, body, credentials, deadline)
             finally:
                 self._connections.release()
-            hedges.answered(operation, self._now() - begin)
+            hedges.answered(operation, time.monotonic() - begin)
             return reply
 
         def send() -> asyncio.Task[bytes]:
@@ -346,7 +355,7 @@ class Wire:
             raise
         finally:
             timer.cancel()
-        hedges.answered(operation, self._now() - begin)
+        hedges.answered(operation, time.monotonic() - begin)
         return reply
 
     def _exchanged(self, task: asyncio.Task[bytes]) -> None:

@@ -10,6 +10,8 @@ _STEP = 0.05
 # The estimate starts at the fastest of the first answers, from where it rises within some dozens of answers.
 _FIRST = 10
 _LEARNED = 100
+# Timers of uvloop are not finer, and an estimate of 0 would never rise.
+_SHORTEST = 0.001
 # Hedges that may be saved up for later.
 _MOST_TOKENS = 10.0
 # If more than this share of the latest reads is late, everything is slow, and more requests would not help.
@@ -41,6 +43,7 @@ class Quantile:
     def add(self, seconds: float) -> None:
         """Take one more answer into account."""
         self._count += 1
+        seconds = max(seconds, _SHORTEST)
         if self._count <= _FIRST:
             self._estimate = min(self._estimate, seconds)
         elif seconds > self._estimate:
@@ -116,6 +119,8 @@ class Race:
         except asyncio.CancelledError:
             for task in self._under_way:
                 task.cancel()
+            if not self._first.cancelled():  # it failed in the same moment: nobody will ask for the error
+                self._first.exception()
             raise
 
     @property

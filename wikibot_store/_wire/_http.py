@@ -138,6 +138,22 @@ class Transport(AIOHTTPSession):
         self._sessions[proxy_url] = await self._exit_stack.enter_async_context(session)
         return session
 
+    async def preconnect(self, number: int, *, seconds: float) -> None:
+        """Open so many connections in parallel, in at most so many seconds, and keep them for the first requests.
+
+        Raises:
+            BotoCoreError: At least one failed. The others are kept.
+
+        """
+        until = self._loop.time() + seconds
+
+        async def open_one() -> None:
+            self._idle.keep(await self._new_connection(until))
+
+        outcomes = await asyncio.gather(*(open_one() for _ in range(number)), return_exceptions=True)
+        for failure in filter(None, outcomes):
+            raise failure
+
     async def send(self, request: Any) -> Any:  # noqa: ANN401 - aiobotocore's stubs know another class
         """Send a request of the ordinary client, which signs and retries it by itself."""
         headers = {name: value if isinstance(value, str) else value.decode() for name, value in request.headers.items()}

@@ -82,6 +82,11 @@ def log_unprocessed(operation: str, request: Mapping[str, Any], attempt: int, pa
         log_retry(failure, progress, pause)
 
 
+def log_unconnected(failure: Exception) -> None:
+    """Log that connections could not be opened before the first request."""
+    log.warning("connections could not be opened in advance: %(reason)s", {"reason": _reason(failure)})
+
+
 def _fields(failure: Exception, progress: Progress) -> dict[str, Any]:
     return {
         "operation": progress.operation,
