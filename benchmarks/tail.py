@@ -2,7 +2,7 @@
 
     python -m benchmarks.tail [--seconds NUMBER] [--rate NUMBER] [--rounds NUMBER] [--scale NUMBER]
 
-Reads start at a constant rate, whether earlier ones are answered or not (an open loop). The server answers a read after a
+Reads start at a constant rate, whether earlier ones are answered or not (an open loop). The server answers after a
 lognormal time with a median of 3 ms; one item in 100 takes 30 to 80 ms, one in 1,000 takes 500 ms, and a batch takes as
 long as its slowest item. On a machine with other work, `--scale 5` makes the server five times as slow, so that the
 other work weighs less. The stores take turns in short blocks, so that other load affects all of them.

@@ -17,11 +17,13 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.waiting import together
+from tests.wire.hedges import prime
 from tests.wire.items import wiki_item
-from tests.wire.scripted_server import ScriptedServer, keep_silent, refuse, reply, scripted_server
+from tests.wire.scripted_server import ScriptedServer, in_turn, keep_silent, refuse, reply, scripted_server
 from wikibot_store import (
     AlreadyExistsError,
     ConflictError,
@@ -376,6 +378,38 @@ async def test_metrics(store: WikibotStore, telemetry: Telemetry, ada: str) -> N
         "used": 0,
         "idle": store.config.max_pool_connections,
     }
+
+
+async def test_hedges(server: ScriptedServer) -> None:
+    """A late read that was sent once more counts in the metrics, and in both spans."""
+    config = StoreConfig(endpoint_url=server.url, hedge_reads=True)
+    gate = asyncio.Event()
+    server.play(in_turn(lambda _: gate.wait(), reply({})), reply({}))
+    async with WikibotStore.open(config, session=local_session()) as store:
+        prime(store)
+        telemetry = observed(store)
+        await store.wikis.get("u-1", "notes")
+        gate.set()
+
+    for name in ("wikis.get", "GetItem wikis"):
+        attributes = dict(telemetry.spans()[name].attributes or {})
+        assert (attributes["wikibot_store.attempts"], attributes["wikibot_store.hedges"]) == (1, 1)
+    assert [count for _, count in telemetry.metric("wikibot_store.hedges")] == [1]
+
+
+async def test_without_a_span_that_records(server: ScriptedServer) -> None:
+    """If a trace is not sampled, nothing is computed for its spans, and the metrics count as always."""
+    exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
+    tracers = TracerProvider(sampler=ALWAYS_OFF)
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+    server.play(reply({"ConsumedCapacity": {"TableName": "wikis", "CapacityUnits": 0.5}}))
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=local_session()) as store:
+        instrument(store, tracer_provider=tracers, meter_provider=MeterProvider([reader]))
+        await store.wikis.get("u-1", "notes")
+
+    telemetry = Telemetry(exporter, reader)
+    assert telemetry.spans() == {}
+    assert [units for _, units in telemetry.metric("wikibot_store.consumed_capacity")] == [0.5]
 
 
 async def test_retries_and_throttles(server: ScriptedServer) -> None:

@@ -12,9 +12,7 @@ other value of a request is recorded. Only this module imports OpenTelemetry, an
 
 import functools
 import inspect
-import json
 import time
-from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
@@ -67,15 +65,17 @@ def instrument(
     includes the time that the consumer takes.
 
     A span of an access pattern has `wikibot_store.access_pattern`, `aws.dynamodb.table_names`,
-    `aws.dynamodb.consumed_capacity`, `wikibot_store.attempts` (of all its requests, retries included) and
-    `wikibot_store.outcome`: "ok", "refused", "error" or "cancelled". "refused" is an error of the library that callers
-    have to expect, such as `NotFoundError`, `AlreadyExistsError` or `InvalidKeyError`; the status of the span is not
-    ERROR then. `error.type` names it. A request that several point reads share belongs to the span of one of them.
+    `aws.dynamodb.consumed_capacity`, `wikibot_store.attempts` (of all its requests, retries included),
+    `wikibot_store.hedges` (late reads that were sent once more, if there were any) and `wikibot_store.outcome`: "ok",
+    "refused", "error" or "cancelled". "refused" is an error of the library that callers have to expect, such as
+    `NotFoundError`, `AlreadyExistsError` or `InvalidKeyError`; the status of the span is not ERROR then. `error.type`
+    names it. A request that several point reads share belongs to the span of one of them.
 
-    Metrics: `db.client.operation.duration` (in seconds), `wikibot_store.retries`, `wikibot_store.throttles` and
-    `wikibot_store.consumed_capacity`, by table and access pattern; `db.client.connection.count`,
-    `wikibot_store.coalesced_reads` and `wikibot_store.coalesced_requests`. The access pattern is the same as in the
-    log: the method that the caller has called, or "shared reads" if several point reads share the request.
+    Metrics: `db.client.operation.duration` (in seconds), `wikibot_store.retries`, `wikibot_store.throttles`,
+    `wikibot_store.hedges` and `wikibot_store.consumed_capacity`, by table and access pattern;
+    `db.client.connection.count`, `wikibot_store.coalesced_reads` and `wikibot_store.coalesced_requests`. The access
+    pattern is the same as in the log: the method that the caller has called, or "shared reads" if several point reads
+    share the request.
 
     Raises:
         RuntimeError: The store is already instrumented.
@@ -145,15 +145,20 @@ def _traced_stream(
 
 @dataclass(kw_only=True)
 class _Total(Usage):
-    """What the requests of an access pattern have used, by table."""
+    """What the requests of an access pattern have used, by table, if its span is recorded."""
 
+    is_recorded: bool
     tables: dict[str, None] = field(default_factory=dict)
-    capacity: Counter[str] = field(default_factory=Counter)
+    capacity: dict[str, float] = field(default_factory=dict)
 
     def add(self, call: Call) -> None:
+        if not self.is_recorded:
+            return
         super().add(call)
-        self.tables |= dict.fromkeys(call.tables)
-        self.capacity.update(call.capacity)
+        for table in call.tables:
+            self.tables[table] = None
+        for table, units in call.capacity.items():
+            self.capacity[table] = self.capacity.get(table, 0.0) + units
 
 
 class _TracedCall:
@@ -161,7 +166,7 @@ class _TracedCall:
 
     def __init__(self, tracer: trace.Tracer, pattern: str) -> None:
         self._span = tracer.start_span(pattern, attributes={**_SYSTEM, "wikibot_store.access_pattern": pattern})
-        self._total = _Total()
+        self._total = _Total(is_recorded=self._span.is_recording())
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -191,9 +196,11 @@ class _TracedCall:
                 self._span.set_status(Status(StatusCode.ERROR))
             raise
         finally:
-            costs = _costs(self._total.requests, self._total.capacity)
-            tables = tuple(self._total.tables)
-            self._span.set_attributes({**costs, "aws.dynamodb.table_names": tables, "wikibot_store.outcome": outcome})
+            if self._total.is_recorded:
+                total = self._total
+                costs = _costs(total.requests - total.hedges, total.hedges, total.capacity)
+                tables = {"aws.dynamodb.table_names": tuple(total.tables), "wikibot_store.outcome": outcome}
+                self._span.set_attributes(costs | tables)
             self._span.end()
 
 
@@ -208,6 +215,7 @@ class _Observer:
             "db.client.operation.duration", "s", "Duration of calls, with all attempts"
         )
         self._retries = meter.create_counter("wikibot_store.retries", "{request}", "Requests that were sent again")
+        self._hedges = meter.create_counter("wikibot_store.hedges", "{request}", "Late reads that were sent once more")
         self._throttles = meter.create_counter("wikibot_store.throttles", "{request}", "Requests that were throttled")
         self._capacity = meter.create_counter("wikibot_store.consumed_capacity", "{unit}", "Capacity units consumed")
 
@@ -230,19 +238,23 @@ class _Observer:
             try:
                 yield
             except Exception as error:
-                attributes |= _outcome(error)
-                span.set_attributes(_outcome(error))
+                outcome = _outcome(error)
+                attributes |= outcome
+                span.set_attributes(outcome)
                 if attributes["error.type"] not in _REFUSALS:
                     span.set_status(Status(StatusCode.ERROR))
                 raise
             finally:
-                span.set_attributes(_costs(call.attempts, call.capacity))
+                if span.is_recording():
+                    span.set_attributes(_costs(call.attempts, call.hedges, call.capacity))
                 self._duration.record(time.perf_counter() - begin, attributes)
                 self._count(call, attributes, pattern)
 
     def _count(self, call: Call, attributes: dict[str, Any], pattern: dict[str, str]) -> None:
         if call.attempts > 1:
             self._retries.add(call.attempts - 1, attributes)
+        if call.hedges:
+            self._hedges.add(call.hedges, attributes)
         if call.throttles:
             self._throttles.add(call.throttles, attributes)
         for table, units in call.capacity.items():
@@ -268,9 +280,11 @@ def _outcome(error: Exception) -> dict[str, str]:
             return {"error.type": type(error).__qualname__}
 
 
-def _costs(attempts: int, capacity: Mapping[str, float]) -> dict[str, Any]:
-    consumed = [json.dumps({"TableName": table, "CapacityUnits": units}) for table, units in capacity.items()]
-    return {"wikibot_store.attempts": attempts, "aws.dynamodb.consumed_capacity": consumed}
+def _costs(attempts: int, hedges: int, capacity: Mapping[str, float]) -> dict[str, Any]:
+    # Names of tables need no escapes in JSON.
+    consumed = [f'{{"TableName": "{table}", "CapacityUnits": {units}}}' for table, units in capacity.items()]
+    costs: dict[str, Any] = {"wikibot_store.attempts": attempts, "aws.dynamodb.consumed_capacity": consumed}
+    return costs | {"wikibot_store.hedges": hedges} if hedges else costs
 
 
 def _observe_stats(meter: metrics.Meter, store: WikibotStore) -> None:

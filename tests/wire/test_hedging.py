@@ -9,6 +9,7 @@ import pytest
 from aiobotocore.session import AioSession
 
 from tests.sessions import session_with
+from tests.wire.hedges import LATE_AFTER, prime
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import (
     Engine,
@@ -27,16 +28,6 @@ from wikibot_store import RequestFailedError, StoreConfig, UnavailableError, Wik
 from wikibot_store.testing import Fault, FaultProxy
 
 FOUND = reply({"Item": wiki_item()})
-LATE_AFTER = 0.05
-
-
-def prime(store: WikibotStore, seconds: float = LATE_AFTER) -> None:
-    """Let the store know how long reads take, as if it had read two hundred times."""
-    hedges = store._wire._hedges
-    assert hedges is not None
-    for operation in ("GetItem", "Query", "BatchGetItem"):
-        for _ in range(200):
-            hedges.answered(operation, seconds)
 
 
 def config_for(server: ScriptedServer, **settings: Any) -> StoreConfig:  # noqa: ANN401 - any setting's
