@@ -26,6 +26,7 @@ from benchmarks.processes import pin
 from benchmarks.worker import Figures, Job, Outcome, describe, load, work
 
 CONNECTIONS = 32
+NO_ANSWER = "answered no request in time"
 _PAGE = 50
 _WARM_UP = 100
 _ADDRESS = "127.0.0.1"
@@ -122,6 +123,8 @@ def read_report(report: str) -> Figures:
     if failed is not None:
         raise ValueError(failed[0])
     per_second = float(re.findall(r"Requests/sec: +([\d.]+)", report)[0])
+    if not per_second:
+        raise ValueError(NO_ANSWER)
     percentiles = {
         f"p{percent}_ms": float(value) * _UNITS[unit]
         for percent, value, unit in re.findall(r"^ +(50|99)% +([\d.]+)([a-z]+) *$", report, re.MULTILINE)

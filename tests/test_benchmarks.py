@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks import table, works
 from benchmarks.answers import answer, owner, slug, user, wiki, wire
-from benchmarks.backend import read_report
+from benchmarks.backend import NO_ANSWER, read_report
 from benchmarks.checks import CHECKS
 from benchmarks.contenders import BARE, BASELINE, CONTENDERS, LIMIT, NOTHING, OURS, Contender, Endpoint
 from benchmarks.drawing import Curve, curves
@@ -128,16 +128,18 @@ def test_the_chart_is_svg(smoke: Smoke) -> None:
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 def test_a_backend_is_measured(tmp_path: Path) -> None:
-    """Each line has requests per second and percentiles of each library, and the backend without a library is first."""
+    """Each line has requests per second and percentiles of each library, unless the machine was too busy to answer."""
     smoke = run_quickly(tmp_path, "backend", (NOTHING, OURS))
 
     (setting,) = smoke.results["settings"]
-    assert {(row["work"], row["contender"]) for row in setting["results"]} == set(product(works.LINES, (NOTHING, OURS)))
+    measured = {(row["work"], row["contender"]) for row in setting["results"]}
+    too_late = {(each["work"], each["contender"]) for each in setting["left_out"] if each["reason"].endswith(NO_ANSWER)}
+    assert measured | too_late == set(product(works.LINES, (NOTHING, OURS)))
+    assert len(setting["left_out"]) == len(too_late) < len(measured)
     assert all(row["per_second"] > 0 and 0 < row["p50_ms"] <= row["p99_ms"] for row in setting["results"])
-    assert setting["left_out"] == []
     assert "uvicorn" in smoke.results["about"]["software"]
-    assert all(line in smoke.text for line in works.LINES)
-    assert len(ET.fromstring(smoke.chart).findall(f"{SVG}rect")) == 2 * len(works.LINES)  # noqa: S314 - the project's own file
+    assert all(line in smoke.text for line, _ in measured)
+    assert len(ET.fromstring(smoke.chart).findall(f"{SVG}rect")) == len(measured)  # noqa: S314 - the project's own file
 
 
 def test_the_scale_is_measured(tmp_path: Path) -> None:
@@ -180,6 +182,12 @@ def test_a_backend_that_fails_is_not_compared(trouble: str) -> None:
     """A report with errors is rejected with their number."""
     with pytest.raises(ValueError, match=trouble):
         read_report(f"  {trouble}\n{REPORT}")
+
+
+def test_a_backend_that_answers_nothing_is_not_compared() -> None:
+    """A report without a single answer has no figures."""
+    with pytest.raises(ValueError, match=NO_ANSWER):
+        read_report("Requests/sec:      0.00")
 
 
 def test_labels_do_not_cover_each_other() -> None:
