@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.permissions import Permission, allowed, permissions
 from tests.recording import recording
 from tests.world import reset
 from wikibot_store import StoreConfig, WikibotStore
+from wikibot_store.backup import export_tables, import_tables
 from wikibot_store.local import local_store
 from wikibot_store.policies import backend_policy, operator_policy
 from wikibot_store.provision import create_tables, delete_tables
@@ -46,8 +48,8 @@ async def test_backend_policy_is_what_the_store_sends(grantee_index: bool) -> No
     assert asked == allowed(backend_policy(arns, optional_indexes={GRANTEE_INDEX} if grantee_index else ()))
 
 
-async def test_operator_policy_is_what_operators_send() -> None:
-    """Making, verifying, sweeping and deleting the tables sends nothing that the policy lacks, and all that it has."""
+async def test_operator_policy_is_what_operators_send(tmp_path: Path) -> None:
+    """All that operators do with the tables sends nothing that the policy lacks, and all that it has."""
     async with local_store() as store:
         arns = await arns_of(store)
         await reset(store)
@@ -57,6 +59,9 @@ async def test_operator_policy_is_what_operators_send() -> None:
             for pattern in PATTERNS:
                 if pattern.operator:
                     await pattern.call(store)
+            await export_tables(store, tmp_path)
+            await import_tables(store, tmp_path, mode="if_absent")
+            await import_tables(store, tmp_path, mode="overwrite")
 
         def record(params: Mapping[str, Any], model: Any, **_: Any) -> None:  # noqa: ANN401 - botocore's
             asked.update(permissions(model.name, params, arns))
