@@ -386,4 +386,4 @@ async def test_damage_is_found_before_anything_is_written(
         await backup.import_tables(target, tmp_path)
 
     assert writes == []
-    assert list((await snapshot(target)).values()) == [[], [], []]
+    assert not any((await snapshot(target)).values())
