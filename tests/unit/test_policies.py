@@ -37,6 +37,7 @@ def test_a_table_with_an_underscore_in_its_name() -> None:
         "ApiTokensIndexes",
         "LogsTable",
         "Tables",
+        "Backup",
         "ApiTokensSweep",
         "ApiTokensSweepIndexes",
         "LogsSweep",
