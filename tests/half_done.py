@@ -140,6 +140,13 @@ async def _user_without_claim(store: WikibotStore) -> Key:
     return {"id": user.id}
 
 
+async def _user_without_the_claim_of_an_identity(store: WikibotStore) -> Key:
+    user = await a_user(store)
+    key = {"id": {"S": f"claim#oauth#{user.oauth_provider}#{user.oauth_provider_sub}"}}
+    await (await store.client()).delete_item(TableName=store.config.users_table, Key=key)
+    return {"id": user.id}
+
+
 async def _wrong_count(store: WikibotStore) -> Key:
     owner, _ = await an_owner(store)
     await change(store, "users", {"id": owner.id}, wiki_count=7)
@@ -186,6 +193,10 @@ MENDABLE: dict[str, tuple[FindingKind, Arrange]] = {
     "claim of nobody": (FindingKind.CLAIM_WITHOUT_USER, _claim_of_nobody),
     "claim that its user has not": (FindingKind.CLAIM_WITHOUT_USER, _claim_that_its_user_has_not),
     "user without claim": (FindingKind.USER_WITHOUT_CLAIM, _user_without_claim),
+    "user without the claim of an identity": (
+        FindingKind.USER_WITHOUT_CLAIM,
+        _user_without_the_claim_of_an_identity,
+    ),
     "wrong count": (FindingKind.WRONG_COUNT, _wrong_count),
     "grant without wiki": (FindingKind.GRANT_WITHOUT_WIKI, _grant_without_wiki),
     "grant of another incarnation": (FindingKind.GRANT_WITHOUT_WIKI, _grant_of_another_incarnation),

@@ -21,7 +21,7 @@ from wikibot_store._dynamo.expressions import Condition, Update, absent_or_befor
 from wikibot_store._dynamo.items import Item, is_foreign, time
 from wikibot_store._dynamo.listing import Listing, Page
 from wikibot_store._dynamo.table import ConditionFailedError
-from wikibot_store.errors import CorruptItemError, NotFoundError
+from wikibot_store.errors import NotFoundError
 from wikibot_store.keys import WikiKey, check_id, check_prefix, check_slug
 from wikibot_store.models import UserStatus, Wiki
 from wikibot_store.tokens import check_token_hash, hash_token, new_token
@@ -190,13 +190,8 @@ class WikiDao:
         every = _by_owner(owner_id, None, descending=False)
         listing = replace(every, name="wikis.public_by_owner", where=public & is_live())
         page = await self._wikis.page(listing, limit=limit, cursor=cursor)
-        if not page.items:
-            return page
-        try:
-            owner = await self._tables.users.get(owner_id)
-        except CorruptItemError as error:
-            return Page([], None, (*page.corrupt, error))
-        return page if owner is not None and owner.status is UserStatus.ACTIVE else Page([])
+        owner = await self._tables.users.get(owner_id) if page.items else None
+        return page if owner is not None and owner.status is UserStatus.ACTIVE else Page([], None, page.corrupt)
 
     async def update(
         self,
