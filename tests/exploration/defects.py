@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from tests.exploration.plan import Case
 from tests.exploration.service import (
     SWEEP,
+    accept,
     count,
     delete,
     delete_user,
@@ -74,6 +75,12 @@ DEFECTS = {
     ),
 }
 
+
+FOUND_SINCE = {
+    "an invitation is accepted twice by somebody who has its role": Case(
+        "invitation", [accept("bob"), accept("cyd")], "one answer lost"
+    ),
+}
 
 # ---- what prevents them, taken out
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.exploration import service
 from tests.exploration.clients import surroundings
-from tests.exploration.defects import DEFECTS, TAKEN_OUT
+from tests.exploration.defects import DEFECTS, FOUND_SINCE, TAKEN_OUT
 from tests.exploration.explorer import Memory, State
 from tests.exploration.model import Database
 from tests.exploration.plan import MODES, Case, Finished, pairs, play_case, report, run, sequences, triples
@@ -36,10 +36,10 @@ def _surroundings() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("name", DEFECTS)
+@pytest.mark.parametrize("name", [*DEFECTS, *FOUND_SINCE])
 def test_no_defect_is_back(name: str) -> None:
     """No order of these calls, in which earlier versions failed, fails."""
-    case = DEFECTS[name]
+    case = {**DEFECTS, **FOUND_SINCE}[name]
 
     result, _ = play_case(case, service.starts()[case.start])
 

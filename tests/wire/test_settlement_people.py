@@ -133,7 +133,6 @@ every_write = pytest.mark.parametrize(
         finish_deleting_user,
         invite,
         accept_invite,
-        accept_invite_for_less,
         reconcile_wiki_count,
     ],
     ids=lambda write: write.__name__,
@@ -150,6 +149,21 @@ async def test_a_lost_answer_changes_nothing(write: Write, ending: Step, stage: 
 
     first, second, *_ = stage.server.writes
     assert first.body == second.body
+
+
+async def test_a_lost_acceptance_that_writes_no_grant_is_unknown(stage: Stage, home: Wiki) -> None:
+    """An invitation that is gone may have been accepted by another call, if this one has no grant to show for it."""
+    stage.lose_answer()
+
+    with pytest.raises(WriteOutcomeUnknownError):
+        await accept_invite_for_less(stage, home)
+
+
+async def test_a_lost_request_of_such_an_acceptance_is_made_good(stage: Stage, home: Wiki) -> None:
+    """It is applied once at the second attempt."""
+    stage.lose_request()
+
+    await accept_invite_for_less(stage, home)
 
 
 @every_write

@@ -104,9 +104,8 @@ async def accept_invite(tables: Tables, token: str, user_id: str) -> Acl:
             await transaction.commit(tables.acls, acl_key, deadline=deadline)
         except TransactionRefusedError as refused:
             used = refused.failed("invitation") and refused.item("invitation") is None
-            if used and refused.maybe_applied and granted is seen:
-                return granted
-            if used and refused.maybe_applied and refused.failed("grant"):  # perhaps put, and replaced since
+            # Perhaps this call has used it, and the grant was replaced since, or was there before.
+            if used and refused.maybe_applied and (granted is seen or refused.failed("grant")):
                 raise WriteOutcomeUnknownError(*tables.acls.where(acl_key), "TransactWriteItems") from refused
             await contention.pause()
         else:
