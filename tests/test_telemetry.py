@@ -184,6 +184,7 @@ REFUSALS = {
     "UserOwnsWikisError",
 }
 FAILURES = {
+    "BackupError",
     "ConfigurationError",
     "CorruptItemError",
     "IndexNotConfiguredError",

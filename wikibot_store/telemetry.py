@@ -26,6 +26,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider
 import wikibot_store
 from wikibot_store._wire import ExhaustedError, Refusal, access_pattern
 from wikibot_store.errors import (
+    BackupError,
     ConfigurationError,
     CorruptItemError,
     IndexNotConfiguredError,
@@ -43,6 +44,7 @@ _SYSTEM = {"db.system.name": "aws.dynamodb"}
 _REFUSALS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
 # The errors that somebody has to look into. The library's others are answers that callers have to expect.
 _FAILURES = (
+    BackupError,
     ConfigurationError,
     CorruptItemError,
     IndexNotConfiguredError,

@@ -1,11 +1,12 @@
 """When a read is late, and whether it may be sent once more."""
 
+import asyncio
 import random
 from statistics import fmean
 
 import pytest
 
-from wikibot_store._wire._hedging import Hedges, Quantile
+from wikibot_store._wire._hedging import Hedges, Quantile, Race
 
 
 def _lognormal(dice: random.Random, median: float) -> float:
@@ -140,3 +141,24 @@ def test_no_hedges_after_a_throttle() -> None:
 
     assert not made.take(100.9)
     assert made.take(101.0)
+
+
+async def test_a_failure_and_a_cancellation_in_the_same_moment() -> None:
+    """A caller who is cancelled when the request has just failed gets the cancellation; no error is left behind."""
+    failing = asyncio.Event()
+
+    async def fail() -> bytes:
+        await failing.wait()
+        raise ConnectionError
+
+    race = Race(asyncio.get_running_loop(), lambda: asyncio.create_task(fail()))
+    race.start()
+    caller = asyncio.create_task(race.answer())
+    await asyncio.sleep(0)
+    failing.set()
+    while not race.is_over:  # noqa: ASYNC110 - the very turn matters
+        await asyncio.sleep(0)
+    caller.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await caller
