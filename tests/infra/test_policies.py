@@ -3,6 +3,8 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,10 +12,13 @@ from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
 from tests.access_patterns import BACKEND, PATTERNS, call_all
 from tests.half_done import make_faults
+from tests.integration.samples import collect
+from tests.legacy import fill, old_items
 from tests.permissions import Permission, allowed, permissions
 from tests.recording import recording
 from tests.world import reset
 from wikibot_store import StoreConfig, WikibotStore
+from wikibot_store.backup import ImportMode, export_tables, import_tables
 from wikibot_store.local import local_store
 from wikibot_store.policies import backend_policy, operator_policy
 from wikibot_store.provision import create_tables, delete_tables
@@ -46,8 +51,8 @@ async def test_backend_policy_is_what_the_store_sends(grantee_index: bool) -> No
     assert asked == allowed(backend_policy(arns, optional_indexes={GRANTEE_INDEX} if grantee_index else ()))
 
 
-async def test_operator_policy_is_what_operators_send() -> None:
-    """Making, verifying, sweeping and deleting the tables sends nothing that the policy lacks, and all that it has."""
+async def test_operator_policy_is_what_operators_send(tmp_path: Path) -> None:
+    """What operators do sends nothing that the policy lacks, and all that it has."""
     async with local_store() as store:
         arns = await arns_of(store)
         await reset(store)
@@ -57,6 +62,11 @@ async def test_operator_policy_is_what_operators_send() -> None:
             for pattern in PATTERNS:
                 if pattern.operator:
                     await pattern.call(store)
+            await fill(store, old_items(Random(1), users=2))  # noqa: S311 - no secret
+            await collect(store.admin.adopt(apply=True))
+            await export_tables(store, tmp_path)
+            for mode in (ImportMode.OVERWRITE, ImportMode.IF_ABSENT):
+                await import_tables(store, tmp_path, mode=mode)
 
         def record(params: Mapping[str, Any], model: Any, **_: Any) -> None:  # noqa: ANN401 - botocore's
             asked.update(permissions(model.name, params, arns))
