@@ -385,6 +385,16 @@ PATTERNS = [
         saga=True,
     ),
     AccessPattern(
+        "admin.adopt",
+        lambda store: collect(store.admin.adopt(apply=True)),
+        [
+            *["Scan"] * len(TABLES),
+            *["BatchGetItem"] * 2,  # the claims of the users, and the owners of the wikis
+        ],
+        in_order=False,
+        operator=True,
+    ),
+    AccessPattern(
         "admin.iter_users", lambda store: collect(store.admin.iter_users(segments=2)), ["Scan"] * 2, operator=True
     ),
     AccessPattern(

@@ -52,12 +52,14 @@ from wikibot_store.models import (
 from wikibot_store.store import WikibotStore
 from wikibot_store.tokens import hash_token, token_matches
 from wikibot_store.usage import Stats, Usage, collect
+from wikibot_store.workflows.adoption import AdoptPage, Undecided, UndecidedKind
 from wikibot_store.workflows.scans import Scan
 from wikibot_store.workflows.sweep import Finding, FindingKind, SweepPage
 
 __all__ = [
     "Access",
     "Acl",
+    "AdoptPage",
     "AlreadyExistsError",
     "BackupError",
     "ConfigurationError",
@@ -90,6 +92,8 @@ __all__ = [
     "SweepPage",
     "ThrottledError",
     "UnavailableError",
+    "Undecided",
+    "UndecidedKind",
     "Usage",
     "User",
     "UserOwnsWikisError",

@@ -32,9 +32,9 @@ class TableSchema:
     """A table. Its key attributes are strings; `ttl_attribute` holds epoch seconds.
 
     Add a new index at the end of `indexes`: Pulumi compares them by position. `backend` and `sweep` are the DynamoDB
-    actions on the table that the web backend and the operator's sweep need; the IAM policies list them. IAM has no
-    permission TransactWriteItems: each action of a transaction needs the permission for the same single write, and a
-    condition check needs ConditionCheckItem. Query includes the indexes.
+    actions on the table that the web backend, and the operator's sweep and adoption, need; the IAM policies list them.
+    IAM has no permission TransactWriteItems: each action of a transaction needs the permission for the same single
+    write, and a condition check needs ConditionCheckItem. Query includes the indexes.
     """
 
     name: str
@@ -60,14 +60,14 @@ USERS = TableSchema(
     partition_key="id",
     indexes=(IndexSchema(name=OAUTH_INDEX, partition_key="oauth_provider", sort_key="oauth_provider_sub"),),
     backend=("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "UpdateItem"),
-    sweep=("ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Scan", "UpdateItem"),
+    sweep=("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Scan", "UpdateItem"),
 )
 WIKIS = TableSchema(
     name="wikis",
     partition_key="owner_id",
     sort_key="wiki_slug",
     backend=("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
-    sweep=("ConditionCheckItem", "DeleteItem", "GetItem", "Query", "Scan", "UpdateItem"),
+    sweep=("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "Query", "Scan", "UpdateItem"),
 )
 ACLS = TableSchema(
     name="acls",
@@ -76,7 +76,7 @@ ACLS = TableSchema(
     indexes=(IndexSchema(name=GRANTEE_INDEX, partition_key="grantee_id", sort_key="wiki_id", setting="grantee_index"),),
     ttl_attribute="expires_at",
     backend=("BatchGetItem", "ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query"),
-    sweep=("DeleteItem", "Query", "Scan"),
+    sweep=("DeleteItem", "Query", "Scan", "UpdateItem"),
 )
 TABLES = (USERS, WIKIS, ACLS)
 OPTIONAL_INDEXES = tuple(index for schema in TABLES for index in schema.indexes if index.setting is not None)

@@ -38,6 +38,7 @@ COMMANDS = [
     "copy",
     "acl revoke",
     "seed",
+    "adopt",
     "sweep",
     "demo",
     "serve",

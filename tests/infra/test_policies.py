@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,11 +12,13 @@ from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
 from tests.access_patterns import BACKEND, PATTERNS, call_all
 from tests.half_done import make_faults
+from tests.integration.samples import collect
+from tests.legacy import fill, old_items
 from tests.permissions import Permission, allowed, permissions
 from tests.recording import recording
 from tests.world import reset
 from wikibot_store import StoreConfig, WikibotStore
-from wikibot_store.backup import export_tables, import_tables
+from wikibot_store.backup import ImportMode, export_tables, import_tables
 from wikibot_store.local import local_store
 from wikibot_store.policies import backend_policy, operator_policy
 from wikibot_store.provision import create_tables, delete_tables
@@ -49,7 +52,7 @@ async def test_backend_policy_is_what_the_store_sends(grantee_index: bool) -> No
 
 
 async def test_operator_policy_is_what_operators_send(tmp_path: Path) -> None:
-    """All that operators do with the tables sends nothing that the policy lacks, and all that it has."""
+    """What operators do sends nothing that the policy lacks, and all that it has."""
     async with local_store() as store:
         arns = await arns_of(store)
         await reset(store)
@@ -59,9 +62,11 @@ async def test_operator_policy_is_what_operators_send(tmp_path: Path) -> None:
             for pattern in PATTERNS:
                 if pattern.operator:
                     await pattern.call(store)
+            await fill(store, old_items(Random(1), users=2))  # noqa: S311 - no secret
+            await collect(store.admin.adopt(apply=True))
             await export_tables(store, tmp_path)
-            await import_tables(store, tmp_path, mode="if_absent")
-            await import_tables(store, tmp_path, mode="overwrite")
+            for mode in (ImportMode.OVERWRITE, ImportMode.IF_ABSENT):
+                await import_tables(store, tmp_path, mode=mode)
 
         def record(params: Mapping[str, Any], model: Any, **_: Any) -> None:  # noqa: ANN401 - botocore's
             asked.update(permissions(model.name, params, arns))

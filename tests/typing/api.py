@@ -16,6 +16,7 @@ from types_aiobotocore_dynamodb import DynamoDBClient
 from wikibot_store import (
     Access,
     Acl,
+    AdoptPage,
     AlreadyExistsError,
     BackupError,
     ConfigurationError,
@@ -48,6 +49,8 @@ from wikibot_store import (
     SweepPage,
     ThrottledError,
     UnavailableError,
+    Undecided,
+    UndecidedKind,
     Usage,
     User,
     UserOwnsWikisError,
@@ -290,6 +293,20 @@ async def operating(store: WikibotStore) -> None:
             assert_type(finding.repaired, bool)
             assert_type(finding.problem, str | None)
     await store.admin.sweep()  # type: ignore[misc]
+
+
+async def adopting(store: WikibotStore) -> None:
+    """An adoption is an async iterator of pages, which say what a person has to decide."""
+    assert_type(store.admin.adopt(), AsyncGenerator[AdoptPage, None])
+    async for page in store.admin.adopt(apply=True, max_rcu=50, max_wcu=50, resume=None):
+        assert_type(page, AdoptPage)
+        assert_type(page.completed, int)
+        assert_type(page.resume, str | None)
+        for undecided in page.undecided:
+            assert_type(undecided, Undecided)
+            assert_type(undecided.kind, UndecidedKind)
+            assert_type(undecided.key, dict[str, str])
+            assert_type(undecided.problem, str)
 
 
 async def everything(store: WikibotStore) -> None:

@@ -9,7 +9,7 @@ from importlib import import_module
 try:
     for _needed in ("typer", "rich.console"):
         import_module(_needed)
-    from wikibot_store.cli import backups, engine, lookups, seeds, sweeps, tables
+    from wikibot_store.cli import adoptions, backups, engine, lookups, seeds, sweeps, tables
     from wikibot_store.cli._app import Options, app, fail, with_options
     from wikibot_store.cli._output import accept_any_text
 except ModuleNotFoundError as missing:
@@ -17,7 +17,19 @@ except ModuleNotFoundError as missing:
 
 from typer import TyperException
 
-__all__ = ["Options", "app", "backups", "engine", "lookups", "main", "seeds", "sweeps", "tables", "with_options"]
+__all__ = [
+    "Options",
+    "adoptions",
+    "app",
+    "backups",
+    "engine",
+    "lookups",
+    "main",
+    "seeds",
+    "sweeps",
+    "tables",
+    "with_options",
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

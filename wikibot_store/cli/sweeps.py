@@ -42,7 +42,7 @@ def sweep(
     async def work(store: WikibotStore) -> None:
         with Progress(console=console(), transient=True, disable=not shows_progress(json=options.json)) as progress:
             tasks = {
-                name: progress.add_task(name, total=total) for name, total in (await _sizes(options, store)).items()
+                name: progress.add_task(name, total=total) for name, total in (await sizes(options, store)).items()
             }
             async for page in store.admin.sweep(apply=apply, max_rcu=max_rcu, resume=resume):
                 pages.append(page)
@@ -56,7 +56,7 @@ def sweep(
         raise typer.Exit(1)
 
 
-async def _sizes(options: Options, store: WikibotStore) -> dict[str, int | None]:
+async def sizes(options: Options, store: WikibotStore) -> dict[str, int | None]:
     """Return about how many items each table has, if a progress bar shows it."""
     if not shows_progress(json=options.json):
         return {schema.name: None for schema in TABLES}

@@ -7,6 +7,7 @@ from wikibot_store._dynamo.scan import MAX_SEGMENTS
 from wikibot_store.keys import check_id
 from wikibot_store.models import Acl, User, Wiki
 from wikibot_store.workflows import people, scans
+from wikibot_store.workflows.adoption import AdoptPage, adopt
 from wikibot_store.workflows.scans import Scan
 from wikibot_store.workflows.sweep import SweepPage, sweep
 from wikibot_store.workflows.tables import Tables
@@ -44,6 +45,34 @@ class AdminDao:
         """
         check_rate("max_rcu", max_rcu)
         return sweep(self._tables, apply=check_switch("apply", apply), max_rcu=max_rcu, resume=resume)
+
+    def adopt(
+        self,
+        *,
+        apply: bool = False,
+        max_rcu: float | None = None,
+        max_wcu: float | None = None,
+        resume: str | None = None,
+    ) -> AsyncGenerator[AdoptPage, None]:
+        """Search all tables for items of other programs that lack something; with `apply`, fill it in.
+
+        It yields one page per page of a Scan. An item is stored with the values with which it is read already: `uid`,
+        `version`, `status`, times in this library's form, `expires_at` in seconds. Users get their `wiki_count` and
+        their claims, grants the `uid` of their wiki. What cannot be decided is in `undecided`, such as an identity that
+        two users have. The service and other programs may go on writing. `max_rcu` and `max_wcu` limit the read and
+        write units per second approximately. To continue an adoption that was interrupted, pass the `resume` of its
+        last page.
+
+        Requests: Scan of each table; BatchGetItem (consistent) of claims, owners and wikis; Query of the index and of
+        the wikis per user, and one conditional UpdateItem or TransactWriteItems per item that lacks something.
+
+        Raises:
+            ValueError: A rate is not positive, or `resume` does not come from an adoption.
+
+        """
+        check_rate("max_rcu", max_rcu)
+        check_rate("max_wcu", max_wcu)
+        return adopt(self._tables, apply=check_switch("apply", apply), max_rcu=max_rcu, max_wcu=max_wcu, resume=resume)
 
     def iter_users(self, *, segments: int = 4, max_rcu: float | None = None, resume: str | None = None) -> Scan[User]:
         """Iterate over all users, in no order; suspended users and users that are being deleted are given too.
