@@ -299,6 +299,19 @@ async def test_nobody_else_gets_an_old_identity(store: WikibotStore) -> None:
     assert (await store.users.get_or_create_by_oauth("github", linked_id))[0].id == linked_id
 
 
+async def test_an_old_identity_that_somebody_else_has_claimed(store: WikibotStore) -> None:
+    """An old user gets no claim that somebody else has: who has the claim logs in, and nobody is created."""
+    user_id, other = await an_old_user_of(store), await a_user(store)
+    claim = an_item(id=f"claim#oauth#github#{user_id}", user_id=other.id)
+    await put(store, "users", claim)
+
+    with pytest.raises(AlreadyExistsError) as created:
+        await store.users.create(oauth_provider="github", oauth_provider_sub=user_id)
+
+    assert created.value.field == "oauth"
+    assert await stored(store, "users", id=claim["id"]["S"]) == claim
+
+
 async def test_an_old_user_is_found_without_a_claim(store: WikibotStore) -> None:
     """get_by_oauth finds a user without a claim, also consistently, and writes nothing."""
     user_id = await an_old_user_of(store)

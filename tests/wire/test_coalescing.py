@@ -363,6 +363,16 @@ async def test_get_many_with_a_corrupt_item(server: ScriptedServer, store: Wikib
     assert caught.value.key == {"owner_id": "u-1", "wiki_slug": "b"}
 
 
+async def test_get_many_with_a_corrupt_key(server: ScriptedServer, store: WikibotStore) -> None:
+    """An item whose key does not decode belongs to no caller, so it fails the whole batch."""
+    server.play(reply({"Responses": {"wikis": [wiki_item("a"), wiki_item("b") | {"wiki_slug": {"N": "5"}}]}}))
+
+    with pytest.raises(CorruptItemError) as caught:
+        await store.wikis.get_many([WikiKey("u-1", "a"), WikiKey("u-1", "b")])
+
+    assert caught.value.key == {"owner_id": "u-1", "wiki_slug": "?"}
+
+
 async def test_a_batch_that_gets_on_is_not_throttled(server: ScriptedServer, session: AioSession) -> None:
     """Keys are read to the end if every answer holds a few items, as with large items."""
 
