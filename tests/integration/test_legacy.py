@@ -106,16 +106,20 @@ async def old_store(endpoint: str | None, session: AioSession) -> AsyncIterator[
 
 
 async def test_a_day_beside_old_writers(old_store: WikibotStore) -> None:
-    """Everybody logs in, lists, grants, renames and deletes while the old models go on; a sweep finds what they left.
+    """Everybody logs in, lists, grants, renames and deletes while the old models go on, and while an adoption runs.
 
-    Nobody becomes a second user, nobody loses a wiki or a grant, and after the sweep no invariant is violated.
+    A second adoption finds what they wrote late, and a third one nothing. A sweep finds the rest. Nobody becomes a
+    second user, nobody loses a wiki or a grant, and after the sweep no invariant is violated.
     """
     store, users = old_store, [f"old-{number}" for number in range(12)]
     async with old_writers(store, Random(8), users=12) as writers:  # noqa: S311 - made-up items
-        await asyncio.gather(*[_a_day_of(store, number) for number in range(12)])
+        adoption = collect(store.admin.adopt(apply=True))
+        await asyncio.gather(adoption, *[_a_day_of(store, number) for number in range(12)])
         rounds = writers.rounds
 
     assert rounds > 1
+    await collect(store.admin.adopt(apply=True))
+    assert [page.incomplete async for page in store.admin.adopt() if page.incomplete] == []
     found = [finding async for page in store.admin.sweep(apply=True) for finding in page.findings]
     assert [finding.problem for finding in found if not finding.repaired] == []
     assert await violations(store) == []
