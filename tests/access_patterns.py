@@ -79,7 +79,7 @@ PATTERNS = [
     AccessPattern(
         "users.get",
         lambda store: asyncio.gather(store.users.get("ada"), store.users.get("bob")),
-        ["BatchGetItem"],
+        ["GetItem", "GetItem"],  # a connection is free for each
         variant="two at once",
     ),
     AccessPattern("users.require", lambda store: store.users.require("ada"), ["GetItem"]),
@@ -427,6 +427,7 @@ PATTERNS = [
             *["GetItem (consistent)"] * 9,
             *["GetItem (consistent)", "Query (consistent)"] * 2,  # of the user with a wrong count
             *[*["GetItem (consistent)", "Query (consistent)"] * 2, "UpdateItem"],  # reconcile_wiki_count
+            "GetItem (consistent)",  # of the wikis: their owner
             *["GetItem (consistent)"] * 5,  # of the grants: their wikis and users
         ],
         in_order=False,
