@@ -267,7 +267,8 @@ async def test_a_grant_that_allows_as_much_is_kept(
 ) -> None:
     """Accepting never lowers the role of a user; the invitation is used up anyway."""
     user = await a_user(store)
-    await put(store, "acls", an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=user.id, **before))
+    item = an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=user.id, **{"wiki_uid": wiki.uid} | before)
+    await put(store, "acls", item)
     seen = await store.acls.get(wiki.key.wiki_id, user.id, consistent=True)
     invitation, token = await invite(store, wiki)
 

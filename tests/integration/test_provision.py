@@ -12,7 +12,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from tests.engines import Engine
-from tests.integration.samples import a_user, a_wiki, eventually, fresh
+from tests.integration.samples import a_user, a_user_item, an_acl_item, eventually, fresh, put
 from wikibot_store import ConfigurationError, RequestFailedError, UnavailableError, WikibotStore, WikiKey, provision
 from wikibot_store.provision import create_tables, delete_tables
 from wikibot_store.schema import GRANTEE_INDEX, OAUTH_INDEX, TABLES, USERS, WIKIS, create_table_request
@@ -340,19 +340,20 @@ async def test_missing_indexes_are_added(bare_store: WikibotStore) -> None:
     for schema, name in zip(TABLES, _names(bare_store), strict=True):
         await (await bare_store.client()).create_table(**create_table_request(replace(schema, indexes=()), name))
         await (await bare_store.client()).get_waiter("table_exists").wait(TableName=name)
-    user, wiki = await a_user(bare_store), await a_wiki(bare_store)
-    acl = await bare_store.acls.create(wiki.key, user.id, "viewer", granted_by=wiki.owner_id)
+    await put(bare_store, "users", a_user_item(id="u-1", oauth_provider="github", oauth_provider_sub="4711"))
+    await put(bare_store, "acls", an_acl_item(grantee_id="u-1"))
 
     tables = await create_tables(bare_store)
 
     added = [change.setting for table in tables for change in table.changes if change.setting.startswith("index")]
     assert added == [f"index {index.name}" for schema in TABLES for index in schema.indexes]
-    await eventually(lambda: bare_store.users.get_by_oauth(user.oauth_provider, user.oauth_provider_sub), user)
 
-    async def grants() -> list[Any]:
-        return (await bare_store.acls.list_by_grantee(user.id)).items
+    async def found() -> list[str]:
+        user = await bare_store.users.get_by_oauth("github", "4711")
+        grants = await bare_store.acls.list_by_grantee("u-1")
+        return [*([] if user is None else [user.id]), *[acl.grantee_id for acl in grants]]
 
-    await eventually(grants, [acl])
+    await eventually(found, ["u-1", "u-1"])
 
 
 @pytest.mark.parametrize("sort_key", [None, "slug"])

@@ -46,7 +46,8 @@ async def test_a_wiki_that_moves_is_live(store: WikibotStore) -> None:
     """A moving wiki is shown under its old key, also for a grant without wiki_uid."""
     grantee, wiki = fresh(), await a_wiki(store)
     await change(store, "wikis", key_of(wiki), status="moving")
-    await put(store, "acls", an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=grantee))
+    granted_at = datetime.now(UTC).isoformat()
+    await put(store, "acls", an_acl_item(wiki_id=wiki.key.wiki_id, grantee_id=grantee, granted_at=granted_at))
     moving = await store.wikis.require(wiki.owner_id, wiki.wiki_slug, consistent=True)
 
     await eventually(lambda: shown(store, grantee), [(wiki.key.wiki_id, moving)])

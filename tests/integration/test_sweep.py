@@ -91,6 +91,21 @@ async def test_what_a_person_must_mend_is_told(
     assert await stored(store, table, **key) == item
 
 
+async def test_a_repair_that_fails_is_told(store: WikibotStore) -> None:
+    """If a corrupt wiki stops the repair of its owner, both are reported, with the wiki as the owner's problem."""
+    owner, wiki = await an_owner(store)
+    await change(store, "wikis", {"owner_id": owner.id, "wiki_slug": wiki.wiki_slug}, status="odd")
+    await change(store, "users", {"id": owner.id}, status="deleting", deletion="delete")
+
+    corrupt, deleting = await findings_of(store, apply=True)
+
+    assert (corrupt.kind, corrupt.repaired) == (FindingKind.CORRUPT, False)
+    assert (deleting.kind, deleting.key, deleting.repaired) == (FindingKind.USER_DELETING, {"id": owner.id}, False)
+    assert deleting.problem == corrupt.problem
+    assert wiki.wiki_slug in (deleting.problem or "")
+    assert await stored(store, "users", id=owner.id) is not None
+
+
 async def test_a_sound_service_has_no_findings(store: WikibotStore) -> None:
     """Several identities, renamed wikis, open invitations and expired grants are not faults."""
     owner, wiki = await an_owner(store)

@@ -456,6 +456,8 @@ def test_a_corrupt_key_attribute_is_named(value: object, kind: Kind) -> None:
         ("get", 5),
         ("update", {"Attributes": "none"}),
         ("query", {}),
+        ("update", {"Item": item_of("users")}),
+        ("query", {"Item": item_of("users")}),
         ("query", {"Items": 5}),
         ("query", {"Items": [5]}),
         ("query", {"Items": {"id": {}}}),

@@ -214,15 +214,17 @@ class ItemCodec(Generic[M]):
         """
         # Not strict, because DynamoDB writes numbers as strings.
         decode = msgspec.json.Decoder(reply[self._wire], strict=False).decode
+        member = msgspec.structs.fields(reply)[0].encode_name  # Item, Attributes or Items
 
         def read(body: bytes) -> Any:  # noqa: ANN401 - the reply with this model's wire type
             try:
                 return decode(body)
             except msgspec.ValidationError:
-                match msgspec.json.decode(body):
-                    case {"Item": dict(item)} | {"Attributes": dict(item)}:
+                answer = msgspec.json.decode(body)
+                match answer.get(member) if isinstance(answer, dict) else None:
+                    case dict() as item if member != "Items":
                         return reply(self._parse(item, table))
-                    case {"Items": list(items)} as answer if all(isinstance(item, dict) for item in items):
+                    case list() as items if member == "Items" and all(isinstance(item, dict) for item in items):
                         rest = msgspec.convert(answer | {"Items": []}, reply[self._wire])
                         return self._parse_each(items, table, rest.last_key)
                     case _:

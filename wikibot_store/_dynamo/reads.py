@@ -90,8 +90,16 @@ class ReadableTable(Generic[M]):
         return tuple([getattr(model, name) for name in self.codec.key])
 
     def key_in(self, item: Item) -> Key:
-        """Return the primary key of an item as it is stored."""
-        return tuple([item[name]["S"] for name in self.codec.key])
+        """Return the primary key of an item as it is stored.
+
+        Raises:
+            CorruptItemError: The item has no such key.
+
+        """
+        try:
+            return tuple([item[name]["S"] for name in self.codec.key])
+        except (KeyError, TypeError) as error:
+            raise CorruptItemError(self.name, self.codec.shown_key(item), "the item has no primary key") from error
 
     async def call(
         self,

@@ -25,7 +25,7 @@ def incarnation(wiki: Item) -> Item:
         return wiki["uid"]  # type: ignore[no-any-return]  # an attribute
     created = wiki.get("created_at", NULL)
     moment = read_time(created)
-    parts = wiki["owner_id"], wiki["wiki_slug"], created if moment is None else time(moment)
+    parts = wiki.get("owner_id"), wiki.get("wiki_slug"), created if moment is None else time(moment)
     return string(f"legacy-{hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:32]}")
 
 
