@@ -24,9 +24,13 @@ async def _old_tables(store: WikibotStore) -> None:
     await fill(store, old_items(Random(5), users=3))  # noqa: S311 - no secret
 
 
-async def _undecided(store: WikibotStore) -> None:
+async def _few_undecided(store: WikibotStore) -> None:
     await create_tables(store)
     await fill(store, [("users", an_old_user(f"u-{number}", "github", "1", Times("naive"), AT)) for number in (1, 2)])
+
+
+async def _undecided(store: WikibotStore) -> None:
+    await _few_undecided(store)
     lost = [("acls", an_old_acl(f"nobody:{number}", "u-1", "viewer", Times("naive"), AT)) for number in range(60)]
     await fill(store, lost)
 
@@ -69,6 +73,17 @@ def test_what_a_person_decides(run: Run, configured: str) -> None:
     assert document.json["undecided"][0].keys() == {"kind", "table", "key", "problem"}
     assert document.json["incomplete"] == {"users": 0, "wikis": 0, "acls": 0}
     assert document.json["resume"] is None
+
+
+def test_few_are_all_named(run: Run, configured: str) -> None:
+    """If the summary names everything that is left, it does not point to --json."""
+    on_store(configured, _few_undecided)
+
+    outcome = run("adopt", "--apply")
+
+    assert outcome.status == 1
+    assert outcome.stdout.count("identity of two users") == 2  # once in the counts, once with its key
+    assert outcome.stderr == ""
 
 
 def test_continues_where_the_last_one_stopped(run: Run, configured: str) -> None:

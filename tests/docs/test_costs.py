@@ -12,7 +12,7 @@ ROWS = re.findall(
     (ROOT / "docs" / "costs.md").read_text(),
     re.MULTILINE,
 )
-_UNITS = {"GetItem": 0.5, "GetItem (consistent)": 1, "Query": 0.5}
+_UNITS = {"GetItem": 0.5, "GetItem (consistent)": 1, "Query": 0.5, "Query (by-oauth)": 0.5}
 _ITEMS_OF_BATCHES = {"authorize": 4, "authorize_token": 2, "acls.create": 4}  # each read consistently
 _WRITES_A_USER = ("users.", "wikis.create")  # which is in an index
 

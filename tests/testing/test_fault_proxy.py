@@ -609,6 +609,7 @@ async def test_a_store_behind_the_proxy(proxy: FaultProxy, session: AioSession) 
     assert caught.value.code == "ExpiredTokenException"
     assert proxy.requests == [
         SeenRequest("GetItem", None),
+        SeenRequest("Query", None),
         SeenRequest("TransactWriteItems", "lose_answer"),
         SeenRequest("TransactWriteItems", None),
         SeenRequest("GetItem", None),

@@ -1,5 +1,6 @@
 """A made-up world is the same for the same numbers, and each of its items is written once."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from itertools import count
@@ -13,6 +14,7 @@ from wikibot_store.local import local_store
 from wikibot_store.testing import World
 
 WORLD = World.make(users=8, wikis=60, seed=7)
+PEOPLE = World(people=WORLD.people, wikis=())
 SIZES = Counter(
     users=8,
     wikis=60,
@@ -98,6 +100,30 @@ async def test_an_interrupted_world_is_completed(store: WikibotStore) -> None:
     await assert_sound(store)
 
 
+async def test_two_calls_at_once_add_each_person_once(store: WikibotStore) -> None:
+    """Whoever is second finds the person there."""
+    first, second = await asyncio.gather(PEOPLE.write(store), PEOPLE.write(store))
+
+    assert first.added + second.added == Counter(users=8)
+    assert first.kept + second.kept == Counter(users=8)
+    await assert_sound(store)
+
+
+async def test_a_person_who_has_changed_is_there(store: WikibotStore) -> None:
+    """Who has another username and another first identity since then is still the same person, and stays so."""
+    await PEOPLE.write(store)
+    person = PEOPLE.people[0]
+    await store.users.set_username(person.id, "renamed")
+    await store.users.link_identity(person.id, "gitlab", "1")
+    await store.users.unlink_identity(person.id, person.oauth_provider, person.oauth_provider_sub)
+    before = await snapshot(store)
+
+    seeded = await PEOPLE.write(store)
+
+    assert (+seeded.added, seeded.kept) == (Counter(), Counter(users=8))
+    assert await snapshot(store) == before
+
+
 async def test_a_username_of_somebody_else_is_an_error(store: WikibotStore) -> None:
     """Real users keep their names: the error says what is taken."""
     await store.users.create(oauth_provider="github", oauth_provider_sub="1", username=WORLD.people[0].username)
@@ -106,3 +132,14 @@ async def test_a_username_of_somebody_else_is_an_error(store: WikibotStore) -> N
         await WORLD.write(store)
 
     assert caught.value.field == "username"
+
+
+async def test_an_identity_of_somebody_else_is_an_error(store: WikibotStore) -> None:
+    """Nobody gets a second user: the error says what is taken."""
+    person = WORLD.people[0]
+    await store.users.create(oauth_provider=person.oauth_provider, oauth_provider_sub=person.oauth_provider_sub)
+
+    with pytest.raises(AlreadyExistsError) as caught:
+        await WORLD.write(store)
+
+    assert caught.value.field == "oauth"

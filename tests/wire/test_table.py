@@ -132,9 +132,9 @@ async def test_scan_goes_on_where_a_page_ends(server: ScriptedServer, store: Wik
     first, second = _keys("a", "b"), _keys("c")
     server.play(reply({"Items": first, "LastEvaluatedKey": first[-1]}), reply({"Items": second}))
 
-    items, last_key = await things(store).scan(None, 2)
+    items, last_key = await things(store).scan(None, limit=2)
     assert (items, last_key) == (first, ("top", "b"))
-    assert await things(store).scan(last_key, 2) == (second, None)
+    assert await things(store).scan(last_key, limit=2) == (second, None)
 
     assert [request.json for request in server.requests] == [
         {"TableName": "things", "Limit": 2},

@@ -26,9 +26,7 @@ class Pace:
             yield
             return
         async with self._turn:
-            if pause := self._owed:
-                await asyncio.sleep(pause)
-                self._owed -= pause
+            await self._wait()
         with collect() as usage:
             yield
         self.charge(usage.read_units + usage.write_units)
@@ -37,3 +35,8 @@ class Pace:
         """Count units that were consumed outside of `request`."""
         if self.rate is not None:
             self._owed += units / self.rate
+
+    async def _wait(self) -> None:
+        if pause := self._owed:
+            await asyncio.sleep(pause)
+            self._owed -= pause

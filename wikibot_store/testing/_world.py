@@ -120,8 +120,9 @@ class World:
         After an error or a crash, the same call adds what is missing. A grant that has expired is only added together
         with its wiki. `advance` is called with "users" or "wikis" after each of them.
 
-        Requests: `users.create` for each user; for each wiki `wikis.create`, `wikis.record_usage` if it is new, and
-        `acls.create`, `acls.list_invitations` and `acls.invite` as the world has them.
+        Requests: for each user `users.get`, and `users.create` if it is new; for each wiki `wikis.create`,
+        `wikis.record_usage` if it is new, and `acls.create`, `acls.list_invitations` and `acls.invite` as the world has
+        them.
 
         Raises:
             AlreadyExistsError: Another user has a username or an identity of this world.
@@ -219,6 +220,8 @@ def _happens(dice: random.Random, probability: float) -> bool:
 
 
 async def _add_user(store: WikibotStore, person: Person) -> bool:
+    if await _is_there(store, person):  # creating it again would write its claims again
+        return False
     try:
         await store.users.create(
             id=person.id,
@@ -228,11 +231,15 @@ async def _add_user(store: WikibotStore, person: Person) -> bool:
             email=person.email,
             display_name=person.display_name,
         )
-    except AlreadyExistsError as error:
-        if error.field != "id":
-            raise
-        return False
+    except AlreadyExistsError:
+        if await _is_there(store, person):  # another call has created it since the read
+            return False
+        raise
     return True
+
+
+async def _is_there(store: WikibotStore, person: Person) -> bool:
+    return await store.users.get(person.id, consistent=True) is not None
 
 
 async def _add_wiki(store: WikibotStore, wiki: PlannedWiki, seeded: Seeded) -> None:
