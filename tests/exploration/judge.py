@@ -184,8 +184,6 @@ def shown(outcome: Outcome) -> str:
 
 def _shown(value: object) -> str:  # noqa: PLR0911 - one line per kind
     match value:
-        case Wiki() if not value.is_live:
-            return repr(None)  # what is left of one, or one that arrives
         case Wiki():
             return f"wiki {value.key.wiki_id} {_label(value.uid)} {value.display_name}"
         case User():

@@ -353,7 +353,10 @@ _OPERATIONS: dict[str, Callable[[Database, Mapping[str, Any]], tuple[Reply, Data
 
 _Values = Callable[[str], Any]
 _Test = Callable[[Item, Mapping[str, str], Mapping[str, Any]], bool]
-_TOKEN = re.compile(r"\s*(AND\b|OR\b|IN\b|attribute_exists|attribute_not_exists|begins_with|<>|<=|>=|[=<>(),]|[#:]\w+)")
+_TOKEN = re.compile(
+    r"\s*(AND\b|OR\b|NOT\b|IN\b|attribute_exists|attribute_not_exists|attribute_type|begins_with"
+    r"|<>|<=|>=|[=<>(),]|[#:]\w+)"
+)
 
 
 def _holds(condition: str, members: Mapping[str, Any], item: Item | None) -> bool:
@@ -413,6 +416,9 @@ class _Parser:
 
     def _one(self) -> _Test:
         token = self._take()
+        if token == "NOT":  # binds closer than AND
+            negated = self._one()
+            return lambda *each: not negated(*each)
         if token == "(":
             test = self._any()
             self._take(")")
@@ -421,7 +427,7 @@ class _Parser:
             self._take("(")
             name = self._take()
             value = ""
-            if token == "begins_with":
+            if token in {"attribute_type", "begins_with"}:
                 self._take(",")
                 value = self._take()
             self._take(")")
@@ -440,6 +446,10 @@ class _Parser:
         return lambda item, names, values: _compare(operator, item.get(names[token]), values[right])
 
 
+def _is_of_type(attribute: Any, value: Any) -> bool:  # noqa: ANN401 - any attribute
+    return attribute is not None and value["S"] in attribute
+
+
 def _begins_with(attribute: Any, value: Any) -> bool:  # noqa: ANN401 - any attribute
     return attribute is not None and "S" in attribute and attribute["S"].startswith(value["S"])
 
@@ -447,6 +457,7 @@ def _begins_with(attribute: Any, value: Any) -> bool:  # noqa: ANN401 - any attr
 _FUNCTIONS: dict[str, Callable[[Any, Any], bool]] = {
     "attribute_exists": lambda attribute, _: attribute is not None,
     "attribute_not_exists": lambda attribute, _: attribute is None,
+    "attribute_type": _is_of_type,
     "begins_with": _begins_with,
 }
 

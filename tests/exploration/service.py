@@ -116,7 +116,12 @@ def publish(owner: str, slug: str) -> Action:
 
 def read(owner: str, slug: str) -> Action:
     """Read a wiki."""
-    return Action(f"read {owner}:{slug}", lambda s: s.wikis.get(owner, slug, consistent=True))
+
+    async def live(s: WikibotStore) -> Wiki | None:
+        wiki = await s.wikis.get(owner, slug, consistent=True)
+        return wiki if wiki is not None and wiki.is_live else None  # not what is left of one, or one that arrives
+
+    return Action(f"read {owner}:{slug}", live)
 
 
 def authorize_token(owner: str, slug: str) -> Action:

@@ -20,6 +20,7 @@ from wikibot_store._dynamo.expressions import (
     Condition,
     Update,
     absent_or,
+    absent_or_before,
     begins_with,
     compare,
     conditional,
@@ -28,6 +29,7 @@ from wikibot_store._dynamo.expressions import (
     not_exists,
     one_of,
     query,
+    unless_number,
 )
 from wikibot_store.schema import GRANTEE_INDEX, OAUTH_INDEX, TABLES, create_table_request
 
@@ -190,6 +192,8 @@ class Maker:
                 begins_with(name, {"S": "x"}),
                 one_of(name, value, self._value()),
                 absent_or(name, operator, value),
+                absent_or_before(name, {"S": "y"}),
+                unless_number(name, compare(name, "<", {"N": "10"})),
             ]
         )
         match self._rng.randrange(4):
