@@ -18,7 +18,7 @@ CONSTRAINTS_newest := constraints-newest.txt
 EXTRAS_lowest := cli,example,otel,testing
 EXTRAS_aioboto3 := aioboto3,cli,example,otel,testing
 EXTRAS_newest := cli,example,otel,testing
-LIBRARY_TESTS := tests/unit tests/wire tests/fuzz tests/exploration tests/integration
+LIBRARY_TESTS := tests/unit tests/wire tests/fuzz tests/exploration/test_regressions.py tests/integration
 SMOKE := tests/integration/test_local.py tests/integration/test_wikis.py tests/cli/test_tables.py tests/test_telemetry.py
 
 .DEFAULT_GOAL := help

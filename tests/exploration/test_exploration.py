@@ -2,17 +2,19 @@
 
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 
 from tests.exploration import service
-from tests.exploration.clients import surroundings
-from tests.exploration.defects import DEFECTS, FOUND_SINCE, TAKEN_OUT
+from tests.exploration.defects import DEFECTS, TAKEN_OUT
 from tests.exploration.explorer import Memory, State
 from tests.exploration.model import Database
 from tests.exploration.plan import MODES, Case, Finished, pairs, play_case, report, run, sequences, triples
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
+_SEED = 7  # the same cases in every run: new ones are for `make explore` and the nightly job
 _SECONDS = 4.0  # of each of these tests; a case that has begun is finished
 _MOST_STATES = 20_000
 # A sweep beside a move takes half a minute.
@@ -28,23 +30,6 @@ def _some(cases: Iterable[Case], starts: dict[str, Database]) -> list[Finished]:
 
 
 _FEW = [service.rename("ada", "a", "b"), *service.GRANTS, service.write("ada", "a"), service.delete("ada", "b")]
-
-
-@pytest.fixture(autouse=True)
-def _surroundings() -> Iterator[None]:
-    with surroundings():
-        yield
-
-
-@pytest.mark.parametrize("name", [*DEFECTS, *FOUND_SINCE])
-def test_no_defect_is_back(name: str) -> None:
-    """No order of these calls, in which earlier versions failed, fails."""
-    case = {**DEFECTS, **FOUND_SINCE}[name]
-
-    result, _ = play_case(case, service.starts()[case.start])
-
-    assert not result.cut
-    assert result.failure is None, report(case, result)
 
 
 @pytest.mark.parametrize("name", TAKEN_OUT)
@@ -63,10 +48,10 @@ def test_defects_are_found(name: str) -> None:
 @pytest.mark.parametrize("mode", ["plain", "one answer lost", "one crash"])
 @pytest.mark.parametrize("side", ["wikis", "users"])
 def test_some_pairs(side: str, mode: str) -> None:
-    """Pairs of calls, others in each run, give results and tables that some order of them explains."""
+    """Pairs of calls give results and tables that some order of them explains."""
     starts = service.starts() if side == "wikis" else service.user_starts()
     cases = list(pairs(_QUICK[side], starts, mode))
-    random.shuffle(cases)
+    random.Random(_SEED).shuffle(cases)  # noqa: S311 - no secret
 
     finished = _some(cases, starts)
 
@@ -77,9 +62,8 @@ def test_some_pairs(side: str, mode: str) -> None:
 def test_some_sequences() -> None:
     """So do sequences of calls at random, by three clients, with two preemptions."""
     starts = service.starts()
-    seed = random.randrange(1 << 30)  # noqa: S311 - pytest-randomly seeds it
 
-    finished = _some(sequences(_QUICK["wikis"], list(starts), seed), starts)
+    finished = _some(sequences(_QUICK["wikis"], list(starts), _SEED), starts)
 
     assert finished
     assert [each.failure for each in finished if each.failure is not None] == []
@@ -104,7 +88,7 @@ def test_schedules_that_are_left_out_end_alike(kind: str, mode: str) -> None:
     cases = list(pairs(_QUICK["wikis"], starts, mode) if kind == "pairs" else triples(_FEW, starts, mode))
     compared = 0
 
-    for case in random.sample(cases, 5):
+    for case in random.Random(_SEED).sample(cases, 5):  # noqa: S311 - no secret
         memory = Memory()
         few, every = [
             play_case(case, starts[case.start], memory=memory, reduced=reduced, most_states=_MOST_STATES)[0]
