@@ -19,6 +19,8 @@ EXTRAS_lowest := cli,example,otel,testing
 EXTRAS_aioboto3 := aioboto3,cli,example,otel,testing
 EXTRAS_newest := cli,example,otel,testing
 LIBRARY_TESTS := tests/unit tests/wire tests/fuzz tests/exploration/test_regressions.py tests/integration
+# Before the rest of `test-all`, which counts on from there.
+FIRST_COVERAGE := --cov --cov-report= --cov-fail-under=0
 SMOKE := tests/integration/test_local.py tests/integration/test_wikis.py tests/cli/test_tables.py tests/test_telemetry.py
 
 .DEFAULT_GOAL := help
@@ -37,10 +39,10 @@ screenshot: $(VENV)/.dev  ## Take the tutorial's pictures of the example's page 
 	$(BIN)/python -m tests.examples.screenshot
 
 test: $(VENV)/.dev $(DYNAMODB_LOCAL) $(AXE_CORE)  ## Run the tests of the library on every available engine, or what ARGS selects of all tests
-	$(BIN)/pytest -n $(WORKERS) --dist loadscope $(or $(ARGS),$(LIBRARY_TESTS))
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope $(if $(filter test-all,$(MAKECMDGOALS)),$(FIRST_COVERAGE)) $(or $(ARGS),$(LIBRARY_TESTS))
 
-test-all: $(VENV)/.dev $(DYNAMODB_LOCAL) $(AXE_CORE)  ## Run all tests with branch coverage: crashes, faults, soak, browser, docs and packages too
-	$(BIN)/pytest -n $(WORKERS) --dist loadscope --cov --cov-report=term
+test-all: test  ## Run all tests with branch coverage: crashes, faults, soak, browser, docs and packages too
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope --cov --cov-append --cov-report=term $(LIBRARY_TESTS:%=--ignore=%)
 
 check: $(VENV)/.dev  ## Check lint, format, types, layers, spelling and plain words
 	$(BIN)/ruff check
