@@ -6,7 +6,7 @@ allow (infra/test_policies.py), and what is called under faults, on bad answers 
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from typing import Any, get_origin
@@ -49,6 +49,11 @@ class AccessPattern:
     def writes(self) -> bool:
         """Whether one of the requests is a write."""
         return any(request.startswith(_WRITES) for request in self.requests)
+
+
+async def _sorted(items: AsyncIterator[object]) -> list[object]:
+    """Collect items that come in no particular order, because segments are read at the same time."""
+    return sorted([item async for item in items], key=repr)
 
 
 def _nobodies(count: int) -> list[str]:
@@ -395,13 +400,13 @@ PATTERNS = [
         operator=True,
     ),
     AccessPattern(
-        "admin.iter_users", lambda store: collect(store.admin.iter_users(segments=2)), ["Scan"] * 2, operator=True
+        "admin.iter_users", lambda store: _sorted(store.admin.iter_users(segments=2)), ["Scan"] * 2, operator=True
     ),
     AccessPattern(
-        "admin.iter_wikis", lambda store: collect(store.admin.iter_wikis(segments=2)), ["Scan"] * 2, operator=True
+        "admin.iter_wikis", lambda store: _sorted(store.admin.iter_wikis(segments=2)), ["Scan"] * 2, operator=True
     ),
     AccessPattern(
-        "admin.iter_acls", lambda store: collect(store.admin.iter_acls(segments=2)), ["Scan"] * 2, operator=True
+        "admin.iter_acls", lambda store: _sorted(store.admin.iter_acls(segments=2)), ["Scan"] * 2, operator=True
     ),
     AccessPattern(
         "admin.reconcile_wiki_count",

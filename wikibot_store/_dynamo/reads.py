@@ -187,15 +187,8 @@ class ReadableTable(Generic[M]):
 
         """
         reply = self._decode_query(_as_page(items))
-        found: dict[Key, M | CorruptItemError] = {
-            self.key_of(item): item for item in map(self.codec.from_wire, reply.items or ())
-        }
-        for _, item, error in reply.corrupt:
-            try:
-                found[self.key_in(item)] = error
-            except (KeyError, TypeError):
-                raise error from error.__cause__
-        return found
+        found = {self.key_of(item): item for item in map(self.codec.from_wire, reply.items or ())}
+        return found | {self.key_in(item): error for _, item, error in reply.corrupt}
 
     def items_by_key(self, items: msgspec.Raw) -> dict[Key, Item]:
         """Return the items by key, as they are stored, of a list of items that is still JSON."""
