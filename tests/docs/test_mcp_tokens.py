@@ -53,7 +53,7 @@ async def send(app: ASGIApp, store: WikibotStore, authorization: str | None, url
         await app({**scope, "state": {"store": store}}, receive, send)
 
     headers = {} if authorization is None else {"Authorization": authorization}
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(opened), base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(opened), base_url="http://127.0.0.1") as client:
         return await client.get(url, headers=headers)
 
 
