@@ -25,6 +25,7 @@ _LIVE = frozenset({"active", "moving"})
 _TRANSIENT = (NotActiveError, ConflictError)
 _NO_ROOM = (AlreadyExistsError, QuotaExceededError)
 _NOT_THERE = (NotActiveError, NotFoundError)
+_NO_ACCESS = "access None"
 _MOST_SWEEPS = 2
 _PART = 100
 
@@ -43,6 +44,7 @@ class Action(NamedTuple):
     parts: tuple[Call, ...] = ()  # what others may see of it before it is done
     keeps: str | None = None  # whose wikis stay from now on
     deletes: str | None = None  # which user it deletes
+    reads: str | None = None  # whose wikis it reads, which are closed while their owner is being deleted
 
 
 # ---- what can be seen of a database
@@ -411,6 +413,7 @@ class Judge:
         def are_justified(placed: frozenset[int]) -> bool:
             return all(self._justified(number, results, before, refused) for number in refused.keys() - placed)
 
+        closed = {number for number in results if self._is_closed(number, results, before)}
         tried: set[tuple[Database, frozenset[int]]] = set()
 
         def go(here: Database, placed: frozenset[int]) -> bool:
@@ -421,7 +424,8 @@ class Judge:
                 return True
             for number in [number for number in results if may_come_next(number, placed)]:
                 outcome, then = self._play(here, number)
-                if _matches(results[number], outcome, is_lossy=number in lossy) and go(then, placed | {number}):
+                is_explained = _matches(results[number], outcome, is_lossy=number in lossy) or number in closed
+                if is_explained and go(then, placed | {number}):
                     return True
                 if any(go(then, placed) for then in self._after_parts(here, number)):
                     return True
@@ -440,6 +444,20 @@ class Judge:
             if then != database:
                 yield then
 
+    def _is_closed(self, number: int, results: Mapping[int, str | None], before: Mapping[int, frozenset[int]]) -> bool:
+        """Return whether a call has found a wiki closed whose owner was being deleted."""
+        owner = self.actions[number % self._count].reads
+        beside = (self.actions[other % self._count] for other in self._beside(number, results, before))
+        is_ending = any(each.deletes == owner and each.parts for each in beside)
+        return results[number] == _NO_ACCESS and owner is not None and is_ending
+
+    def _beside(
+        self, number: int, results: Mapping[int, str | None], before: Mapping[int, frozenset[int]]
+    ) -> list[int]:
+        """Return the calls that were under way during a call, or whose client died before its end."""
+        others = [other for other in results if other != number and number not in before[other]]
+        return [other for other in others if other not in before[number] or results[other] is None]
+
     def _name(self, number: int) -> str:
         return self.actions[number % self._count].name + (" again" if number >= self._count else "")
 
@@ -451,11 +469,11 @@ class Judge:
         refused: Mapping[int, BaseException],
     ) -> bool:
         """Return whether a call may have been refused so, beside what was going on, and have done nothing."""
-        others = [other for other in results if other != number and number not in before[other]]
         if isinstance(refused[number], _TRANSIENT):
-            open_ = [other for other in others if other not in before[number] or results[other] is None]
-            return any(self.actions[other % self._count].steps for other in open_) or _is_half_done(self.start)
+            beside = self._beside(number, results, before)
+            return any(self.actions[other % self._count].steps for other in beside) or _is_half_done(self.start)
 
+        others = [other for other in results if other != number and number not in before[other]]
         tried: set[tuple[Database, frozenset[int]]] = set()
 
         def go(here: Database, placed: frozenset[int]) -> bool:

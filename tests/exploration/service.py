@@ -89,7 +89,7 @@ def listing(owner: str) -> Action:
 
 def authorize(user: str, owner: str, slug: str) -> Action:
     """Ask for a role."""
-    return Action(f"authorize {user} {owner}:{slug}", lambda s: s.authorize(user, owner, slug))
+    return Action(f"authorize {user} {owner}:{slug}", lambda s: s.authorize(user, owner, slug), reads=owner)
 
 
 def usage(owner: str, slug: str) -> Action:
