@@ -115,6 +115,13 @@ class Node:
         run.answer(reply)
         return run
 
+    def abandon(self) -> None:
+        """End the runs that stand here and further on."""
+        if self._run is not None:
+            self._run.abandon()
+        for child in self._children.values():
+            child.abandon()
+
 
 class Executed(NamedTuple):
     """What a request comes to: its answer, the databases afterwards, and where the call goes on.
@@ -139,6 +146,13 @@ class Memory:
 
     def __len__(self) -> int:
         return len(self._executed) + len(self._databases)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for root in self._roots.values():
+            root.abandon()
+        for each in (self._roots, self._executed, self._played, self._databases):
+            each.clear()
 
     def root(self, call: Call, client: int) -> Node:
         """Return a call that has not begun."""

@@ -143,7 +143,8 @@ def run(
                 failure=None if result.failure is None else report(case, result),
             )
             if sum(map(len, memories.values())) > _MOST_REMEMBERED:
-                memories.clear()
+                for each in memories.values():
+                    each.clear()
                 gc.collect()
     finally:
         gc.enable()
