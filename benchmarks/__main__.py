@@ -88,8 +88,10 @@ def _runs(plan: Plan) -> Iterator[Run]:
     if plan.kind != SCALE:
         yield from play(plan)
         return
-    for sizes, latency in ((works.READERS, plan.latency), (works.STREAMS, 0.0)):
-        yield from play(replace(plan, works=tuple(name for name in plan.works if name in sizes), latency=latency))
+    for sizes, latency in ((works.READERS, plan.latency), (works.STREAMS, 0.0), (works.SWEEPS, plan.latency)):
+        contenders = [each for each in plan.contenders if sizes is not works.SWEEPS or each.name == OURS]
+        selected = tuple(name for name in plan.works if name in sizes)
+        yield from play(replace(plan, contenders=tuple(contenders), works=selected, latency=latency))
 
 
 def main() -> None:

@@ -2,6 +2,9 @@
 
 The id of an owner holds its number of wikis: `owner-100` has `wiki-000000` to `wiki-000099`. An answer depends only on
 its request: the canned server keeps no state.
+
+The tables that can be scanned have the number of their people in their names, such as `users-1000`. The people are
+`person-0000000` to `person-0000999`. Each has two claims, one wiki, and a grant in the wiki of the person before.
 """
 
 import json
@@ -81,6 +84,11 @@ def acl(wiki_id: str, grantee_id: str) -> Values:
     }
 
 
+def person(number: int) -> str:
+    """Return the id of the `number`-th person, from 0."""
+    return f"person-{number:07}"
+
+
 def wire(values: Values) -> dict[str, dict[str, str | bool]]:
     """Return an item as DynamoDB writes it, with the `write_id` that the store's items have."""
     item = {name: _attribute(value) for name, value in values.items()}
@@ -99,6 +107,13 @@ def _encode(members: object) -> bytes:
 
 _STORED_WIKI = _encode(wire(wiki("OWNER", "SLUG")))
 _UPDATED_WIKI = _encode(wire(wiki("OWNER", "SLUG", UPDATED_VERSION)))
+
+_PEOPLE = (
+    _encode(wire(user("PERSON") | {"username": "PERSON", "wiki_count": 1})),
+    _encode(wire({"id": "claim#oauth#github#PERSON", "user_id": "PERSON"})),
+    _encode(wire({"id": "claim#username#PERSON", "user_id": "PERSON"})),
+)
+_GRANT = _encode(wire(acl(f"PERSON:{slug(0)}", "GRANTEE")))
 
 
 def answer(operation: str, request: bytes) -> bytes:
@@ -122,6 +137,8 @@ def _answer(operation: str, members: dict[str, Any]) -> bytes:
             return b'{"Attributes":%b}' % _wiki(_UPDATED_WIKI, members["Key"])
         case "Query":
             return _page(members)
+        case "Scan":
+            return _scan(members)
         case _:
             raise ValueError(f"there is no canned answer to {operation}")
 
@@ -140,11 +157,21 @@ def _item(key: dict[str, Any]) -> bytes:
     if "wiki_id" in key:
         return _encode(wire(acl(key["wiki_id"]["S"], key["grantee_id"]["S"])))
     identity = key["id"]["S"].rpartition("#")
+    if identity[2].startswith("person-"):
+        return _person(_KINDS.index(identity[0]), identity[2])
     return _encode(wire(claim(identity[2]) if identity[1] else user(identity[2])))
 
 
 def _wiki(template: bytes, key: dict[str, Any]) -> bytes:
     return template.replace(b"OWNER", key["owner_id"]["S"].encode()).replace(b"SLUG", key["wiki_slug"]["S"].encode())
+
+
+_KINDS = ("", "claim#oauth#github", "claim#username")
+
+
+def _person(kind: int, name: str) -> bytes:
+    """Return a person's item of a kind: the user, the claim of the identity, or that of the username."""
+    return _PEOPLE[kind].replace(b"PERSON", name.encode())
 
 
 def _batch(wanted: dict[str, Any]) -> bytes:
@@ -156,10 +183,10 @@ def _batch(wanted: dict[str, Any]) -> bytes:
 def _page(query: dict[str, Any]) -> bytes:
     """Answer a Query of one owner's wikis."""
     values = [value.get("S", "") for value in query["ExpressionAttributeValues"].values()]
-    owner_id = next(value for value in values if value.startswith("owner-"))
+    owner_id = next(value for value in values if value.startswith(("owner-", "person-")))
     last = query.get("ExclusiveStartKey")
     start = 0 if last is None else int(last["wiki_slug"]["S"].removeprefix("wiki-")) + 1
-    wikis = int(owner_id.removeprefix("owner-"))
+    wikis = 1 if owner_id.startswith("person-") else int(owner_id.removeprefix("owner-"))
     end = min(wikis, start + min(query.get("Limit", _LARGEST_PAGE), _LARGEST_PAGE))
     head, tail = _STORED_WIKI.replace(b"OWNER", owner_id.encode()).split(b"SLUG")
     items = head + (tail + b"," + head).join([slug(number).encode() for number in range(start, end)]) + tail
@@ -168,3 +195,40 @@ def _page(query: dict[str, Any]) -> bytes:
         key = {"owner_id": {"S": owner_id}, "wiki_slug": {"S": slug(end - 1)}}
         more = b',"LastEvaluatedKey":' + _encode(key)
     return b'{"Items":[%b],"Count":%d,"ScannedCount":%d%b}' % (items, end - start, end - start, more)
+
+
+def _scan(request: dict[str, Any]) -> bytes:
+    """Answer a Scan of one segment of the people's items."""
+    table, _, people = request["TableName"].partition("-")
+    per_person = len(_KINDS) if table == "users" else 1
+    segment, segments = request.get("Segment", 0), request.get("TotalSegments", 1)
+    items = int(people) * per_person
+    start, end = items * segment // segments, items * (segment + 1) // segments
+    if "ExclusiveStartKey" in request:
+        start = _place(request["ExclusiveStartKey"], per_person) + 1
+    last = min(end, start + request.get("Limit", _LARGEST_PAGE))
+    found = [_swept(table, *divmod(place, per_person), int(people)) for place in range(start, last)]
+    more = b""
+    if last < end:
+        key = {name: value for name, value in json.loads(found[-1]).items() if name in _KEYS[table]}
+        more = b',"LastEvaluatedKey":' + _encode(key)
+    return b'{"Items":[%b],"Count":%d,"ScannedCount":%d%b}' % (b",".join(found), len(found), len(found), more)
+
+
+_KEYS = {"users": ("id",), "wikis": ("owner_id", "wiki_slug"), "acls": ("wiki_id", "grantee_id")}
+
+
+def _place(key: dict[str, Any], per_person: int) -> int:
+    """Return the place of an item in its table."""
+    kind, _, name = next(iter(key.values()))["S"].partition(":")[0].rpartition("#")
+    return int(name.removeprefix("person-")) * per_person + _KINDS.index(kind)
+
+
+def _swept(table: str, number: int, kind: int, people: int) -> bytes:
+    name = person(number)
+    if table == "users":
+        return _person(kind, name)
+    if table == "wikis":
+        return _wiki(_STORED_WIKI, {"owner_id": {"S": name}, "wiki_slug": {"S": slug(0)}})
+    grantee = person((number + 1) % people)
+    return _GRANT.replace(b"PERSON", name.encode()).replace(b"GRANTEE", grantee.encode())

@@ -1,9 +1,12 @@
 """Measures how one library scales: 1 to 2,000 reads in flight, streams of 1 to 1,000,000 wikis, and its memory.
 
+Sweeps of as many items are measured too; only the store has them.
+
 python -m benchmarks.scale JOB
 """
 
-from math import ceil
+from math import ceil, inf
+from typing import Any, cast
 
 from benchmarks import works
 from benchmarks.answers import slug
@@ -31,6 +34,15 @@ async def scale(job: Job, outcome: Outcome) -> None:
             figures = await _stream(client, wikis, job.seconds)
             outcome.figures[name] = figures | _grown(opened)
             seconds_per_page = wikis / figures["per_second"] / pages
+        per_second = inf
+        for name in filter(works.SWEEPS.__contains__, job.works):
+            items = works.SWEEPS[name]
+            if items / per_second > job.longest:
+                outcome.failures[name] = f"would take more than {job.longest:g} s"
+                continue
+            figures = await timed(cast("Any", client).sweep(items), items)
+            outcome.figures[name] = figures | _grown(opened)
+            per_second = figures["per_second"]
 
 
 def _grown(opened: float) -> Figures:

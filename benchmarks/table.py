@@ -12,7 +12,7 @@ _COMPARED = {
     "canned": _CALLS,
     "engine": _CALLS,
     "backend": "Requests per second of a web backend on one core, with 32 connections",
-    "scale": "Reads per second, for the streams wikis per second",
+    "scale": "Reads per second, for the streams wikis and for the sweeps items per second",
 }
 _START = {
     "import_ms": "import ms",
@@ -23,7 +23,7 @@ _START = {
     "stall_ms": "stall ms",
     "memory_mib": "MiB",
 }
-_ORDER = (*works.BY_NAME, works.STREAM, *works.LINES, *works.READERS, *works.STREAMS)
+_ORDER = (*works.BY_NAME, works.STREAM, *works.LINES, *works.READERS, *works.STREAMS, *works.SWEEPS)
 _GUARDS = {"cpu_us": "CPU µs", "cpu_us_per_wiki": "per wiki", "to_unmetered": "x no telemetry", "per_second": "per s"}
 _WORKS = {
     "cpu_us": "CPU µs",

@@ -92,7 +92,8 @@ LINES = (
 """The requests to a web backend."""
 READERS = {f"{readers:,} reads in flight": readers for readers in (1, 8, 32, 128, 512, 2_000)}
 STREAMS = {f"stream of {wikis:,}": wikis for wikis in (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)}
-"""The scale: numbers of readers at the same time, and numbers of wikis that are read one after another."""
+SWEEPS = {f"sweep of {items:,}": items for items in (10_000, 100_000, 1_000_000)}
+"""The scale: numbers of readers at the same time, of wikis that are read one after another, and of items swept."""
 POINT_READ = Work("point read", _point_read)
 WORKS = (
     POINT_READ,

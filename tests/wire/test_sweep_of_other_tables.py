@@ -10,6 +10,7 @@ from tests.wire.scripted_server import ScriptedServer, reply
 from wikibot_store import Finding, FindingKind, WikibotStore
 from wikibot_store.workflows import sweep
 from wikibot_store.workflows.sweep.inspection import inspect_items
+from wikibot_store.workflows.sweep.screening import Screening
 
 CORRUPT = wiki_item("corrupt") | {"status": {"S": "odd"}}
 
@@ -17,7 +18,7 @@ CORRUPT = wiki_item("corrupt") | {"status": {"S": "odd"}}
 @pytest.fixture(autouse=True)
 def _no_inspections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Treat the wikis as a table that the sweep knows nothing special about."""
-    plain = sweep._Inspection(partial(inspect_items, "wikis"), 0)
+    plain = sweep._Inspection(partial(Screening.others, name="wikis"), partial(inspect_items, "wikis"), 0)
     monkeypatch.setattr(sweep, "_INSPECTIONS", {"wikis": plain})
 
 

@@ -28,23 +28,28 @@ class AdminDao:
         self._tables = tables
 
     def sweep(
-        self, *, apply: bool = False, max_rcu: float | None = None, resume: str | None = None
+        self, *, apply: bool = False, segments: int = 4, max_rcu: float | None = None, resume: str | None = None
     ) -> AsyncGenerator[SweepPage, None]:
         """Search all tables for damage that crashes and restores left behind; with `apply`, repair it.
 
         It yields one page of findings per page of a Scan. It finds deletions and moves that did not finish, wikis
         and claims without a user, users without a claim, wrong values of `wiki_count`, grants without a wiki or without
-        a user, and items that do not decode. The service may keep running. `max_rcu` limits the read units per second
-        approximately. To continue a sweep that was interrupted, pass the `resume` of its last page.
+        a user, and items that do not decode. The service may keep running. Each table is read in several segments at
+        the same time. `max_rcu` limits the read units per second approximately. To continue a sweep that was
+        interrupted, pass the `resume` of its last page.
 
-        Requests: Scan of each table, a few consistent reads per item, and the requests of each repair.
+        Requests: Scan of each table, BatchGetItem (consistent) of what the items name, and Query (consistent) of the
+        wikis per user. An item that they do not show to be sound is inspected by GetItem (consistent) and Query of its
+        own; then there are the requests of each repair.
 
         Raises:
-            ValueError: `max_rcu` is not positive, or `resume` does not come from a sweep.
+            ValueError: `segments` is not 1 to 64, `max_rcu` is not positive, or `resume` does not come from a sweep.
 
         """
-        check_rate("max_rcu", max_rcu)
-        return sweep(self._tables, apply=check_switch("apply", apply), max_rcu=max_rcu, resume=resume)
+        _check_scan(segments, max_rcu)
+        return sweep(
+            self._tables, apply=check_switch("apply", apply), segments=segments, max_rcu=max_rcu, resume=resume
+        )
 
     def adopt(
         self,

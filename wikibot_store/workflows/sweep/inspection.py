@@ -1,6 +1,7 @@
 """What crashes and restores may have left in each table, recognised from the items and what belongs to them.
 
-A suspect is repaired by the very call that was cut off, or by a transaction that checks again.
+An inspection decides by fresh consistent reads of single items. A suspect is repaired by the very call that was cut
+off, or by a transaction that checks again.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from wikibot_store._dynamo.table import Table
 from wikibot_store._dynamo.transaction import Transaction
 from wikibot_store._wire import access_pattern, working_for
 from wikibot_store.errors import CorruptItemError, InvalidKeyError
-from wikibot_store.keys import CLAIM, WikiKey, is_invite, oauth_claim
+from wikibot_store.keys import CLAIM, WikiKey, check_id, is_invite, oauth_claim
 from wikibot_store.models import Identity, WikiStatus
 from wikibot_store.workflows.claims import claims_of, may_claim, own_or_free
 from wikibot_store.workflows.identities import find_unclaimed
@@ -34,9 +35,11 @@ from wikibot_store.workflows.sharing import FOREIGN
 from wikibot_store.workflows.sweep.findings import FindingKind, Suspect, corrupt, to_remove
 from wikibot_store.workflows.tables import Claim, Move, Tables
 
-_Found = Mapping[Key, Item | None]
+Found = Mapping[Key, Item | None]
+"""What was read, by key: None, or nothing, for a key without an item."""
 
-_UNREADABLE = (CorruptItemError, InvalidKeyError)
+UNREADABLE = (CorruptItemError, InvalidKeyError)
+"""What is raised for items that only a person can repair."""
 
 
 async def inspect_wikis(tables: Tables, items: Sequence[Item]) -> list[Suspect]:
@@ -69,7 +72,7 @@ async def _each(
     async def inspect_or_report(item: Item) -> list[Suspect]:
         try:
             return await inspect(item)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             return [corrupt(table, item, error)]
 
     with working_for(access_pattern()):
@@ -79,14 +82,14 @@ async def _each(
 # ---- wikis
 
 
-async def _inspect_wiki(tables: Tables, owners: _Found, item: Item) -> list[Suspect]:
+async def _inspect_wiki(tables: Tables, owners: Found, item: Item) -> list[Suspect]:
     table, state = tables.wikis, tables.moves.decode(item)
     WikiKey(*state.key)  # it may be none
     if state.status is WikiStatus.DELETING:
         finish = partial(_repair_wiki, tables, item, partial(finish_delete, tables, state))
         return [Suspect(kind=FindingKind.WIKI_DELETING, table=table, key=state.key, repair=finish)]
     table.decode(item)  # the rest of it
-    if state.status is WikiStatus.ACTIVE and state.operation is None:
+    if is_at_rest(state):
         return [] if owners[(state.owner_id,)] is not None else [_without_owner(tables, item, state)]
     if state.status is WikiStatus.ACTIVE:
         repair = partial(_repair_wiki, tables, item, partial(settle, tables, state))
@@ -96,6 +99,11 @@ async def _inspect_wiki(tables: Tables, owners: _Found, item: Item) -> list[Susp
             return []
         repair = partial(_repair_wiki, tables, item, partial(give_up_move, tables, state))
     return [Suspect(kind=FindingKind.WIKI_MOVING, table=table, key=state.key, repair=repair)]
+
+
+def is_at_rest(wiki: Move) -> bool:
+    """Return whether a wiki neither moves nor is being deleted."""
+    return wiki.status is WikiStatus.ACTIVE and wiki.operation is None
 
 
 def _without_owner(tables: Tables, item: Item, wiki: Move) -> Suspect:
@@ -121,12 +129,34 @@ async def _repair_wiki(tables: Tables, item: Item, repair: Callable[[], Awaitabl
 
 
 async def _inspect_user_or_claim(tables: Tables, item: Item) -> list[Suspect]:
-    is_claim = tables.users.key_in(item)[0].startswith(CLAIM)
-    return await (_inspect_claim if is_claim else _inspect_user)(tables, item)
+    return await (_inspect_claim if is_claim(tables, item) else _inspect_user)(tables, item)
+
+
+def is_claim(tables: Tables, item: Item) -> bool:
+    """Return whether an item of the users table is a claim."""
+    return tables.users.key_in(item)[0].startswith(CLAIM)
+
+
+def claim_in(tables: Tables, item: Item) -> Claim:
+    """Return the claim that an item is.
+
+    Raises:
+        CorruptItemError: It does not decode.
+        InvalidKeyError: Its user_id cannot be the id of a user.
+
+    """
+    claim = tables.claims.decode(item)
+    check_id("user_id", claim.user_id)
+    return claim
+
+
+def holds(user_id: str, claim: Item | None) -> bool:
+    """Return whether a claim that was read belongs to a user."""
+    return claim is not None and claim.get("user_id") == string(user_id)
 
 
 async def _inspect_claim(tables: Tables, item: Item) -> list[Suspect]:
-    claim = tables.claims.decode(item)
+    claim = claim_in(tables, item)
     user = await tables.users.get_item((claim.user_id,))
     if user is not None and may_claim(tables.users, user, claim.id):
         return []
@@ -144,7 +174,7 @@ async def _inspect_user(tables: Tables, item: Item) -> list[Suspect]:
     suspects = []
     for claim_id in claims:
         claim = await tables.claims.get_item((claim_id,))
-        if claim is None or claim.get("user_id") != string(user_id):
+        if not holds(user_id, claim):
             suspects.append(await _without_claim(tables, item, claim_id, claim))
     is_suspect = item.get("wiki_count", number(0)) != number(await count_wikis(tables, user_id))
     if is_suspect and await is_count_wrong(tables, user_id):
@@ -176,17 +206,18 @@ async def _without_claim(tables: Tables, user: Item, claim_id: str, claim: Item 
 
 async def inspect_acls(tables: Tables, items: Sequence[Item]) -> list[Suspect]:
     """Find grants without their wiki or their user."""
-    wikis = await _existing(tables.wikis, (key for key in map(_wiki_key, items) if key is not None))
-    users = await _existing(tables.users, (_grantee(item) for item in items if not is_invite(*_grantee(item))))
-    found = [_inspect_acl(tables, item, wikis, users) for item in items]
+    wikis = await _existing(tables.wikis, (key for key in map(wiki_key_of, items) if key is not None))
+    users = await _existing(tables.users, (key for key in map(grantee_of, items) if not is_invite(*key)))
+    found = [inspect_acl(tables, item, wikis, users) for item in items]
     return [suspect for suspect in found if suspect is not None]
 
 
-def _inspect_acl(tables: Tables, grant: Item, wikis: _Found, users: _Found) -> Suspect | None:
-    wiki_key = _wiki_key(grant)
+def inspect_acl(tables: Tables, grant: Item, wikis: Found, users: Found) -> Suspect | None:
+    """Return a grant as a suspect if something is wrong with it, by the wikis and users that were read."""
+    wiki_key = wiki_key_of(grant)
     if wiki_key is None:
         return corrupt(tables.acls, grant, InvalidKeyError("wiki_id", "must be '<owner_id>:<wiki_slug>'"))
-    wiki = wikis[wiki_key]
+    wiki = wikis.get(wiki_key)
     if wiki is None:
         return _without_wiki(tables, grant, wiki_key, tables.wikis.absent)
     try:
@@ -197,12 +228,12 @@ def _inspect_acl(tables: Tables, grant: Item, wikis: _Found, users: _Found) -> S
     if uid is not None and uid != incarnation(wiki):
         another = compare("uid", "<>", uid) if "uid" in wiki else tables.wikis.unchanged(wiki)
         return _without_wiki(tables, grant, wiki_key, tables.wikis.absent | another)
-    if users.get(_grantee(grant)) is None and not is_invite(*_grantee(grant)) and FOREIGN not in grant:
+    if users.get(grantee_of(grant)) is None and not is_invite(*grantee_of(grant)) and FOREIGN not in grant:
         return _without_user(tables, grant)
     return None
 
 
-def _wiki_key(grant: Item) -> Key | None:
+def wiki_key_of(grant: Item) -> Key | None:
     """Return the key of the grant's wiki, None if the wiki_id is invalid."""
     try:
         key = WikiKey.parse(grant["wiki_id"]["S"])
@@ -211,11 +242,12 @@ def _wiki_key(grant: Item) -> Key | None:
     return key.owner_id, key.wiki_slug
 
 
-def _grantee(grant: Item) -> tuple[str]:
+def grantee_of(grant: Item) -> tuple[str]:
+    """Return the key that the grantee has if it is a user."""
     return (grant["grantee_id"]["S"],)
 
 
-async def _existing(table: Table[Any], keys: Iterable[Key]) -> _Found:
+async def _existing(table: Table[Any], keys: Iterable[Key]) -> Found:
     found: dict[Key, Item | None] = dict.fromkeys(keys)
 
     async def look(key: Key) -> None:
@@ -235,5 +267,5 @@ def _without_wiki(tables: Tables, grant: Item, wiki_key: Key, another: Condition
 
 def _without_user(tables: Tables, grant: Item) -> Suspect:
     transaction = Transaction(tables.wire)
-    transaction.check("user", tables.users, _grantee(grant), tables.users.absent)
+    transaction.check("user", tables.users, grantee_of(grant), tables.users.absent)
     return to_remove(FindingKind.GRANT_WITHOUT_USER, tables.acls, grant, transaction)

@@ -1,0 +1,144 @@
+"""Which items of a page have to be inspected: those that a few batch reads do not show to be sound.
+
+The reads are consistent, but a batch is not a snapshot of several items, and the inspection may come much later. So
+what they return is never a reason to report or repair anything, only to inspect the item (inspection.py).
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from wikibot_store._dynamo.items import Item, number
+from wikibot_store._dynamo.reads import Key, batch_get_items
+from wikibot_store._dynamo.table import Table
+from wikibot_store.keys import WikiKey, is_invite
+from wikibot_store.workflows.claims import claims_of, is_deleting, may_claim
+from wikibot_store.workflows.people import count_wikis
+from wikibot_store.workflows.sweep.inspection import (
+    UNREADABLE,
+    claim_in,
+    grantee_of,
+    holds,
+    inspect_acl,
+    is_at_rest,
+    is_claim,
+    wiki_key_of,
+)
+from wikibot_store.workflows.tables import Tables
+
+_BATCH = 100
+
+
+class Screening:
+    """Screens several pages at the same time. Its requests use at most half of the connections.
+
+    Each method returns the items that are not sound, or of which that is not certain.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._turns = asyncio.Semaphore(max(1, tables.wire.config.max_pool_connections // 2))
+
+    async def wikis(self, items: Sequence[Item]) -> list[Item]:
+        """Return the wikis that are deleted or move, and those whose owner is not found."""
+        tables = self._tables
+        owners = await self._read((tables.users, (item["owner_id"]["S"],)) for item in items)
+
+        def is_sound(item: Item) -> bool:
+            state = tables.moves.decode(item)
+            WikiKey(*state.key)  # it may be none
+            tables.wikis.decode(item)
+            return is_at_rest(state) and (state.owner_id,) in owners[tables.users]
+
+        return [item for item in items if not _holds(is_sound, item)]
+
+    async def users(self, items: Sequence[Item]) -> list[Item]:
+        """Return the users whose claims or count are wrong, and the claims whose users do not have them."""
+        tables = self._tables
+        names = [self._names(item) for item in items]
+        found = (await self._read((tables.users, key) for key in chain(*filter(None, names))))[tables.users]
+        sound = [keys is not None and self._fit(item, keys, found) for item, keys in zip(items, names, strict=True)]
+
+        async def count(place: int) -> None:
+            item = items[place]
+            async with self._turns:
+                wikis = await count_wikis(tables, *tables.users.key_in(item))
+            sound[place] = item.get("wiki_count", number(0)) == number(wikis)
+
+        await _together(count(place) for place, item in enumerate(items) if sound[place] and not is_claim(tables, item))
+        return [item for place, item in enumerate(items) if not sound[place]]
+
+    def _names(self, item: Item) -> list[Key] | None:
+        """Return the keys of a user's claims, or of a claim's user; None for what has to be inspected anyway."""
+        try:
+            if is_claim(self._tables, item):
+                return [(claim_in(self._tables, item).user_id,)]
+            claims = claims_of(self._tables.users, item)
+        except UNREADABLE:
+            return None
+        return None if is_deleting(item) else [(claim,) for claim in claims]
+
+    def _fit(self, item: Item, keys: Sequence[Key], found: Mapping[Key, Item]) -> bool:
+        """Return whether a user holds all these claims, or whether this claim's user has it."""
+        users = self._tables.users
+        (own,) = users.key_in(item)
+        if is_claim(self._tables, item):
+            return all(key in found and may_claim(users, found[key], own) for key in keys)
+        return all(holds(own, found.get(key)) for key in keys)
+
+    async def acls(self, items: Sequence[Item]) -> list[Item]:
+        """Return the grants whose wiki or user is not found, and those of an earlier wiki."""
+        tables = self._tables
+        wikis = ((tables.wikis, key) for key in map(wiki_key_of, items) if key is not None)
+        users = ((tables.users, key) for key in map(grantee_of, items) if not is_invite(*key))
+        found = await self._read(chain(wikis, users))
+        return [
+            item for item in items if inspect_acl(tables, item, found[tables.wikis], found[tables.users]) is not None
+        ]
+
+    async def others(self, items: Sequence[Item], *, name: str) -> list[Item]:
+        """Return the items of any other table that do not decode."""
+        table: Table[Any] = getattr(self._tables, name)
+
+        def is_sound(item: Item) -> bool:
+            table.decode(item)
+            return True
+
+        return [item for item in items if not _holds(is_sound, item)]
+
+    async def _read(self, wanted: Iterable[tuple[Table[Any], Key]]) -> Mapping[Table[Any], Mapping[Key, Item]]:
+        """Read items consistently, each once, as they are stored."""
+        keys = list(dict.fromkeys(wanted))
+        found: dict[Table[Any], dict[Key, Item]] = defaultdict(dict)
+
+        async def read(batch: Sequence[tuple[Table[Any], Key]]) -> None:
+            by_table: dict[Any, list[Key]] = defaultdict(list)
+            for table, key in batch:
+                by_table[table].append(key)
+            async with self._turns:
+                answer = await batch_get_items(self._tables.wire, by_table, consistent=True)
+            for table in by_table:
+                found[table] |= answer[table]
+
+        await _together(read(keys[begin : begin + _BATCH]) for begin in range(0, len(keys), _BATCH))
+        return found
+
+
+def _holds(test: Callable[[Item], bool], item: Item) -> bool:
+    """Return whether an item passes a test; one that does not decode does not."""
+    try:
+        return test(item)
+    except UNREADABLE:
+        return False
+
+
+async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all of it at the same time; if one fails, cancel the others."""
+    tasks = [asyncio.create_task(each) for each in work]  # they return no items: asyncio's debug mode would log them
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
