@@ -5,6 +5,7 @@ ones are found by comparing them. Items are kept as canonical JSON text for the 
 """
 
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -299,13 +300,21 @@ def walked(database: Database, request: Mapping[str, Any]) -> Iterator[tuple[Pla
     found = [
         (place, item)
         for place, item in candidates
-        if all(name in item for name in walk.order) and (condition is None or _holds(condition, request, item))
+        if all(name in item for name in walk.order)
+        and (condition is None or _holds(condition, request, item))
+        and _segment(item, request) == request.get("Segment", 0)
     ]
     found.sort(key=lambda each: _position(each[1], walk.order), reverse=not request.get("ScanIndexForward", True))
     start = request.get("ExclusiveStartKey")
     for place, item in found:
         if start is None or _is_behind(item, start, walk, forward=request.get("ScanIndexForward", True)):
             yield place, item
+
+
+def _segment(item: Item, request: Mapping[str, Any]) -> int:
+    """Return the segment of a Scan that an item is in. DynamoDB divides the items in another way that nobody knows."""
+    partition = item[_SCHEMAS[request["TableName"]].key[0]]["S"].encode()
+    return zlib.crc32(partition) % request.get("TotalSegments", 1)  # type: ignore[no-any-return]  # a number
 
 
 def _is_behind(item: Item, start: Item, walk: _Range, *, forward: bool) -> bool:

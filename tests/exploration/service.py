@@ -21,7 +21,8 @@ _STEPS_PER_ITEM = 100
 
 
 async def _sweep(store: WikibotStore) -> object:
-    return [page async for page in store.admin.sweep(apply=True)]
+    # In two segments: one is screened while items of the other are repaired.
+    return [page async for page in store.admin.sweep(apply=True, segments=2)]
 
 
 # A move first finishes what earlier calls have left at its two keys, and a new wiki at its one, as a sweep does.
