@@ -423,17 +423,15 @@ PATTERNS = [
     ),
     AccessPattern(
         "admin.sweep",
-        lambda store: collect(store.admin.sweep(apply=True)),
+        lambda store: collect(store.admin.sweep(apply=True, segments=1)),
         [
-            *["Scan"] * len(TABLES),
-            # of the users: their claims and wikis, and the users of the claims
-            *["GetItem (consistent)"] * 9,
-            *["Query (consistent)"] * 4,
-            *["GetItem (consistent)"] * 9,
-            *["GetItem (consistent)", "Query (consistent)"] * 2,  # of the user with a wrong count
+            *["Scan", "BatchGetItem"] * len(TABLES),
+            *["Query (consistent)"] * 4,  # of the users: their wikis
+            # of the user with a wrong count: user, claims and wikis, and again until two passes agree
+            *["GetItem (consistent)"] * 3,
+            "Query (consistent)",
+            *["GetItem (consistent)", "Query (consistent)"] * 2,
             *[*["GetItem (consistent)", "Query (consistent)"] * 2, "UpdateItem"],  # reconcile_wiki_count
-            "GetItem (consistent)",  # of the wikis: their owner
-            *["GetItem (consistent)"] * 5,  # of the grants: their wikis and users
         ],
         in_order=False,
         saga=True,

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ from tests.half_done import (
 )
 from tests.integration.samples import a_user, a_wiki_item, an_item, change, collect, fresh, put, stored
 from tests.integration.stops import is_stopped
-from wikibot_store import NotFoundError, WikibotStore, WikiKey
+from wikibot_store import NotFoundError, SweepPage, WikibotStore, WikiKey, usage
 from wikibot_store._wire import _pace
 from wikibot_store.provision import create_tables
 from wikibot_store.schema import TABLES
@@ -169,9 +169,9 @@ async def test_every_page_can_be_gone_on_from(store: WikibotStore, slept: list[f
     for name in made:
         await MENDABLE[name][1](store)
 
-    pages = await collect(store.admin.sweep(max_rcu=1))
+    pages = await collect(store.admin.sweep(segments=1, max_rcu=1))
 
-    assert len(slept) == sum(page.scanned > 0 for page in pages[:-1])
+    assert len(slept) >= sum(page.scanned > 0 for page in pages[:-1])
     tables = [page.table for page in pages]
     order = ["wikis", "users", "acls", *(name for name in tables if name not in {"wikis", "users", "acls"})]
     assert tables == sorted(tables, key=order.index)
@@ -183,40 +183,67 @@ async def test_every_page_can_be_gone_on_from(store: WikibotStore, slept: list[f
         assert await collect(store.admin.sweep(max_rcu=1, resume=pages[position].resume)) == pages[position + 1 :]
 
 
-async def test_pages_and_pauses_follow_max_rcu(store: WikibotStore, slept: list[float]) -> None:
-    """A page uses about one second's read units, and the pause after it matches what it used."""
+async def test_every_page_of_several_segments_can_be_gone_on_from(store: WikibotStore, slept: list[float]) -> None:
+    """So does one in several segments: it scans what was not scanned, and finds what was not found."""
+    for name in ["wiki deleting", "claim of nobody", "wrong count", "grant without user"]:
+        await MENDABLE[name][1](store)
+
+    pages = await collect(store.admin.sweep(segments=3, max_rcu=1))
+
+    assert slept
+    whole = _seen(pages)
+    for position in range(0, len(pages) - 1, 3):
+        rest = await collect(store.admin.sweep(max_rcu=1, resume=pages[position].resume))
+        assert _seen(pages[: position + 1]) + _seen(rest) == whole
+
+
+def _seen(pages: Iterable[SweepPage]) -> Counter[str]:
+    """Count what pages have scanned, by table, and what they have found."""
+    seen = Counter[str]()
+    for page in pages:
+        seen[page.table] += page.scanned
+        seen.update(str(finding) for finding in page.findings)
+    return seen
+
+
+@pytest.mark.parametrize("segments", [1, 2])
+async def test_pages_and_pauses_follow_max_rcu(store: WikibotStore, slept: list[float], segments: int) -> None:
+    """A page uses at most about one second's read units, and the pauses match what the engine says that was used."""
     for _ in range(4):
         await an_owner(store)
 
-    pages = await collect(store.admin.sweep(max_rcu=6))
+    with usage.collect() as used:
+        pages = await collect(store.admin.sweep(segments=segments, max_rcu=12))
 
     checked = {"wikis": 1, "users": 2, "acls": 2}
-    assert all(page.scanned <= 6 / (1 + checked.get(page.table, 0)) for page in pages)
-    waited_for = [page for page in pages[:-1] if page.scanned]
-    assert len(slept) == len(waited_for) > 10
-    for page, pause in zip(waited_for, slept, strict=True):
-        # Besides what checking takes there is what the engine says that the scan took: up to 1 RRU here.
-        reads = checked.get(page.table, 0) * page.scanned
-        assert reads / 6 <= pause <= (reads + 1) / 6
+    assert all(page.scanned <= 12 / (1 + checked.get(page.table, 0)) / segments for page in pages)
+    assert len(pages) > 2 * len(TABLES)
+    last = 12  # nothing waits for the last pages
+    assert used.read_units - last <= sum(slept) * 12 <= used.read_units
 
 
 async def test_without_max_rcu_nothing_waits(store: WikibotStore, slept: list[float], sent: list[str]) -> None:
-    """Without `max_rcu` a page has 100 items and there are no pauses."""
+    """Without `max_rcu` a page has 100 items and there are no pauses. Several segments scan each item once."""
     for _ in range(3):
         await an_owner(store)
     sent.clear()
 
-    pages = await collect(store.admin.sweep())
+    pages = await collect(store.admin.sweep(segments=1))
 
     scanned = {schema.name: 0 for schema in TABLES} | {"wikis": 3, "users": 15, "acls": 3}
     assert {page.table: page.scanned for page in pages} == scanned
     assert slept == []
     assert sent.count("Scan") == len(pages) == len(TABLES)
+    assert _seen(await collect(store.admin.sweep())) == _seen(pages)
+    assert sent.count("Scan") == len(TABLES) + 4 * len(TABLES)
+    assert slept == []
 
 
 @pytest.mark.parametrize(
     "options",
     [
+        {"segments": 0},
+        {"segments": 65},
         {"max_rcu": 0},
         {"max_rcu": -1},
         {"max_rcu": math.nan},
@@ -233,7 +260,7 @@ async def test_without_max_rcu_nothing_waits(store: WikibotStore, slept: list[fl
     ids=str,
 )
 async def test_bad_arguments_are_refused(unreachable_store: WikibotStore, options: dict[str, Any]) -> None:
-    """An invalid `max_rcu` or `resume` is rejected before any request."""
+    """Invalid `segments`, `max_rcu` or `resume` are rejected before any request."""
     with pytest.raises(ValueError, match=f"{next(iter(options))} must "):
         await collect(unreachable_store.admin.sweep(**options))
 
@@ -283,16 +310,78 @@ async def test_a_user_who_stays_after_all_is_left(store: WikibotStore, monkeypat
     assert await store.users.get(user.id, consistent=True) == user
 
 
+def _nothing_found(store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each BatchGetItem find nothing, as if it had been sent long ago."""
+    call = store._wire.call
+
+    async def find_nothing(
+        operation: str, request: Mapping[str, Any], decode: Callable[[bytes], Any], *, deadline: float
+    ) -> Any:  # noqa: ANN401 - what `decode` returns
+        reply = await call(operation, request, decode, deadline=deadline)
+        return decode(b'{"Responses":{}}') if operation == "BatchGetItem" else reply
+
+    monkeypatch.setattr(store._wire, "call", find_nothing)
+
+
+async def test_batches_decide_on_nothing(store: WikibotStore, monkeypatch: pytest.MonkeyPatch, sent: list[str]) -> None:
+    """If batches return less than there is, the items are read one by one, and none is reported or changed."""
+    owners = [await an_owner(store) for _ in range(3)]
+    before = await snapshot(store)
+    sent.clear()
+    _nothing_found(store, monkeypatch)
+
+    assert await findings_of(store, apply=True) == []
+
+    assert await snapshot(store) == before
+    # Per owner: the wiki and its owner; 2 users and 3 claims with 3 claims and 3 users; the grant, its wiki and user.
+    assert sent.count("GetItem (consistent)") == len(owners) * (2 + 5 + 3 + 3 + 3)
+
+
+async def test_faults_are_found_without_batches(store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever batches return, one sweep finds and repairs all faults."""
+    made = await make_faults(store)
+    _nothing_found(store, monkeypatch)
+
+    found = await findings_of(store, apply=True)
+
+    assert Counter(finding.kind for finding in found) == made
+    await assert_sound(store)
+
+
+async def test_a_fault_that_a_batch_has_seen_is_over(store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wiki whose owner is there again when it is inspected is not deleted."""
+    owner, wiki = await an_owner(store)
+    item = await stored(store, "users", id=owner.id)
+    assert item is not None
+    client = await store.client()
+    await client.delete_item(TableName=store.config.users_table, Key=an_item(id=owner.id))
+    call = store._wire.call
+
+    async def restore(
+        operation: str, request: Mapping[str, Any], decode: Callable[[bytes], Any], *, deadline: float
+    ) -> Any:  # noqa: ANN401 - what `decode` returns
+        reply = await call(operation, request, decode, deadline=deadline)
+        if operation == "BatchGetItem":
+            await put(store, "users", item)
+        return reply
+
+    monkeypatch.setattr(store._wire, "call", restore)
+    found = await findings_of(store, apply=True, segments=1)
+
+    assert found == []
+    assert await store.wikis.get(owner.id, wiki.wiki_slug, consistent=True) == wiki
+
+
 async def test_a_consumer_that_stops_ends_the_sweep(store: WikibotStore, sent: list[str]) -> None:
     """After the consumer stops, no further page is read."""
     await an_owner(store)
     sent.clear()
 
-    pages = store.admin.sweep()
+    pages = store.admin.sweep(segments=1)
     await anext(pages)
     await pages.aclose()
 
-    assert sent == ["Scan", "GetItem (consistent)"]  # of the wiki's owner
+    assert sent == ["Scan", "BatchGetItem"]  # of the wiki's owner
 
 
 async def test_sweeps_finish_what_a_delete_of_a_user_left(store: WikibotStore) -> None:

@@ -23,13 +23,14 @@ def _no_inspections(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_items_that_do_not_decode_are_found(server: ScriptedServer, store: WikibotStore) -> None:
-    """A sweep reports the items that do not decode, page by page, and sends nothing but the Scan."""
+    """A sweep reports the items that do not decode, page by page. It reads only these again."""
     server.play(
         reply({"Items": [wiki_item("good"), CORRUPT], "LastEvaluatedKey": wiki_key("corrupt")}),
+        reply({"Item": CORRUPT}),
         reply({"Items": [wiki_item("other")]}),
     )
 
-    first, last = [page async for page in store.admin.sweep(apply=True)]
+    first, last = [page async for page in store.admin.sweep(apply=True, segments=1)]
 
     assert first.findings == [
         Finding(
@@ -42,7 +43,20 @@ async def test_items_that_do_not_decode_are_found(server: ScriptedServer, store:
     assert "unknown value - at `$.status.S`" in str(first.findings[0].problem)
     assert json.loads(first.resume or "") == {"table": "wikis", "after": [["u-1", "corrupt"]]}
     assert (last.scanned, last.findings, last.resume) == (1, [], None)
-    assert server.operations == ["Scan", "Scan"]
+    assert server.operations == ["Scan", "GetItem", "Scan"]
+
+
+async def test_items_that_were_repaired_meanwhile(server: ScriptedServer, store: WikibotStore) -> None:
+    """An item that decodes when it is read again, or is gone, is not reported."""
+    server.play(
+        reply({"Items": [CORRUPT, CORRUPT | wiki_key("gone")]}),
+        reply({"Item": wiki_item("corrupt")}),
+        reply({}),
+    )
+
+    (page,) = [page async for page in store.admin.sweep(segments=1)]
+
+    assert (page.scanned, page.findings) == (2, [])
 
 
 async def test_a_sweep_resumes_there_too(server: ScriptedServer, store: WikibotStore) -> None:

@@ -1,9 +1,9 @@
 """Find what crashes and restores left behind, and finish or remove it.
 
-A sweep reads the tables from end to end. Batch reads clear the items that are sound; each of the others is inspected
-by reads of its own. A sweep repairs with the very calls that were cut off, or with transactions that check again. It
-is therefore safe beside a running service: an operation that is still under way is found too, and may be finished
-twice.
+A sweep reads the tables from end to end. Batch reads clear the items that are sound. Each of the others is read again
+and inspected by reads of its own. A sweep repairs with the very calls that were cut off, or with transactions that
+check again. It is therefore safe beside a running service: an operation that is still under way is found too, and may
+be finished twice.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -18,7 +18,13 @@ from wikibot_store._dynamo.table import Table
 from wikibot_store._wire import Pace
 from wikibot_store.schema import TABLES
 from wikibot_store.workflows.sweep.findings import Finding, FindingKind, Suspect, SweepPage
-from wikibot_store.workflows.sweep.inspection import inspect_acls, inspect_items, inspect_users, inspect_wikis
+from wikibot_store.workflows.sweep.inspection import (
+    existing,
+    inspect_acls,
+    inspect_items,
+    inspect_users,
+    inspect_wikis,
+)
 from wikibot_store.workflows.sweep.screening import Screening
 from wikibot_store.workflows.tables import Tables
 
@@ -53,10 +59,10 @@ _INSPECTIONS = _OWN_INSPECTIONS | {
 
 
 class _Screened(NamedTuple):
-    """What is left of a page: its number of items, and those that have to be inspected."""
+    """What is left of a page: its number of items, and the keys of those that have to be inspected."""
 
     scanned: int
-    doubtful: list[Item]
+    doubtful: list[Key]
 
 
 def sweep(
@@ -73,16 +79,22 @@ async def _sweep(tables: Tables, position: Position, pace: Pace, *, apply: bool)
     reads = {name: _reader(name, tables, screening, pace.rate) for name in _INSPECTIONS}
     async with aclosing(scan(reads, position, pace)) as pages:
         async for page in pages:
-            suspects = []
+            suspects: list[Suspect] = []
             if page.items.doubtful:
                 async with pace.request():
-                    suspects = await _INSPECTIONS[page.table].find(tables, page.items.doubtful)
+                    suspects = await _inspect(tables, page.table, page.items.doubtful)
             yield SweepPage(
                 table=page.table,
                 scanned=page.items.scanned,
                 findings=[await suspect.finding(apply=apply) for suspect in suspects],
                 resume=None if page.position is None else page.position.text,
             )
+
+
+async def _inspect(tables: Tables, name: str, keys: Sequence[Key]) -> list[Suspect]:
+    """Inspect items as they are now: the page was scanned a while ago, and repairs of others may have changed it."""
+    found = await existing(getattr(tables, name), keys)
+    return await _INSPECTIONS[name].find(tables, [item for item in found.values() if item is not None])
 
 
 def _reader(name: str, tables: Tables, screening: Screening, rate: float | None) -> Read[_Screened]:
@@ -94,6 +106,7 @@ def _reader(name: str, tables: Tables, screening: Screening, rate: float | None)
         # The pages use their units at once and wait for them afterwards: about a second's worth for all segments.
         limit = _PAGE if rate is None else max(1, min(_PAGE, int(rate / (1 + inspection.cost) / segments)))
         items, last = await table.scan(after, segment, segments, limit=limit)
-        return _Screened(len(items), await inspection.screen(screening, items)), last
+        doubtful = await inspection.screen(screening, items)
+        return _Screened(len(items), [table.key_in(item) for item in doubtful]), last
 
     return read

@@ -44,7 +44,7 @@ UNREADABLE = (CorruptItemError, InvalidKeyError)
 
 async def inspect_wikis(tables: Tables, items: Sequence[Item]) -> list[Suspect]:
     """Find wikis that are half deleted, have half moved, or whose owner is missing."""
-    owners = await _existing(tables.users, ((item["owner_id"]["S"],) for item in items))
+    owners = await existing(tables.users, ((item["owner_id"]["S"],) for item in items))
     return await _each(tables.wikis, items, partial(_inspect_wiki, tables, owners))
 
 
@@ -206,8 +206,8 @@ async def _without_claim(tables: Tables, user: Item, claim_id: str, claim: Item 
 
 async def inspect_acls(tables: Tables, items: Sequence[Item]) -> list[Suspect]:
     """Find grants without their wiki or their user."""
-    wikis = await _existing(tables.wikis, (key for key in map(wiki_key_of, items) if key is not None))
-    users = await _existing(tables.users, (key for key in map(grantee_of, items) if not is_invite(*key)))
+    wikis = await existing(tables.wikis, (key for key in map(wiki_key_of, items) if key is not None))
+    users = await existing(tables.users, (key for key in map(grantee_of, items) if not is_invite(*key)))
     found = [inspect_acl(tables, item, wikis, users) for item in items]
     return [suspect for suspect in found if suspect is not None]
 
@@ -247,7 +247,8 @@ def grantee_of(grant: Item) -> tuple[str]:
     return (grant["grantee_id"]["S"],)
 
 
-async def _existing(table: Table[Any], keys: Iterable[Key]) -> Found:
+async def existing(table: Table[Any], keys: Iterable[Key]) -> Found:
+    """Read items consistently, one by one and all at the same time."""
     found: dict[Key, Item | None] = dict.fromkeys(keys)
 
     async def look(key: Key) -> None:
