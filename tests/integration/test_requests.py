@@ -61,7 +61,7 @@ async def test_access_pattern(world: WikibotStore, pattern: AccessPattern) -> No
 async def test_sweep_reads_what_items_name_in_batches(world: WikibotStore) -> None:
     """A sweep scans each table and reads in one batch what the items of a page name, and the wikis of each user.
 
-    A user whose count seems wrong is inspected alone: user, claims and wikis, and user and wikis until two passes agree.
+    A user whose count seems wrong is inspected alone: user, claims, wikis, and user and wikis until two passes agree.
     """
     sent: list[str] = []
 
