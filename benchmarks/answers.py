@@ -8,6 +8,7 @@ The tables that can be scanned have the number of their people in their names, s
 """
 
 import json
+from functools import cache
 from typing import Any
 
 UPDATED_VERSION = 8
@@ -150,15 +151,18 @@ def _consumed(members: dict[str, Any]) -> bytes:
     return b'"ConsumedCapacity":' + _encode(capacity if "RequestItems" in members else capacity[0])
 
 
-def _item(key: dict[str, Any]) -> bytes:
-    """Return the item with this key. The names of the key attributes identify the table."""
+def _item(key: dict[str, Any], names: tuple[str, ...] = ()) -> bytes:
+    """Return the item with this key. The names of the key attributes identify the table.
+
+    With `names`, a wiki or person has only these attributes.
+    """
     if "wiki_slug" in key:
-        return _wiki(_STORED_WIKI, key)
+        return _wiki(_narrow(_STORED_WIKI, names), key)
     if "wiki_id" in key:
         return _encode(wire(acl(key["wiki_id"]["S"], key["grantee_id"]["S"])))
     identity = key["id"]["S"].rpartition("#")
     if identity[2].startswith("person-"):
-        return _person(_KINDS.index(identity[0]), identity[2])
+        return _narrow(_PEOPLE[_KINDS.index(identity[0])], names).replace(b"PERSON", identity[2].encode())
     return _encode(wire(claim(identity[2]) if identity[1] else user(identity[2])))
 
 
@@ -166,17 +170,23 @@ def _wiki(template: bytes, key: dict[str, Any]) -> bytes:
     return template.replace(b"OWNER", key["owner_id"]["S"].encode()).replace(b"SLUG", key["wiki_slug"]["S"].encode())
 
 
+_NAMES = "ExpressionAttributeNames"
 _KINDS = ("", "claim#oauth#github", "claim#username")
 
 
-def _person(kind: int, name: str) -> bytes:
-    """Return a person's item of a kind: the user, the claim of the identity, or that of the username."""
-    return _PEOPLE[kind].replace(b"PERSON", name.encode())
+@cache
+def _narrow(template: bytes, names: tuple[str, ...]) -> bytes:
+    """Return a template with only these attributes, or with all if there are no names."""
+    return _encode({name: value for name, value in json.loads(template).items() if name in names or not names})
 
 
 def _batch(wanted: dict[str, Any]) -> bytes:
     """Answer a BatchGetItem with exactly the requested items."""
-    tables = [b'"%b":[%b]' % (table.encode(), b",".join(map(_item, keys["Keys"]))) for table, keys in wanted.items()]
+    tables = [
+        b'"%b":[%b]'
+        % (table.encode(), b",".join(_item(key, tuple(keys.get(_NAMES, {}).values())) for key in keys["Keys"]))
+        for table, keys in wanted.items()
+    ]
     return b'{"Responses":{%b},"UnprocessedKeys":{}}' % b",".join(tables)
 
 
@@ -227,7 +237,7 @@ def _place(key: dict[str, Any], per_person: int) -> int:
 def _swept(table: str, number: int, kind: int, people: int) -> bytes:
     name = person(number)
     if table == "users":
-        return _person(kind, name)
+        return _PEOPLE[kind].replace(b"PERSON", name.encode())
     if table == "wikis":
         return _wiki(_STORED_WIKI, {"owner_id": {"S": name}, "wiki_slug": {"S": slug(0)}})
     grantee = person((number + 1) % people)

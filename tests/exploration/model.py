@@ -128,7 +128,7 @@ def _batch_get(database: Database, request: Mapping[str, Any]) -> tuple[Reply, D
     for place in batch_places(request):
         item = database.get(place)
         if item is not None:
-            responses[place[0]].append(item)
+            responses[place[0]].append(_projected(item, request["RequestItems"][place[0]]))
     return Reply(200, {"Responses": responses, "UnprocessedKeys": {}}), database
 
 

@@ -28,6 +28,7 @@ from wikibot_store._dynamo.expressions import (
     exists,
     not_exists,
     one_of,
+    projection,
     query,
     unless_number,
 )
@@ -218,6 +219,8 @@ class Maker:
         for table in {self._table(), self._table()}:
             keys = [self._key(table) for _ in range(2)]
             wanted[table] = {"Keys": keys[: 1 if keys[0] == keys[1] else 2], "ConsistentRead": True}
+            if self._rng.random() < 0.5:
+                wanted[table] |= projection([*keys[0], self._attribute()])
         return "BatchGetItem", {"RequestItems": wanted}
 
     def _action(self, kind: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.h
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Self
 
@@ -122,6 +122,12 @@ def conditional(condition: Condition, update: Update | None = None) -> dict[str,
 def query(key_condition: Condition, filter_condition: Condition | None = None) -> dict[str, Any]:
     """Return the request members of a Query."""
     return _members({"KeyConditionExpression": key_condition, "FilterExpression": filter_condition})
+
+
+def projection(attributes: Sequence[str]) -> dict[str, Any]:
+    """Return the request members of a read that returns only these attributes."""
+    names = {f"#k{position}": name for position, name in enumerate(attributes)}
+    return {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
 
 
 def _members(expressions: Mapping[str, Condition | Update | None]) -> dict[str, Any]:

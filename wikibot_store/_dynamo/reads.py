@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
 
 from wikibot_store._dynamo.checks import MAX_LIMIT, check_limit, check_switch
 from wikibot_store._dynamo.coalescer import Coalescer
-from wikibot_store._dynamo.expressions import Condition, equals, query
+from wikibot_store._dynamo.expressions import Condition, equals, projection, query
 from wikibot_store._dynamo.items import Item, ItemCodec, MixedReply, string
 from wikibot_store._dynamo.listing import Listing, Page
 from wikibot_store._dynamo.replies import BatchReply, GetReply, QueryReply, StoredPage, StoredReply, stored_page_reader
@@ -311,9 +312,9 @@ class ReadableTable(Generic[M]):
         condition = query(equals(self.codec.key[0], string(value)))
         request = {"TableName": self.name, **condition, "ConsistentRead": True}
         if keys_only:
-            names = {f"#k{position}": name for position, name in enumerate(self.codec.key)}
-            request["ProjectionExpression"] = ", ".join(names)
-            request["ExpressionAttributeNames"] |= names
+            keys = projection(self.codec.key)
+            keys["ExpressionAttributeNames"] |= request["ExpressionAttributeNames"]
+            request |= keys
         while True:
             reply: StoredPage = await self.call("Query", request, self._decode_stored_page, (value,))
             yield reply.items
@@ -412,9 +413,15 @@ async def batch_get_items(
     *,
     consistent: bool,
     deadline: float | None = None,
+    names: Mapping[ReadableTable[Any], Sequence[str]] = MappingProxyType({}),
 ) -> dict[ReadableTable[Any], dict[Key, Item]]:
-    """Do as `batch_get`, but return the items as they are stored, so that a write can have them as its condition."""
-    return await _batch_get(wire, wanted, ReadableTable.items_by_key, consistent=consistent, deadline=deadline)
+    """Do as `batch_get`, but return the items as they are stored, so that a write can have them as its condition.
+
+    Of the tables in `names`, return only these attributes of the items; the key must be among them.
+    """
+    return await _batch_get(
+        wire, wanted, ReadableTable.items_by_key, consistent=consistent, deadline=deadline, names=names
+    )
 
 
 async def _batch_get(
@@ -424,6 +431,7 @@ async def _batch_get(
     *,
     consistent: bool,
     deadline: float | None,
+    names: Mapping[ReadableTable[Any], Sequence[str]] = MappingProxyType({}),
 ) -> Found:
     tables: Wanted = {} if callable(wanted) else wanted
 
@@ -436,7 +444,7 @@ async def _batch_get(
     def first() -> dict[str, Any]:
         nonlocal tables
         tables = wanted() if callable(wanted) else wanted
-        return _batch_request(tables, consistent=consistent)
+        return _batch_request(tables, names, consistent=consistent)
 
     found: Found = {}
     deadline = wire.deadline() if deadline is None else deadline
@@ -461,9 +469,15 @@ async def _batch_get(
             raise ThrottledError("BatchGetItem", attempt, "keys were left unprocessed")
 
 
-def _batch_request(wanted: Wanted, *, consistent: bool) -> dict[str, Any]:
+def _batch_request(
+    wanted: Wanted, names: Mapping[ReadableTable[Any], Sequence[str]], *, consistent: bool
+) -> dict[str, Any]:
     keys = {
-        table.name: {"Keys": [table.key_item(key) for key in keys], "ConsistentRead": consistent}
+        table.name: {
+            "Keys": [table.key_item(key) for key in keys],
+            "ConsistentRead": consistent,
+            **(projection(names[table]) if table in names else {}),
+        }
         for table, keys in wanted.items()
     }
     return {"RequestItems": keys}

@@ -15,6 +15,10 @@ Missing = Mapping[str, Callable[[Item], Item]]
 """The value of each attribute that an item may lack although the model requires it."""
 
 
+INCARNATION = ("owner_id", "wiki_slug", "uid", "created_at")
+"""The attributes of a wiki that `incarnation` needs."""
+
+
 def incarnation(wiki: Item) -> Item:
     """Return the `uid` of a wiki's item, or the one with which a wiki without `uid` is read.
 

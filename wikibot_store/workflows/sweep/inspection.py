@@ -129,12 +129,8 @@ async def _repair_wiki(tables: Tables, item: Item, repair: Callable[[], Awaitabl
 
 
 async def _inspect_user_or_claim(tables: Tables, item: Item) -> list[Suspect]:
-    return await (_inspect_claim if is_claim(tables, item) else _inspect_user)(tables, item)
-
-
-def is_claim(tables: Tables, item: Item) -> bool:
-    """Return whether an item of the users table is a claim."""
-    return tables.users.key_in(item)[0].startswith(CLAIM)
+    is_claim = tables.users.key_in(item)[0].startswith(CLAIM)
+    return await (_inspect_claim if is_claim else _inspect_user)(tables, item)
 
 
 def claim_in(tables: Tables, item: Item) -> Claim:

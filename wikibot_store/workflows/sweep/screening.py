@@ -8,13 +8,16 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 from wikibot_store._dynamo.items import Item, number
 from wikibot_store._dynamo.reads import Key, batch_get_items
 from wikibot_store._dynamo.table import Table
-from wikibot_store.keys import WikiKey, is_invite
-from wikibot_store.workflows.claims import claims_of, is_deleting, may_claim
+from wikibot_store.keys import CLAIM, WikiKey, is_invite
+from wikibot_store.schema import USERS
+from wikibot_store.workflows.claims import claims_of, is_deleting
+from wikibot_store.workflows.legacy import INCARNATION
 from wikibot_store.workflows.people import count_wikis
 from wikibot_store.workflows.sweep.inspection import (
     UNREADABLE,
@@ -23,7 +26,6 @@ from wikibot_store.workflows.sweep.inspection import (
     holds,
     inspect_acl,
     is_at_rest,
-    is_claim,
     wiki_key_of,
 )
 from wikibot_store.workflows.tables import Tables
@@ -44,7 +46,9 @@ class Screening:
     async def wikis(self, items: Sequence[Item]) -> list[Item]:
         """Return the wikis that are deleted or move, and those whose owner is not found."""
         tables = self._tables
-        owners = await self._read((tables.users, (item["owner_id"]["S"],)) for item in items)
+        owners = await self._read(
+            ((tables.users, (item["owner_id"]["S"],)) for item in items), names={tables.users: USERS.key}
+        )
 
         def is_sound(item: Item) -> bool:
             state = tables.moves.decode(item)
@@ -56,47 +60,51 @@ class Screening:
 
     async def users(self, items: Sequence[Item]) -> list[Item]:
         """Return the users whose claims or count are wrong, and the claims whose users do not have them."""
-        tables = self._tables
-        names = [self._names(item) for item in items]
-        found = (await self._read((tables.users, key) for key in chain(*filter(None, names))))[tables.users]
-        sound = [keys is not None and self._fit(item, keys, found) for item, keys in zip(items, names, strict=True)]
+        users = self._tables.users
+        keys = [users.key_in(item) for item in items]
+        named = [self._named_by(item) for item in items]
+        found = (await self._read((users, key) for key in chain(*filter(None, named))))[users]
+        claims = {key: self._named_by(item) for key, item in found.items() if not key[0].startswith(CLAIM)}
+        sound = [False] * len(items)
 
         async def count(place: int) -> None:
-            item = items[place]
             async with self._turns:
-                wikis = await count_wikis(tables, *tables.users.key_in(item))
-            sound[place] = item.get("wiki_count", number(0)) == number(wikis)
+                wikis = await count_wikis(self._tables, *keys[place])
+            sound[place] = items[place].get("wiki_count", number(0)) == number(wikis)
 
-        await _together(count(place) for place, item in enumerate(items) if sound[place] and not is_claim(tables, item))
+        to_count = []
+        for place, (key, names) in enumerate(zip(keys, named, strict=True)):
+            if names is None:
+                continue
+            if key[0].startswith(CLAIM):
+                sound[place] = key in (claims.get(names[0]) or ())
+            elif all(holds(key[0], found.get(claim)) for claim in names):
+                to_count.append(count(place))
+        await _together(to_count)
         return [item for place, item in enumerate(items) if not sound[place]]
 
-    def _names(self, item: Item) -> list[Key] | None:
+    def _named_by(self, item: Item) -> list[Key] | None:
         """Return the keys of a user's claims, or of a claim's user; None for what has to be inspected anyway."""
+        users = self._tables.users
         try:
-            if is_claim(self._tables, item):
+            if users.key_in(item)[0].startswith(CLAIM):
                 return [(claim_in(self._tables, item).user_id,)]
-            claims = claims_of(self._tables.users, item)
+            claims = claims_of(users, item)
         except UNREADABLE:
             return None
         return None if is_deleting(item) else [(claim,) for claim in claims]
 
-    def _fit(self, item: Item, keys: Sequence[Key], found: Mapping[Key, Item]) -> bool:
-        """Return whether a user holds all these claims, or whether this claim's user has it."""
-        users = self._tables.users
-        (own,) = users.key_in(item)
-        if is_claim(self._tables, item):
-            return all(key in found and may_claim(users, found[key], own) for key in keys)
-        return all(holds(own, found.get(key)) for key in keys)
-
     async def acls(self, items: Sequence[Item]) -> list[Item]:
         """Return the grants whose wiki or user is not found, and those of an earlier wiki."""
-        tables = self._tables
-        wikis = ((tables.wikis, key) for key in map(wiki_key_of, items) if key is not None)
-        users = ((tables.users, key) for key in map(grantee_of, items) if not is_invite(*key))
-        found = await self._read(chain(wikis, users))
-        return [
-            item for item in items if inspect_acl(tables, item, found[tables.wikis], found[tables.users]) is not None
-        ]
+        wikis, users = self._tables.wikis, self._tables.users
+        found = await self._read(
+            chain(
+                ((wikis, key) for key in map(wiki_key_of, items) if key is not None),
+                ((users, key) for key in map(grantee_of, items) if not is_invite(*key)),
+            ),
+            names={wikis: INCARNATION, users: USERS.key},
+        )
+        return [item for item in items if inspect_acl(self._tables, item, found[wikis], found[users]) is not None]
 
     async def others(self, items: Sequence[Item], *, name: str) -> list[Item]:
         """Return the items of any other table that do not decode."""
@@ -108,8 +116,10 @@ class Screening:
 
         return [item for item in items if not _holds(is_sound, item)]
 
-    async def _read(self, wanted: Iterable[tuple[Table[Any], Key]]) -> Mapping[Table[Any], Mapping[Key, Item]]:
-        """Read items consistently, each once, as they are stored."""
+    async def _read(
+        self, wanted: Iterable[tuple[Table[Any], Key]], names: Mapping[Any, Sequence[str]] = MappingProxyType({})
+    ) -> Mapping[Table[Any], Mapping[Key, Item]]:
+        """Read items consistently, each once, as they are stored; of the tables in `names` only these attributes."""
         keys = list(dict.fromkeys(wanted))
         found: dict[Table[Any], dict[Key, Item]] = defaultdict(dict)
 
@@ -118,7 +128,7 @@ class Screening:
             for table, key in batch:
                 by_table[table].append(key)
             async with self._turns:
-                answer = await batch_get_items(self._tables.wire, by_table, consistent=True)
+                answer = await batch_get_items(self._tables.wire, by_table, consistent=True, names=names)
             for table in by_table:
                 found[table] |= answer[table]
 
