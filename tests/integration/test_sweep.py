@@ -223,7 +223,7 @@ async def test_pages_and_pauses_follow_max_rcu(store: WikibotStore, slept: list[
 
 
 async def test_without_max_rcu_nothing_waits(store: WikibotStore, slept: list[float], sent: list[str]) -> None:
-    """Without `max_rcu` a page has 100 items and there are no pauses. Several segments scan each item once."""
+    """Without `max_rcu` a page has 500 items and there are no pauses. Several segments scan each item once."""
     for _ in range(3):
         await an_owner(store)
     sent.clear()

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from tests.wire.items import wiki_item, wiki_key
-from tests.wire.scripted_server import ScriptedServer, reply
+from tests.wire.scripted_server import Exchange, ScriptedServer, reply
 from wikibot_store import Finding, FindingKind, WikibotStore
 from wikibot_store.workflows import sweep
 from wikibot_store.workflows.sweep.inspection import inspect_items
@@ -44,6 +44,21 @@ async def test_items_that_do_not_decode_are_found(server: ScriptedServer, store:
     assert json.loads(first.resume or "") == {"table": "wikis", "after": [["u-1", "corrupt"]]}
     assert (last.scanned, last.findings, last.resume) == (1, [], None)
     assert server.operations == ["Scan", "GetItem", "Scan"]
+
+
+async def test_a_page_that_does_not_decode(server: ScriptedServer, store: WikibotStore) -> None:
+    """All items of a page are reported, however many, in their order."""
+    slugs = [f"w-{number:03}" for number in range(150)]
+
+    async def as_stored(exchange: Exchange) -> None:
+        await reply({"Item": CORRUPT | exchange.request.json["Key"]})(exchange)
+
+    server.play(reply({"Items": [CORRUPT | wiki_key(slug) for slug in slugs]}))
+    server.default = as_stored
+
+    (page,) = [page async for page in store.admin.sweep(segments=1)]
+
+    assert [finding.key["wiki_slug"] for finding in page.findings] == slugs
 
 
 async def test_items_that_were_repaired_meanwhile(server: ScriptedServer, store: WikibotStore) -> None:

@@ -30,7 +30,8 @@ from wikibot_store.workflows.tables import Tables
 
 __all__ = ["Finding", "FindingKind", "SweepPage", "sweep"]
 
-_PAGE = 100
+_PAGE = 500
+_AT_ONCE = 100
 
 
 class _Inspection(NamedTuple):
@@ -75,18 +76,20 @@ def sweep(
 
 
 async def _sweep(tables: Tables, position: Position, pace: Pace, *, apply: bool) -> AsyncGenerator[SweepPage, None]:
-    screening = Screening(tables)
+    screening = Screening(tables, len(position.after))
     reads = {name: _reader(name, tables, screening, pace.rate) for name in _INSPECTIONS}
     async with aclosing(scan(reads, position, pace)) as pages:
         async for page in pages:
-            suspects: list[Suspect] = []
-            if page.items.doubtful:
+            scanned, doubtful = page.items
+            findings: list[Finding] = []
+            for begin in range(0, len(doubtful), _AT_ONCE):
                 async with pace.request():
-                    suspects = await _inspect(tables, page.table, page.items.doubtful)
+                    suspects = await _inspect(tables, page.table, doubtful[begin : begin + _AT_ONCE])
+                findings += [await suspect.finding(apply=apply) for suspect in suspects]
             yield SweepPage(
                 table=page.table,
-                scanned=page.items.scanned,
-                findings=[await suspect.finding(apply=apply) for suspect in suspects],
+                scanned=scanned,
+                findings=findings,
                 resume=None if page.position is None else page.position.text,
             )
 

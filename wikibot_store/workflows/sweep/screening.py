@@ -34,14 +34,14 @@ _BATCH = 100
 
 
 class Screening:
-    """Screens several pages at the same time. Its requests use at most half of the connections.
+    """Screens so many pages at the same time, with no more requests than there are connections.
 
     Each method returns the items that are not sound, or of which that is not certain.
     """
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, pages: int) -> None:
         self._tables = tables
-        self._turns = asyncio.Semaphore(max(1, tables.wire.config.max_pool_connections // 2))
+        self._at_once = max(1, tables.wire.config.max_pool_connections // pages)
 
     async def wikis(self, items: Sequence[Item]) -> list[Item]:
         """Return the wikis that are deleted or move, and those whose owner is not found."""
@@ -68,19 +68,18 @@ class Screening:
         sound = [False] * len(items)
 
         async def count(place: int) -> None:
-            async with self._turns:
-                wikis = await count_wikis(self._tables, *keys[place])
+            wikis = await count_wikis(self._tables, *keys[place])
             sound[place] = items[place].get("wiki_count", number(0)) == number(wikis)
 
-        to_count = []
+        to_count: list[int] = []
         for place, (key, names) in enumerate(zip(keys, named, strict=True)):
             if names is None:
                 continue
             if key[0].startswith(CLAIM):
                 sound[place] = key in (claims.get(names[0]) or ())
             elif all(holds(key[0], found.get(claim)) for claim in names):
-                to_count.append(count(place))
-        await _together(to_count)
+                to_count.append(place)
+        await self._each(map(count, to_count))
         return [item for place, item in enumerate(items) if not sound[place]]
 
     def _named_by(self, item: Item) -> list[Key] | None:
@@ -127,13 +126,29 @@ class Screening:
             by_table: dict[Any, list[Key]] = defaultdict(list)
             for table, key in batch:
                 by_table[table].append(key)
-            async with self._turns:
-                answer = await batch_get_items(self._tables.wire, by_table, consistent=True, names=names)
+            answer = await batch_get_items(self._tables.wire, by_table, consistent=True, names=names)
             for table in by_table:
                 found[table] |= answer[table]
 
-        await _together(read(keys[begin : begin + _BATCH]) for begin in range(0, len(keys), _BATCH))
+        await self._each(read(keys[begin : begin + _BATCH]) for begin in range(0, len(keys), _BATCH))
         return found
+
+    async def _each(self, work: Iterable[Coroutine[Any, Any, None]]) -> None:
+        """Do all of it, several at the same time; if one fails, cancel the others."""
+        left = iter(work)
+
+        async def some() -> None:
+            for each in left:
+                await each
+
+        # They return no items: asyncio's debug mode would log them.
+        tasks = [asyncio.create_task(some()) for _ in range(self._at_once)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _holds(test: Callable[[Item], bool], item: Item) -> bool:
@@ -142,14 +157,3 @@ def _holds(test: Callable[[Item], bool], item: Item) -> bool:
         return test(item)
     except UNREADABLE:
         return False
-
-
-async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Do all of it at the same time; if one fails, cancel the others."""
-    tasks = [asyncio.create_task(each) for each in work]  # they return no items: asyncio's debug mode would log them
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
