@@ -143,14 +143,15 @@ def test_a_backend_is_measured(tmp_path: Path) -> None:
 
 
 def test_the_scale_is_measured(tmp_path: Path) -> None:
-    """Each number of readers is measured, and each stream is measured or left out because it would take too long."""
+    """Each number of readers is measured; streams, and sweeps by the store, are measured or would take too long."""
     smoke = run_quickly(tmp_path, "scale", (LIMIT, OURS))
 
     (setting,) = smoke.results["settings"]
     measured = {(row["contender"], row["work"]) for row in setting["results"]}
-    assert set(product((LIMIT, OURS), (*works.READERS, *islice(works.STREAMS, 1)))) <= measured
+    sweeps = [(OURS, name) for name in works.SWEEPS]
+    assert {*product((LIMIT, OURS), (*works.READERS, *islice(works.STREAMS, 1))), sweeps[0]} <= measured
     too_long = {(each["contender"], each["work"]) for each in setting["left_out"]}
-    assert measured | too_long == set(product((LIMIT, OURS), (*works.READERS, *works.STREAMS)))
+    assert measured | too_long == {*product((LIMIT, OURS), (*works.READERS, *works.STREAMS)), *sweeps}
     assert all(each["reason"].startswith("would take more than") for each in setting["left_out"])
     assert all(row["growth_mib"] >= 0 for row in setting["results"])
     curves = ET.fromstring(smoke.chart).findall(f"{SVG}polyline")  # noqa: S314 - the project's own file
