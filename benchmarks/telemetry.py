@@ -1,4 +1,4 @@
-"""Measures what telemetry adds to the cost of a call: switched off, with `collect()`, and with OpenTelemetry.
+"""Measures what telemetry adds to the cost of a call: off, with `collect()`, and with OpenTelemetry, sampled and not.
 
 The reference is a store whose wire has no code for telemetry. All stores run in one process and in turns, so that other
 load on the machine affects all of them.
@@ -7,6 +7,7 @@ load on the machine affects all of them.
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from itertools import cycle, islice
 from typing import TypeVar
 
@@ -14,7 +15,8 @@ import msgspec
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 
 from benchmarks.contenders import Endpoint
 from benchmarks.contenders.wikibot_store import StoreClient
@@ -64,9 +66,9 @@ def _unmetered(store: WikibotStore) -> StoreClient:
     return StoreClient(store)
 
 
-def _instrumented(store: WikibotStore) -> StoreClient:
-    tracers = TracerProvider()
-    tracers.add_span_processor(SimpleSpanProcessor(_Discarding()))
+def _instrumented(store: WikibotStore, sampler: Sampler = ALWAYS_ON) -> StoreClient:
+    tracers = TracerProvider(sampler)
+    tracers.add_span_processor(BatchSpanProcessor(_Discarding()))
     instrument(store, tracer_provider=tracers, meter_provider=MeterProvider([InMemoryMetricReader()]))
     return StoreClient(store)
 
@@ -76,6 +78,7 @@ _STORES: dict[str, Callable[[WikibotStore], StoreClient]] = {
     "telemetry off": StoreClient,
     "collect()": _CollectingClient,
     "instrument()": _instrumented,
+    "instrument(), not sampled": partial(_instrumented, sampler=ALWAYS_OFF),
 }
 _REFERENCE = next(iter(_STORES))
 

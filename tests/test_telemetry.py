@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.metrics import get_meter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -27,15 +28,18 @@ from tests.wire.scripted_server import ScriptedServer, in_turn, keep_silent, ref
 from wikibot_store import (
     AlreadyExistsError,
     ConflictError,
+    InvalidKeyError,
     NotFoundError,
+    RequestFailedError,
     StoreConfig,
     ThrottledError,
     WikibotStore,
     WikibotStoreError,
     errors,
 )
+from wikibot_store._wire import ExhaustedError, Refusal
 from wikibot_store.local import local_session, local_store
-from wikibot_store.telemetry import _traced, instrument
+from wikibot_store.telemetry import _Observer, _traced, instrument
 
 DURATION = "db.client.operation.duration"
 
@@ -90,15 +94,15 @@ async def server() -> AsyncIterator[ScriptedServer]:
         yield server
 
 
-async def test_spans_of_an_access_pattern(store: WikibotStore, telemetry: Telemetry) -> None:
-    """An access pattern is a span, and each of its requests a client span below it, named as the conventions say."""
+async def test_a_call_with_one_request_is_one_span(store: WikibotStore, telemetry: Telemetry) -> None:
+    """A call is a client span. It describes its only request, with the names of the conventions."""
+    telemetry.exporter.clear()
     await store.wikis.list_by_owner("ada")
 
-    pattern, request = telemetry.spans()["wikis.list_by_owner"], telemetry.spans()["Query wikis"]
-    assert request.parent is not None
-    assert request.parent.span_id == pattern.context.span_id
-    assert request.kind is SpanKind.CLIENT
-    attributes: dict[str, Any] = dict(request.attributes or {})
+    (span,) = telemetry.exporter.get_finished_spans()
+    assert span.name == "wikis.list_by_owner"
+    assert span.kind is SpanKind.CLIENT
+    attributes: dict[str, Any] = dict(span.attributes or {})
     port = attributes.pop("server.port")
     (consumed,) = attributes.pop("aws.dynamodb.consumed_capacity")
     assert attributes == {
@@ -109,17 +113,95 @@ async def test_spans_of_an_access_pattern(store: WikibotStore, telemetry: Teleme
         "server.address": "127.0.0.1",
         "wikibot_store.access_pattern": "wikis.list_by_owner",
         "wikibot_store.attempts": 1,
+        "wikibot_store.outcome": "ok",
     }
     assert f":{port}" in (store.config.endpoint_url or "")
     assert json.loads(consumed)["TableName"] == "wikis"
-    assert dict(pattern.attributes or {}) == {
+
+
+async def test_several_requests_have_spans(store: WikibotStore, telemetry: Telemetry, ada: str) -> None:
+    """If a call sends several requests, each is a client span below that of the call, which has what they cost."""
+    await store.wikis.create(ada, "shown", display_name="A", repo_path="/a")
+    await store.acls.create("ada:shown", "guest", "viewer", granted_by=ada, check_grantee=False)
+    telemetry.exporter.clear()
+    await store.acls.list_members("ada:shown")
+
+    query, batch, call = telemetry.exporter.get_finished_spans()
+    assert (query.name, batch.name, call.name) == ("Query acls", "BatchGetItem users", "acls.list_members")
+    for request in (query, batch):
+        assert request.parent is not None
+        assert request.parent.span_id == call.context.span_id
+        assert request.kind is SpanKind.CLIENT
+        assert (call.start_time or 0) <= (request.start_time or 0) <= (request.end_time or 0)
+    attributes: dict[str, Any] = dict(query.attributes or {})
+    del attributes["server.port"]
+    consumed = attributes.pop("aws.dynamodb.consumed_capacity")
+    assert attributes == {
         "db.system.name": "aws.dynamodb",
-        "aws.dynamodb.table_names": ("wikis",),
-        "aws.dynamodb.consumed_capacity": (consumed,),
-        "wikibot_store.access_pattern": "wikis.list_by_owner",
+        "db.operation.name": "Query",
+        "db.collection.name": "acls",
+        "aws.dynamodb.table_names": ("acls",),
+        "server.address": "127.0.0.1",
+        "wikibot_store.access_pattern": "acls.list_members",
         "wikibot_store.attempts": 1,
+    }
+    total: dict[str, Any] = dict(call.attributes or {})
+    del total["server.port"]
+    assert total == {
+        "db.system.name": "aws.dynamodb",
+        "server.address": "127.0.0.1",
+        "aws.dynamodb.table_names": ("acls", "users"),
+        "aws.dynamodb.consumed_capacity": consumed + dict(batch.attributes or {})["aws.dynamodb.consumed_capacity"],
+        "wikibot_store.access_pattern": "acls.list_members",
+        "wikibot_store.attempts": 2,
         "wikibot_store.outcome": "ok",
     }
+
+
+async def test_a_call_without_a_request(store: WikibotStore, telemetry: Telemetry) -> None:
+    """A call that is refused before its request is a span too."""
+    with pytest.raises(InvalidKeyError):
+        await store.wikis.get("ada", "No Slug")
+
+    span = telemetry.spans()["wikis.get"]
+    assert outcome_of(span) == ("refused", "InvalidKeyError", StatusCode.UNSET)
+    assert dict(span.attributes or {})["wikibot_store.attempts"] == 0
+
+
+async def test_a_method_that_calls_another(store: WikibotStore, telemetry: Telemetry) -> None:
+    """A public method that another one calls has no span: the span belongs to what the caller has called."""
+    telemetry.exporter.clear()
+    with pytest.raises(NotFoundError):
+        await store.users.require("nobody")
+
+    (span,) = telemetry.exporter.get_finished_spans()
+    assert span.name == "users.require"
+    assert dict(span.attributes or {})["wikibot_store.access_pattern"] == "users.require"
+
+
+async def test_a_request_of_several_calls(store: WikibotStore, telemetry: Telemetry, ada: str) -> None:
+    """A request that several reads share is a span of its own, below one of them."""
+    telemetry.exporter.clear()
+    await together(store, *[store.wikis.get(ada, slug) for slug in ("one", "other")])
+
+    batch, *reads = telemetry.exporter.get_finished_spans()
+    assert [span.name for span in (batch, *reads)] == ["BatchGetItem wikis", "wikis.get", "wikis.get"]
+    assert dict(batch.attributes or {})["wikibot_store.access_pattern"] == "shared reads"
+    assert batch.parent is not None
+    assert batch.parent.span_id in {span.context.span_id for span in reads}
+    assert sorted(dict(span.attributes or {})["wikibot_store.attempts"] for span in reads) == [0, 1]  # type: ignore[type-var]  # numbers
+
+
+async def test_a_request_that_outlives_its_call(server: ScriptedServer) -> None:
+    """A request that ends after its call has failed is recorded too."""
+    server.play(refuse("ValidationException"), keep_silent)
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=local_session()) as store:
+        telemetry = observed(store)
+        with pytest.raises(RequestFailedError):
+            await store.users.get_many([f"u-{number}" for number in range(101)])
+        await asyncio.sleep(0)
+
+    assert [span.name for span in telemetry.exporter.get_finished_spans()] == ["users.get_many", "BatchGetItem users"]
 
 
 async def test_spans_over_several_tables(store: WikibotStore, telemetry: Telemetry) -> None:
@@ -128,9 +210,10 @@ async def test_spans_over_several_tables(store: WikibotStore, telemetry: Telemet
     await store.authorize("bob", "ada", "notes")
 
     spans = telemetry.spans()
-    assert dict(spans["TransactWriteItems users"].attributes or {})["aws.dynamodb.table_names"] == ("users",)
-    batch = dict(spans["BatchGetItem wikis users acls"].attributes or {})
+    assert dict(spans["users.create"].attributes or {})["aws.dynamodb.table_names"] == ("users",)
+    batch = dict(spans["authorize"].attributes or {})
     assert batch["aws.dynamodb.table_names"] == ("wikis", "users", "acls")
+    assert batch["db.operation.name"] == "BatchGetItem"
     assert "db.collection.name" not in batch
 
 
@@ -151,10 +234,9 @@ async def test_a_refused_condition_is_no_failed_request(store: WikibotStore, tel
     with pytest.raises(ConflictError):
         await store.users.update(ada, expected_version=7, tier="pro")
 
-    pattern, request = telemetry.spans()["users.update"], telemetry.spans()["UpdateItem users"]
-    assert outcome_of(pattern) == ("refused", "ConflictError", StatusCode.UNSET)
-    assert request.status.status_code is StatusCode.UNSET
-    assert dict(request.attributes or {})["db.response.status_code"] == "ConditionalCheckFailedException"
+    span = telemetry.spans()["users.update"]
+    assert outcome_of(span) == ("refused", "ConflictError", StatusCode.UNSET)
+    assert dict(span.attributes or {})["db.response.status_code"] == "ConditionalCheckFailedException"
 
 
 async def test_a_refused_transaction_is_no_failed_request(store: WikibotStore, telemetry: Telemetry, ada: str) -> None:
@@ -164,10 +246,9 @@ async def test_a_refused_transaction_is_no_failed_request(store: WikibotStore, t
     with pytest.raises(AlreadyExistsError):
         await store.wikis.create(ada, "taken", display_name="A", repo_path="/a")
 
-    pattern, request = telemetry.spans()["wikis.create"], telemetry.spans()["TransactWriteItems users wikis"]
-    assert outcome_of(pattern) == ("refused", "AlreadyExistsError", StatusCode.UNSET)
-    assert request.status.status_code is StatusCode.UNSET
-    assert dict(request.attributes or {})["db.response.status_code"] == "TransactionCanceledException"
+    span = telemetry.spans()["wikis.create"]
+    assert outcome_of(span) == ("refused", "AlreadyExistsError", StatusCode.UNSET)
+    assert dict(span.attributes or {})["db.response.status_code"] == "TransactionCanceledException"
 
 
 REFUSALS = {
@@ -211,7 +292,7 @@ async def test_every_error_is_a_refusal_or_a_failure(kind: type[WikibotStoreErro
         raise kind.__new__(kind)
 
     with pytest.raises(kind):
-        await _traced(tracers.get_tracer("test"), "fail", fail)()
+        await _traced(_Observer(tracers.get_tracer("test"), get_meter("test"), "http://localhost"), "fail", fail)()
 
     (span,) = exporter.get_finished_spans()
     expected = ("refused", StatusCode.UNSET) if kind.__name__ in REFUSALS else ("error", StatusCode.ERROR)
@@ -382,7 +463,7 @@ async def test_metrics(store: WikibotStore, telemetry: Telemetry, ada: str) -> N
 
 
 async def test_hedges(server: ScriptedServer) -> None:
-    """A late read that was sent once more counts in the metrics, and in both spans."""
+    """A late read that was sent once more counts in the metrics, and in the span."""
     config = StoreConfig(endpoint_url=server.url, hedge_reads=True)
     gate = asyncio.Event()
     server.play(in_turn(lambda _: gate.wait(), reply({})), reply({}))
@@ -392,9 +473,8 @@ async def test_hedges(server: ScriptedServer) -> None:
         await store.wikis.get("u-1", "notes")
         gate.set()
 
-    for name in ("wikis.get", "GetItem wikis"):
-        attributes = dict(telemetry.spans()[name].attributes or {})
-        assert (attributes["wikibot_store.attempts"], attributes["wikibot_store.hedges"]) == (1, 1)
+    attributes = dict(telemetry.spans()["wikis.get"].attributes or {})
+    assert (attributes["wikibot_store.attempts"], attributes["wikibot_store.hedges"]) == (1, 1)
     assert [count for _, count in telemetry.metric("wikibot_store.hedges")] == [1]
 
 
@@ -403,18 +483,24 @@ async def test_without_a_span_that_records(server: ScriptedServer) -> None:
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
     tracers = TracerProvider(sampler=ALWAYS_OFF)
     tracers.add_span_processor(SimpleSpanProcessor(exporter))
-    server.play(reply({"ConsumedCapacity": {"TableName": "wikis", "CapacityUnits": 0.5}}))
+    server.play(reply({"ConsumedCapacity": {"TableName": "wikis", "CapacityUnits": 0.5}}), reply({}))
     async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=local_session()) as store:
         instrument(store, tracer_provider=tracers, meter_provider=MeterProvider([reader]))
         await store.wikis.get("u-1", "notes")
+        await outside(store)
 
     telemetry = Telemetry(exporter, reader)
     assert telemetry.spans() == {}
     assert [units for _, units in telemetry.metric("wikibot_store.consumed_capacity")] == [0.5]
 
 
+async def outside(store: WikibotStore) -> Any:  # noqa: ANN401 - whatever the server says
+    """Send a request that belongs to no public method, as an export does."""
+    return await store._wire.call("GetItem", {"TableName": "t"}, json.loads, deadline=store._wire.deadline())
+
+
 async def test_retries_and_throttles(server: ScriptedServer) -> None:
-    """What is sent again, and what was throttled, is counted; a call without an answer is an error of its request."""
+    """What is sent again, and what was throttled, is counted, and the span tells when and why."""
     throttle = refuse("ThrottlingException")
     async with WikibotStore.open(
         StoreConfig(endpoint_url=server.url, max_attempts=2), session=local_session()
@@ -425,26 +511,51 @@ async def test_retries_and_throttles(server: ScriptedServer) -> None:
         with pytest.raises(ThrottledError):
             await store.wikis.get("u-1", "notes")
 
-    request = telemetry.spans()["GetItem wikis"]
-    assert request.status.status_code is StatusCode.ERROR
-    assert dict(request.attributes or {})["error.type"] == "throttled"
+    answered, failed = telemetry.exporter.get_finished_spans()
+    assert outcome_of(answered) == ("ok", None, StatusCode.UNSET)
+    assert outcome_of(failed) == ("error", "ThrottledError", StatusCode.ERROR)
+    for span in (answered, failed):
+        (event,) = span.events
+        assert (event.name, event.attributes) == ("wikibot_store.retry", {"error.type": "ThrottlingException"})
+        assert (span.start_time or 0) <= event.timestamp <= (span.end_time or 0)
     assert sum(count for _, count in telemetry.metric("wikibot_store.retries")) == 2
     assert sum(count for _, count in telemetry.metric("wikibot_store.throttles")) == 3
+    assert {attributes.get("error.type") for attributes, _ in telemetry.metric(DURATION)} == {None, "throttled"}
 
 
-async def test_no_answer_and_cancellation(server: ScriptedServer) -> None:
-    """A call that cannot be answered is unavailable; one that is cut off by a bug has the bug's name."""
+async def test_a_request_of_no_method(server: ScriptedServer) -> None:
+    """A request that belongs to no public method has a span of its own, with its retries and its error."""
     async with WikibotStore.open(
-        StoreConfig(endpoint_url=server.url, max_attempts=1), session=local_session()
+        StoreConfig(endpoint_url=server.url, max_attempts=2), session=local_session()
     ) as store:
         telemetry = observed(store)
-        server.play(reply([]), reply({}))
-        with pytest.raises(Exception, match="GetItem failed"):
-            await store.wikis.get("u-1", "notes")
+        refused, failed = refuse("ConditionalCheckFailedException"), refuse("ValidationException")
+        server.play(refuse("ThrottlingException"), reply({}), refused, failed, reply([]), reply([]))
+        await outside(store)
+        for code in ("ConditionalCheckFailedException", "ValidationException"):
+            with pytest.raises(Refusal, match=code):
+                await outside(store)
+        with pytest.raises(ExhaustedError):
+            await outside(store)
+
+    spans = telemetry.exporter.get_finished_spans()
+    assert [(span.name, dict(span.attributes or {}).get("error.type"), span.status.status_code) for span in spans] == [
+        ("GetItem t", None, StatusCode.UNSET),
+        ("GetItem t", "ConditionalCheckFailedException", StatusCode.UNSET),
+        ("GetItem t", "ValidationException", StatusCode.ERROR),
+        ("GetItem t", "unavailable", StatusCode.ERROR),
+    ]
+    assert [len(span.events) for span in spans] == [1, 0, 0, 1]
+
+
+async def test_a_request_that_a_bug_ends(server: ScriptedServer) -> None:
+    """A request that is cut off by a bug has the bug's name."""
+    server.play(reply({}))
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=local_session()) as store:
+        telemetry = observed(store)
         with pytest.raises(ZeroDivisionError):
             await store._wire.call("GetItem", {"TableName": "t"}, lambda _: 1 / 0, deadline=store._wire.deadline())
 
-    assert dict(telemetry.spans()["GetItem wikis"].attributes or {})["error.type"] == "unavailable"
     assert dict(telemetry.spans()["GetItem t"].attributes or {})["error.type"] == "ZeroDivisionError"
 
 

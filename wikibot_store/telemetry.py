@@ -1,4 +1,4 @@
-"""OpenTelemetry for a store: a span per access pattern and per request, and metrics. Needs the extra `otel`.
+"""OpenTelemetry for a store: a span for each call of a method, and metrics. Needs the extra `otel`.
 
     from wikibot_store.telemetry import instrument
 
@@ -13,18 +13,20 @@ other value of a request is recorded. Only this module imports OpenTelemetry, an
 import functools
 import inspect
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, get_origin
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing
+from contextvars import ContextVar
+from typing import Any, Self, get_origin
 from urllib.parse import urlsplit
 
 from opentelemetry import metrics, trace
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
-from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider
+from opentelemetry.trace import SpanKind, StatusCode, TracerProvider
 
 import wikibot_store
-from wikibot_store._wire import ExhaustedError, Refusal, access_pattern
+from wikibot_store._wire import ExhaustedError, Refusal, access_pattern, inherited_pattern
 from wikibot_store.errors import (
     BackupError,
     ConfigurationError,
@@ -36,7 +38,7 @@ from wikibot_store.errors import (
     WriteOutcomeUnknownError,
 )
 from wikibot_store.store import WikibotStore
-from wikibot_store.usage import Call, Usage, counting
+from wikibot_store.usage import Call
 from wikibot_store.workflows.scans import Scan
 
 _SYSTEM = {"db.system.name": "aws.dynamodb"}
@@ -52,6 +54,9 @@ _FAILURES = (
     UnavailableError,
     WriteOutcomeUnknownError,
 )
+# Attributes are kept for so many kinds of calls and requests.
+_KINDS = 1024
+_NOTHING = Call(operation="")
 
 
 def instrument(
@@ -62,16 +67,21 @@ def instrument(
 ) -> None:
     """Trace and measure a store from now on; by default, with OpenTelemetry's global providers.
 
-    Spans: one per access pattern, such as `wikis.list_by_owner`, and below it one per request, such as `Query wikis`.
-    The span of an `iter_…` method or of `admin.sweep` begins with the first item and ends with the iteration. It
-    includes the time that the consumer takes.
+    Spans: one for each call of a public method, such as `wikis.list_by_owner`, of kind CLIENT. Each request has a span
+    below it, such as `Query wikis`, if the call has sent several requests, or shares its request with other calls. So a
+    call with one request is one span. The span of an `iter_…` method or of `admin.sweep` begins with the first item and
+    ends with the iteration. It includes the time that the consumer takes.
 
-    A span of an access pattern has `wikibot_store.access_pattern`, `aws.dynamodb.table_names`,
-    `aws.dynamodb.consumed_capacity`, `wikibot_store.attempts` (of all its requests, retries included),
-    `wikibot_store.hedges` (late reads that were sent once more, if there were any) and `wikibot_store.outcome`: "ok",
-    "refused", "error" or "cancelled". "refused" is an error of the library that callers have to expect, such as
-    `NotFoundError`, `AlreadyExistsError` or `InvalidKeyError`; the status of the span is not ERROR then. `error.type`
-    names it. A request that several point reads share belongs to the span of one of them.
+    The span of a call has `wikibot_store.access_pattern`, `aws.dynamodb.table_names`, `aws.dynamodb.consumed_capacity`,
+    `wikibot_store.attempts` (of all its requests, retries included), `wikibot_store.hedges` (late reads that were sent
+    once more, if there were any) and `wikibot_store.outcome`: "ok", "refused", "error" or "cancelled". "refused" is an
+    error of the library that callers have to expect, such as `NotFoundError`, `AlreadyExistsError` or
+    `InvalidKeyError`; the status of the span is not ERROR then. `error.type` names it. With one request it also has
+    `db.operation.name`, `db.collection.name` and, if DynamoDB has refused the request, `db.response.status_code`.
+
+    Each attempt that was followed by another one is an event `wikibot_store.retry` of the request's span, with the
+    reason as `error.type`. A request that several point reads share belongs to the call of one of them. Where the span
+    of a call is not sampled, its requests have none.
 
     Metrics: `db.client.operation.duration` (in seconds), `wikibot_store.retries`, `wikibot_store.throttles`,
     `wikibot_store.hedges` and `wikibot_store.consumed_capacity`, by table and access pattern;
@@ -88,16 +98,17 @@ def instrument(
         raise RuntimeError("the store is already instrumented: call instrument() once per store")
     tracer = trace.get_tracer("wikibot_store", wikibot_store.__version__, tracer_provider)
     meter = metrics.get_meter("wikibot_store", wikibot_store.__version__, meter_provider)
-    wire.observer = _Observer(tracer, meter, wire.endpoint_url).observe
+    observer = _Observer(tracer, meter, wire.endpoint_url)
+    wire.observer = observer.observe
     _observe_stats(meter, store)
     for prefix, part in _parts(store):
         for name, method in inspect.getmembers(part, inspect.ismethod):
             if name.startswith("_"):
                 continue
             if inspect.iscoroutinefunction(method):
-                setattr(part, name, _traced(tracer, prefix + name, method))
+                setattr(part, name, _traced(observer, prefix + name, method))
             elif get_origin(inspect.signature(method).return_annotation) in {AsyncGenerator, Scan}:
-                setattr(part, name, _traced_stream(tracer, prefix + name, method))
+                setattr(part, name, _traced_stream(observer, prefix + name, method))
 
 
 def _parts(store: WikibotStore) -> Iterator[tuple[str, object]]:
@@ -108,29 +119,31 @@ def _parts(store: WikibotStore) -> Iterator[tuple[str, object]]:
             yield f"{name}.", dao
 
 
-def _traced(tracer: trace.Tracer, pattern: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """Return a method that runs `method` in a span of its own."""
+def _traced(
+    observer: "_Observer", pattern: str, method: Callable[..., Awaitable[Any]]
+) -> Callable[..., Awaitable[Any]]:
+    """Return a method that runs `method` in a span, unless another public method calls it, which has one."""
 
     @functools.wraps(method)
     async def traced(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the method takes and returns
-        call = _TracedCall(tracer, pattern)
-        with call.ending(), call.working():
+        if _running.get() is not None:
+            return await method(*args, **kwargs)
+        with observer.called(pattern) as called, _Working(called):
             return await method(*args, **kwargs)
 
     return traced
 
 
 def _traced_stream(
-    tracer: trace.Tracer, pattern: str, method: Callable[..., AsyncGenerator[Any, None] | Scan[Any]]
+    observer: "_Observer", pattern: str, method: Callable[..., AsyncGenerator[Any, None] | Scan[Any]]
 ) -> Callable[..., AsyncGenerator[Any, None] | Scan[Any]]:
     """Return a method whose generator runs in a span of its own; the consumer's code does not run in it."""
 
     async def steps(stream: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
-        call = _TracedCall(tracer, pattern)
-        with call.ending():
+        with observer.called(pattern) as called:
             async with aclosing(stream):
                 while True:
-                    with call.working():
+                    with _Working(called):
                         try:
                             item = await anext(stream)
                         except StopAsyncIteration:
@@ -145,114 +158,109 @@ def _traced_stream(
     return traced
 
 
-@dataclass(kw_only=True)
-class _Total(Usage):
-    """What the requests of an access pattern have used, by table, if its span is recorded."""
+class _Called:
+    """One call of a public method: its span, and what its requests have used."""
 
-    is_recorded: bool
-    tables: dict[str, None] = field(default_factory=dict)
-    capacity: dict[str, float] = field(default_factory=dict)
+    __slots__ = ("_is_recorded", "_only", "_span", "_total", "pattern")
 
-    def add(self, call: Call) -> None:
-        if not self.is_recorded:
+    def __init__(self, pattern: str, span: trace.Span) -> None:
+        self.pattern = pattern
+        self._span = span
+        self._is_recorded = span.is_recording()
+        self._only: _Request | None = None  # while it is the only one
+        self._total: Call | None = None  # of all requests, once one of them has a span of its own
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        """End the span and record the outcome. The exception is not recorded, because its message names keys."""
+        if self._is_recorded:
+            only, self._only = self._only, None
+            attributes = _used(self._total or _NOTHING) if only is None else only.described_in(self._span)
+            outcome = "cancelled"
+            if error is None or kind is GeneratorExit:  # the consumer needs no more items
+                outcome = "ok"
+            elif isinstance(error, Exception):
+                refused = isinstance(error, WikibotStoreError) and not isinstance(error, _FAILURES)
+                outcome = "refused" if refused else "error"
+                attributes["error.type"] = type(error).__qualname__
+                if not refused:
+                    self._span.set_status(StatusCode.ERROR)
+            attributes["wikibot_store.outcome"] = outcome
+            self._span.set_attributes(attributes)
+        self._span.end()
+
+    def context(self) -> Context:
+        """Return the current context with the span in it."""
+        return trace.set_span_in_context(self._span)
+
+    def add(self, request: "_Request") -> None:
+        """Count a request that has ended. It gets a span of its own, unless it is the only one and nobody shares it."""
+        if not self._is_recorded:
             return
-        super().add(call)
-        for table in call.tables:
-            self.tables[table] = None
-        for table, units in call.capacity.items():
-            self.capacity[table] = self.capacity.get(table, 0.0) + units
+        if self._total is None:
+            if self._only is None and request.pattern == self.pattern and self._span.is_recording():
+                self._only = request
+                return
+            self._total = Call(operation="")
+        for each in filter(None, (self._only, request)):
+            _add(self._total, each.call)
+            each.give_span(self.context())
+        self._only = None
 
 
-class _TracedCall:
-    """The span of one call of a public method."""
+_running: ContextVar[_Called | None] = ContextVar("wikibot_store_called", default=None)
 
-    def __init__(self, tracer: trace.Tracer, pattern: str) -> None:
-        self._span = tracer.start_span(pattern, attributes={**_SYSTEM, "wikibot_store.access_pattern": pattern})
-        self._total = _Total(is_recorded=self._span.is_recording())
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """Let the requests that are sent inside belong to the span."""
-        # The exception is not recorded, because its message names keys.
-        with (
-            trace.use_span(self._span, record_exception=False, set_status_on_exception=False),
-            counting(self._total),
-        ):
-            yield
+class _Working:
+    """Lets the requests that are sent inside the block belong to the span of a call."""
 
-    @contextmanager
-    def ending(self) -> Iterator[None]:
-        """End the span with the block, and record the outcome."""
-        outcome = "cancelled"
-        try:
-            yield
-            outcome = "ok"
-        except GeneratorExit:  # the consumer needs no more items
-            outcome = "ok"
-            raise
-        except Exception as error:
-            refused = isinstance(error, WikibotStoreError) and not isinstance(error, _FAILURES)
-            outcome = "refused" if refused else "error"
-            self._span.set_attribute("error.type", type(error).__qualname__)
-            if not refused:
-                self._span.set_status(Status(StatusCode.ERROR))
-            raise
-        finally:
-            if self._total.is_recorded:
-                total = self._total
-                costs = _costs(total.requests - total.hedges, total.hedges, total.capacity)
-                tables = {"aws.dynamodb.table_names": tuple(total.tables), "wikibot_store.outcome": outcome}
-                self._span.set_attributes(costs | tables)
-            self._span.end()
+    __slots__ = ("_attached", "_called", "_token")
+
+    def __init__(self, called: _Called) -> None:
+        self._called = called
+
+    def __enter__(self) -> None:
+        self._attached = attach(self._called.context())
+        self._token = _running.set(self._called)
+
+    def __exit__(self, *_: object) -> None:
+        _running.reset(self._token)
+        detach(self._attached)
 
 
 class _Observer:
-    """Records the spans and metrics of each call."""
+    """Starts the spans of calls, and measures requests. Attributes are prepared once per kind of call and request."""
 
     def __init__(self, tracer: trace.Tracer, meter: metrics.Meter, endpoint_url: str) -> None:
         host, port = _address(endpoint_url)
-        self._server: dict[str, Any] = {"server.address": host, "server.port": port}
-        self._tracer = tracer
+        self._common: dict[str, Any] = {**_SYSTEM, "server.address": host, "server.port": port}
+        self.start_span = tracer.start_span
+        self.attributes = functools.lru_cache(_KINDS)(self._attributes)
+        self._capacity = defaultdict[tuple[str, str, str], float](float)
         self._duration = meter.create_histogram(
             "db.client.operation.duration", "s", "Duration of calls, with all attempts"
         )
         self._retries = meter.create_counter("wikibot_store.retries", "{request}", "Requests that were sent again")
         self._hedges = meter.create_counter("wikibot_store.hedges", "{request}", "Late reads that were sent once more")
         self._throttles = meter.create_counter("wikibot_store.throttles", "{request}", "Requests that were throttled")
-        self._capacity = meter.create_counter("wikibot_store.consumed_capacity", "{unit}", "Capacity units consumed")
+        # Read when the meter exports: this costs a request less than a counter that it adds to.
+        meter.create_observable_counter(
+            "wikibot_store.consumed_capacity", [self._consumed], "{unit}", "Capacity units consumed"
+        )
 
-    @contextmanager
-    def observe(self, call: Call) -> Iterator[None]:
-        """Record a call from its start to its end."""
-        pattern = {"wikibot_store.access_pattern": access_pattern()}
-        attributes: dict[str, Any] = {**_SYSTEM, **self._server, **pattern, "db.operation.name": call.operation}
-        if len(call.tables) == 1:
-            attributes["db.collection.name"] = call.tables[0]
-        begin = time.perf_counter()
-        name = f"{call.operation} {' '.join(call.tables)}"
-        with self._tracer.start_as_current_span(
-            name,
-            kind=SpanKind.CLIENT,
-            attributes={**attributes, "aws.dynamodb.table_names": call.tables},
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            try:
-                yield
-            except Exception as error:
-                outcome = _outcome(error)
-                attributes |= outcome
-                span.set_attributes(outcome)
-                if attributes["error.type"] not in _REFUSALS:
-                    span.set_status(Status(StatusCode.ERROR))
-                raise
-            finally:
-                if span.is_recording():
-                    span.set_attributes(_costs(call.attempts, call.hedges, call.capacity))
-                self._duration.record(time.perf_counter() - begin, attributes)
-                self._count(call, attributes, pattern)
+    def called(self, pattern: str) -> _Called:
+        """Start the span of a call of a public method."""
+        return _Called(pattern, self.start_span(pattern, kind=SpanKind.CLIENT, attributes=self.attributes(pattern)))
 
-    def _count(self, call: Call, attributes: dict[str, Any], pattern: dict[str, str]) -> None:
+    def observe(self, call: Call) -> "_Request":
+        """Return a context manager that measures a request."""
+        return _Request(self, call)
+
+    def measure(self, call: Call, seconds: float, pattern: str, attributes: dict[str, Any]) -> None:
+        """Record a request in the metrics."""
+        self._duration.record(seconds, attributes)
         if call.attempts > 1:
             self._retries.add(call.attempts - 1, attributes)
         if call.hedges:
@@ -260,9 +268,83 @@ class _Observer:
         if call.throttles:
             self._throttles.add(call.throttles, attributes)
         for table, units in call.capacity.items():
-            kind = "read" if call.reads else "write"
-            where = {**_SYSTEM, "db.collection.name": table, **pattern}
-            self._capacity.add(units, {**where, "wikibot_store.capacity": kind})
+            self._capacity[table, pattern, "read" if call.reads else "write"] += units
+
+    def _attributes(
+        self, pattern: str, operation: str = "", tables: tuple[str, ...] = (), outcome: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
+        """Return the attributes of an access pattern or, with an operation, of a request."""
+        attributes = {**self._common, "wikibot_store.access_pattern": pattern}
+        if operation:
+            attributes["db.operation.name"] = operation
+        if len(tables) == 1:
+            attributes["db.collection.name"] = tables[0]
+        return attributes | dict(zip(("error.type", "db.response.status_code"), outcome, strict=False))
+
+    def _consumed(self, _: CallbackOptions) -> Iterable[Observation]:
+        for (table, pattern, kind), units in list(self._capacity.items()):
+            where = {**_SYSTEM, "db.collection.name": table, "wikibot_store.access_pattern": pattern}
+            yield Observation(units, {**where, "wikibot_store.capacity": kind})
+
+
+class _Request:
+    """A request from its start to its end, with all its attempts."""
+
+    __slots__ = ("_attributes", "_begin", "_called", "_from", "_observer", "_outcome", "_until", "call", "pattern")
+
+    def __init__(self, observer: _Observer, call: Call) -> None:
+        self._observer = observer
+        self.call = call
+
+    def __enter__(self) -> None:
+        self._called = _running.get()
+        self.pattern = access_pattern() if self._called is None else inherited_pattern() or self._called.pattern
+        self._from = time.time_ns()
+        self._begin = time.perf_counter()
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        seconds = time.perf_counter() - self._begin
+        self._until = self._from + int(seconds * 1e9)
+        self._outcome = _outcome(error) if isinstance(error, Exception) else ()
+        call, called = self.call, self._called
+        self._attributes = self._observer.attributes(self.pattern, call.operation, call.tables, self._outcome)
+        self._observer.measure(call, seconds, self.pattern, self._attributes)
+        self._called = None  # which may keep this request
+        if called is None:
+            self.give_span(None)
+        else:
+            called.add(self)
+
+    def give_span(self, context: Context | None) -> None:
+        """Give the request a span of its own."""
+        span = self._observer.start_span(
+            f"{self.call.operation} {' '.join(self.call.tables)}",
+            context,
+            SpanKind.CLIENT,
+            self._attributes,
+            start_time=self._from,
+        )
+        if span.is_recording():
+            span.set_attributes(_used(self.call))
+            self._add_retries(span)
+            if self._outcome and self._outcome[0] not in _REFUSALS:
+                span.set_status(StatusCode.ERROR)
+        span.end(self._until)
+
+    def described_in(self, span: trace.Span) -> dict[str, Any]:
+        """Return the attributes that the span of a call has for its only request, and add the retries to the span."""
+        self._add_retries(span)
+        attributes = _used(self.call)
+        attributes["db.operation.name"] = self.call.operation
+        if len(self.call.tables) == 1:
+            attributes["db.collection.name"] = self.call.tables[0]
+        if self._outcome[1:]:
+            attributes["db.response.status_code"] = self._outcome[1]
+        return attributes
+
+    def _add_retries(self, span: trace.Span) -> None:
+        for moment, reason in self.call.retried:
+            span.add_event("wikibot_store.retry", {"error.type": reason}, moment)
 
 
 def _address(endpoint_url: str) -> tuple[str, int]:
@@ -271,22 +353,38 @@ def _address(endpoint_url: str) -> tuple[str, int]:
     return url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
 
 
-def _outcome(error: Exception) -> dict[str, str]:
-    """Return the attributes that describe a failed call."""
+def _outcome(error: Exception) -> tuple[str, ...]:
+    """Return the type of the error that a request has ended with and, if DynamoDB refused it, the code."""
     match error:
         case Refusal():
-            return {"error.type": error.code, "db.response.status_code": error.code}
+            return error.code, error.code
         case ExhaustedError():
-            return {"error.type": "throttled" if error.throttled else "unavailable"}
+            return ("throttled" if error.throttled else "unavailable",)
         case _:
-            return {"error.type": type(error).__qualname__}
+            return (type(error).__qualname__,)
 
 
-def _costs(attempts: int, hedges: int, capacity: Mapping[str, float]) -> dict[str, Any]:
+def _used(call: Call) -> dict[str, Any]:
+    """Return the attributes for what a request, or several together, have used."""
     # Names of tables need no escapes in JSON.
-    consumed = [f'{{"TableName": "{table}", "CapacityUnits": {units}}}' for table, units in capacity.items()]
-    costs: dict[str, Any] = {"wikibot_store.attempts": attempts, "aws.dynamodb.consumed_capacity": consumed}
-    return costs | {"wikibot_store.hedges": hedges} if hedges else costs
+    consumed = [f'{{"TableName": "{table}", "CapacityUnits": {units}}}' for table, units in call.capacity.items()]
+    attributes: dict[str, Any] = {
+        "aws.dynamodb.table_names": call.tables,
+        "aws.dynamodb.consumed_capacity": consumed,
+        "wikibot_store.attempts": call.attempts,
+    }
+    if call.hedges:
+        attributes["wikibot_store.hedges"] = call.hedges
+    return attributes
+
+
+def _add(total: Call, call: Call) -> None:
+    """Add what a request has used."""
+    total.tables = tuple(dict.fromkeys(total.tables + call.tables))
+    total.attempts += call.attempts
+    total.hedges += call.hedges
+    for table, units in call.capacity.items():
+        total.capacity[table] = total.capacity.get(table, 0.0) + units
 
 
 def _observe_stats(meter: metrics.Meter, store: WikibotStore) -> None:

@@ -10,13 +10,18 @@ _READS = frozenset({"BatchGetItem", "GetItem", "Query", "Scan"})
 
 @dataclass(kw_only=True)
 class Call:
-    """One call to DynamoDB, with all its attempts. The wire fills it in; `capacity` holds capacity units by table."""
+    """One call to DynamoDB, with all its attempts. The wire fills it in.
+
+    `capacity` holds capacity units by table. `retried` says when and why attempts have failed before the last one; the
+    time is in nanoseconds since 1970.
+    """
 
     operation: str
     tables: tuple[str, ...] = ()
     attempts: int = 0
     hedges: int = 0
     throttles: int = 0
+    retried: tuple[tuple[int, str], ...] = ()
     capacity: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -88,16 +93,9 @@ def collect() -> Iterator[Usage]:
     the handler that started it. DynamoDB reports the capacity on request, which costs a few microseconds per call.
     """
     usage = Usage()
-    with counting(usage):
-        yield usage
-
-
-@contextmanager
-def counting(usage: Usage) -> Iterator[None]:
-    """Count the calls inside the block in `usage`."""
     token = _collecting.set((*_collecting.get(), usage))
     try:
-        yield
+        yield usage
     finally:
         _collecting.reset(token)
 

@@ -3,7 +3,7 @@
 from wikibot_store._wire._answers import CancellationReason, ExhaustedError, Refusal
 from wikibot_store._wire._client import Wire
 from wikibot_store._wire._failures import UNKNOWN_OPERATION, client_errors, library_error
-from wikibot_store._wire._logs import access_pattern, log_skipped, working_for
+from wikibot_store._wire._logs import access_pattern, inherited_pattern, log_skipped, working_for
 from wikibot_store._wire._open import open_wire
 from wikibot_store._wire._pace import Pace
 from wikibot_store._wire._retry import Contention
@@ -20,6 +20,7 @@ __all__ = [
     "Wire",
     "access_pattern",
     "client_errors",
+    "inherited_pattern",
     "library_error",
     "log_skipped",
     "open_wire",

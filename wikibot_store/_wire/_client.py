@@ -27,7 +27,16 @@ from wikibot_store._wire._connections import Slots
 from wikibot_store._wire._credentials import CredentialSource
 from wikibot_store._wire._hedging import Hedges, Race
 from wikibot_store._wire._http import Transport
-from wikibot_store._wire._logs import SHARED, log, log_failure, log_retry, log_unconnected, log_unprocessed, working_for
+from wikibot_store._wire._logs import (
+    SHARED,
+    log,
+    log_failure,
+    log_retry,
+    log_unconnected,
+    log_unprocessed,
+    reason_of,
+    working_for,
+)
 from wikibot_store._wire._metering import consumed_by, tables_of
 from wikibot_store._wire._retry import (
     NOTHING_ASKED,
@@ -247,6 +256,7 @@ class Wire:
                     await self._limiter.answered(throttled=verdict_on(failure) is Verdict.THROTTLED)
                 pause = self._pause_after(failure, progress, deadline)
                 log_retry(failure, progress, pause)
+                progress.retried += ((time.time_ns(), reason_of(failure)),)
                 self._counts["retries"] += 1
             else:
                 if self._limiter is not None:

@@ -29,7 +29,8 @@ _GENERATORS = {"_sweep": "admin.sweep", "_adopt": "admin.adopt"}
 _CONDITIONS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
 # A request that serves several point reads may belong to several access patterns.
 SHARED = "shared reads"
-_inherited: ContextVar[str] = ContextVar("wikibot_store_logged_pattern", default="none")
+_NONE = "none"
+_inherited: ContextVar[str] = ContextVar("wikibot_store_logged_pattern", default=_NONE)
 
 
 def log_retry(failure: Exception, progress: Progress, pause: float) -> None:
@@ -84,7 +85,7 @@ def log_unprocessed(operation: str, request: Mapping[str, Any], attempt: int, pa
 
 def log_unconnected(failure: Exception) -> None:
     """Log that connections could not be opened before the first request."""
-    log.warning("connections could not be opened in advance: %(reason)s", {"reason": _reason(failure)})
+    log.warning("connections could not be opened in advance: %(reason)s", {"reason": reason_of(failure)})
 
 
 def _fields(failure: Exception, progress: Progress) -> dict[str, Any]:
@@ -93,12 +94,12 @@ def _fields(failure: Exception, progress: Progress) -> dict[str, Any]:
         "table": " ".join(tables_of(progress.request)),
         "access_pattern": access_pattern(),
         "attempt": progress.attempts,
-        "reason": _reason(failure),
+        "reason": reason_of(failure),
         "request_id": failure.request_id if isinstance(failure, Refusal | NoAnswerError) else None,
     }
 
 
-def _reason(failure: Exception) -> str:
+def reason_of(failure: Exception) -> str:
     """Return the kind of a failure: few different texts, and none that quotes an answer."""
     match failure:
         case Refusal():
@@ -124,6 +125,12 @@ def access_pattern() -> str:
         found = _pattern_of(frame) or found
         frame = frame.f_back
     return found
+
+
+def inherited_pattern() -> str | None:
+    """Return the access pattern that this task was created for; None if the caller's is meant."""
+    pattern = _inherited.get()
+    return None if pattern == _NONE else pattern
 
 
 def _pattern_of(frame: FrameType) -> str | None:
