@@ -23,7 +23,8 @@ from botocore.exceptions import ConnectionClosedError
 from tests.exploration.model import Reply
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store._wire._client import Wire
-from wikibot_store._wire._http import Answer, Transport
+from wikibot_store._wire._http import Transport
+from wikibot_store._wire._protocol import Answer
 from wikibot_store._wire._signer import Signer
 from wikibot_store.workflows.sweep import inspection
 

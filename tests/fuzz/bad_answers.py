@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.stores import HEADERS
 from wikibot_store._dynamo.items import ItemCodec
-from wikibot_store._wire._http import Answer
+from wikibot_store._wire._protocol import Answer
 from wikibot_store.models import Acl, Role, User, Wiki
 from wikibot_store.schema import ACLS, USERS, WIKIS
 

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, settings
 
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store._wire import Wire
-from wikibot_store._wire._http import Answer, Transport
+from wikibot_store._wire._http import Transport
+from wikibot_store._wire._protocol import Answer
 from wikibot_store._wire._signer import Signer
 
 # Never judged by the clock or by the size of what is drawn.

@@ -14,7 +14,7 @@ from tests.access_patterns import PATTERNS, AccessPattern
 from tests.fuzz.bad_answers import ITEMS, answers_to, attributes
 from tests.fuzz.stores import HEADERS, REFUSED, fuzzed, store_on
 from wikibot_store import CorruptItemError, Wiki, WikibotStore, WikibotStoreError
-from wikibot_store._wire._http import Answer
+from wikibot_store._wire._protocol import Answer
 
 _MIB = 1024 * 1024
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.fuzz.stores import HEADERS, FuzzedTransport, fuzzed, store_on
 from wikibot_store import InvalidCursorError, WikibotStore
 from wikibot_store._dynamo.cursor import _NO_SECRET, _digest
-from wikibot_store._wire._http import Answer
+from wikibot_store._wire._protocol import Answer
 
 LISTINGS: dict[str, tuple[tuple[str, ...], Callable[[WikibotStore, str], Awaitable[object]]]] = {
     "wikis.by_owner": (

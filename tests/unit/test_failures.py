@@ -13,7 +13,7 @@ from wikibot_store import (
 from wikibot_store._wire import CancellationReason, ExhaustedError, Refusal, client_errors, library_error
 from wikibot_store._wire._answers import ErrorBody, NoAnswerError, Progress, refusal_in, verdict_on
 from wikibot_store._wire._failures import ADVICE
-from wikibot_store._wire._http import Answer
+from wikibot_store._wire._protocol import Answer
 from wikibot_store._wire._retry import Verdict
 
 KEY = {"owner_id": "u-1", "wiki_slug": "notes"}

@@ -9,7 +9,6 @@ import time
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -34,7 +33,6 @@ from tests.wire.scripted_server import (
     sent,
 )
 from wikibot_store import StoreConfig, UnavailableError, WikibotStore
-from wikibot_store._wire._connections import TimeLimit
 from wikibot_store._wire._http import Transport
 
 _WIKI = {"Item": wiki_item()}
@@ -392,16 +390,6 @@ async def test_an_answer_that_stops_ends_the_call(
                 await _read(store)
 
     assert isinstance(caught.value.__cause__, ReadTimeoutError)
-
-
-async def test_a_limit_that_ends_after_its_connection() -> None:
-    """The end of a request's time does nothing to a connection that is lost already."""
-    loop = asyncio.get_running_loop()
-    limit = TimeLimit(loop, SimpleNamespace(transport=None), loop.time())
-
-    async with asyncio.timeout(10):
-        while not limit.expired:  # noqa: ASYNC110 - a limit has no event
-            await asyncio.sleep(0)
 
 
 async def test_a_new_connection_on_which_the_server_speaks_first(

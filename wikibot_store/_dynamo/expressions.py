@@ -100,12 +100,7 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """The update expression, in the notation of `Condition.text`."""
-        clauses = {
-            "SET": [f"#{attribute} = :" for attribute in self.set],
-            "REMOVE": [f"#{attribute}" for attribute in self.remove],
-            "ADD": [f"#{attribute} :" for attribute in self.add],
-        }
-        return " ".join(f"{keyword} {', '.join(terms)}" for keyword, terms in clauses.items() if terms)
+        return _update_text(tuple(self.set), self.remove, tuple(self.add))
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -115,13 +110,14 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
 
 def conditional(condition: Condition, update: Update | None = None) -> dict[str, Any]:
     """Return the request members of a conditional write. If it fails, DynamoDB returns the item that is stored."""
-    members = _members({"UpdateExpression": update, "ConditionExpression": condition})
-    return members | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    members = _members(("UpdateExpression", update), ("ConditionExpression", condition))
+    members["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    return members
 
 
 def query(key_condition: Condition, filter_condition: Condition | None = None) -> dict[str, Any]:
     """Return the request members of a Query."""
-    return _members({"KeyConditionExpression": key_condition, "FilterExpression": filter_condition})
+    return _members(("KeyConditionExpression", key_condition), ("FilterExpression", filter_condition))
 
 
 def projection(attributes: Sequence[str]) -> dict[str, Any]:
@@ -130,21 +126,35 @@ def projection(attributes: Sequence[str]) -> dict[str, Any]:
     return {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
 
 
-def _members(expressions: Mapping[str, Condition | Update | None]) -> dict[str, Any]:
+def _members(*expressions: tuple[str, Condition | Update | None]) -> dict[str, Any]:
     """Return the request members of expressions and their placeholders; DynamoDB rejects an empty member."""
-    present = {member: expression for member, expression in expressions.items() if expression is not None}
-    texts, names, placeholders = _number(tuple([expression.text for expression in present.values()]))
-    members: dict[str, Any] = dict(zip(present, texts, strict=True))
-    members["ExpressionAttributeNames"] = dict(names)
+    texts: list[tuple[str, str]] = []
+    values: tuple[Value, ...] = ()
+    for member, expression in expressions:
+        if expression is not None:
+            texts.append((member, expression.text))
+            values += expression.values
+    rendered, placeholders = _number(tuple(texts))
+    members = rendered.copy()
+    members["ExpressionAttributeNames"] = members["ExpressionAttributeNames"].copy()
     if placeholders:
-        values = [value for expression in present.values() for value in expression.values]
         members["ExpressionAttributeValues"] = dict(zip(placeholders, values, strict=True))
     return members
 
 
+@lru_cache(maxsize=1024)
+def _update_text(assigned: tuple[str, ...], removed: tuple[str, ...], added: tuple[str, ...]) -> str:
+    clauses = {
+        "SET": [f"#{attribute} = :" for attribute in assigned],
+        "REMOVE": [f"#{attribute}" for attribute in removed],
+        "ADD": [f"#{attribute} :" for attribute in added],
+    }
+    return " ".join(f"{keyword} {', '.join(terms)}" for keyword, terms in clauses.items() if terms)
+
+
 @lru_cache(maxsize=1024)  # most requests differ in their values only
-def _number(texts: tuple[str, ...]) -> tuple[list[str], dict[str, str], list[str]]:
-    """Return the texts in DynamoDB's notation, the names by placeholder, and the placeholders of the values.
+def _number(texts: tuple[tuple[str, str], ...]) -> tuple[dict[str, Any], list[str]]:
+    """Return the members with the texts in DynamoDB's notation and their names, and the placeholders of the values.
 
     Equal names share a placeholder, such as `#0`. Every value has its own, such as `:0`.
     """
@@ -157,5 +167,6 @@ def _number(texts: tuple[str, ...]) -> tuple[list[str], dict[str, str], list[str
         values.append(f":{len(values)}")
         return values[-1]
 
-    numbered = [_MARK.sub(number, text) for text in texts]
-    return numbered, {placeholder: name for name, placeholder in names.items()}, values
+    members: dict[str, Any] = {member: _MARK.sub(number, text) for member, text in texts}
+    members["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in names.items()}
+    return members, values

@@ -112,6 +112,8 @@ def _counted(text: str) -> datetime | None:
 
 
 def _text(value: str) -> Item:
+    if value.isascii() and len(value) <= _MOST_TEXT:
+        return string(value)
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
@@ -206,6 +208,10 @@ class ItemCodec(Generic[M]):
         self.from_wire: Callable[[Any], M] = eval(  # noqa: S307
             f"lambda wire: model({arguments})", {"model": model, "UTC": UTC, "stored_in_utc": _stored_in_utc}
         )
+        values = ", ".join(f"model.{name}" for name in key)
+        self.key_of: Callable[[M], tuple[str, ...]] = eval(f"lambda model: ({values},)")  # noqa: S307 - the same
+        several: Any = list[self._wire]  # type: ignore[name-defined]  # made at runtime
+        self.decode_list: Callable[[msgspec.Raw], list[Any]] = msgspec.json.Decoder(several, strict=False).decode
 
     def reader(self, reply: Any, table: str) -> Callable[[bytes], Any]:  # noqa: ANN401 - a generic class
         """Return the function that decodes the bytes of a reply from `table`; `reply` is one of the reply classes.

@@ -62,6 +62,7 @@ class ReadableTable(Generic[M]):
     def __init__(self, wire: Wire, name: str, codec: ItemCodec[M]) -> None:
         self.name = name
         self.codec = codec
+        self.key_of = codec.key_of
         self.wire = wire
         self._decode_get = codec.reader(GetReply, name)
         self._decode_query = codec.reader(QueryReply, name)
@@ -85,10 +86,6 @@ class ReadableTable(Generic[M]):
     def key_item(self, key: Key) -> Item:
         """Return a key as DynamoDB writes it."""
         return {name: string(value) for name, value in zip(self.codec.key, key, strict=True)}
-
-    def key_of(self, model: M) -> Key:
-        """Return a model's primary key."""
-        return tuple([getattr(model, name) for name in self.codec.key])
 
     def key_in(self, item: Item) -> Key:
         """Return the primary key of an item as it is stored.
@@ -187,6 +184,13 @@ class ReadableTable(Generic[M]):
             CorruptItemError: The key of an item does not decode.
 
         """
+        try:
+            sound_items = self.codec.decode_list(items)
+        except msgspec.ValidationError:
+            return self._decode_mixed(items)
+        return {self.key_of(item): item for item in map(self.codec.from_wire, sound_items)}
+
+    def _decode_mixed(self, items: msgspec.Raw) -> dict[Key, M | CorruptItemError]:
         reply = self._decode_query(_as_page(items))
         found = {self.key_of(item): item for item in map(self.codec.from_wire, reply.items or ())}
         return found | {self.key_in(item): error for _, item, error in reply.corrupt}

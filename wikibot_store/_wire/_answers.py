@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, SSLError
-from multidict import istr
 
 from wikibot_store._wire._credentials import UnusableCredentialsError
-from wikibot_store._wire._http import Answer
+from wikibot_store._wire._protocol import LONGEST_ANSWER, Answer
 from wikibot_store._wire._retry import (
     NOTHING_ASKED,
     SIGNATURE_CODES,
@@ -27,12 +26,11 @@ from wikibot_store.usage import Call
 
 # msgspec raises UnicodeDecodeError for text that is not UTF-8, and RecursionError for what is nested too deeply.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_CHECKSUM = istr("x-amz-crc32")
-_REQUEST_ID = istr("x-amzn-requestid")
+_CHECKSUM = "x-amz-crc32"
+_REQUEST_ID = "x-amzn-requestid"
 # gzip, or zlib as "deflate" means it, by what the data begins with.
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
-# DynamoDB answers with 16 MB at most, which base64 makes a third longer.
-_LONGEST_ANSWER = 64 * 2**20
+_COMPRESSED = frozenset({"br", "deflate", "gzip", "zstd"})
 
 
 class CancellationReason(msgspec.Struct, gc=False):
@@ -159,21 +157,22 @@ def checked(answer: Answer) -> Answer:
     """
     checksum = answer.headers.get(_CHECKSUM)
     intact = checksum is None or checksum == str(zlib.crc32(answer.body))
-    if answer.encoding is not None:
-        answer = answer._replace(body=_uncompressed(answer))
+    encoding = answer.headers.get("content-encoding", "").lower()
+    if encoding in _COMPRESSED:
+        answer = answer._replace(body=_uncompressed(answer, encoding))
         intact = intact or checksum == str(zlib.crc32(answer.body))
     if not intact:
         raise NoAnswerError("the answer's checksum is wrong: it was damaged on the way", answer)
     return answer
 
 
-def _uncompressed(answer: Answer) -> bytes:
+def _uncompressed(answer: Answer, encoding: str) -> bytes:
     """Return the body of a compressed answer."""
     decompressor = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
-        body = decompressor.decompress(answer.body, _LONGEST_ANSWER)
+        body = decompressor.decompress(answer.body, LONGEST_ANSWER)
     except zlib.error as error:
-        raise NoAnswerError(f"the answer is compressed ({answer.encoding}) and cannot be read", answer) from error
+        raise NoAnswerError(f"the answer is compressed ({encoding}) and cannot be read", answer) from error
     if not decompressor.eof:
         raise NoAnswerError("the compressed answer is cut off, or too long", answer)
     return body

@@ -1,9 +1,10 @@
 """HTTP for signed requests: bytes out; status, headers and bytes back, over aiobotocore's own session.
 
-aiohttp's connector makes the connections, its writer and its parser speak HTTP. aiohttp's session is left out: half of
-its cost is for URLs, cookies, redirects, authentication, middlewares, payload types and a task that writes the body. A
-signed POST to one endpoint needs none of them. aiohttp's pool is left out too: it takes the connection that has been
-idle for longest and cannot drop those that may be dead.
+aiohttp's connector makes the connections, with TLS and proxies. Requests and answers are written and read here, with
+the parser httptools. The rest of aiohttp is left out: most of its cost is for URLs, cookies, redirects, authentication,
+middlewares, payload types, streams, and a task and a timer per request. A signed POST to one endpoint needs none of
+them. aiohttp's pool is left out too: it takes the connection that has been idle for longest and cannot drop those that
+may be dead.
 """
 
 import asyncio
@@ -13,14 +14,13 @@ import ssl
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 from weakref import WeakSet
 
 import aiobotocore
 import aiohttp
 from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.httpsession import AIOHTTPSession
-from aiohttp.http import HttpProcessingError, StreamWriter
 from botocore.exceptions import (
     BotoCoreError,
     ConnectionClosedError,
@@ -33,12 +33,12 @@ from botocore.exceptions import (
 from botocore.httpsession import ProxyConfiguration, get_cert_path, mask_proxy_url
 from yarl import URL
 
-from wikibot_store._wire._connections import NEW, IdleConnections, TimeLimit, abort
+from wikibot_store._wire._connections import NEW, IdleConnections
+from wikibot_store._wire._protocol import Answer, Connection
 
-_INFORMATIONAL = range(100, 200)
 # botocore's own, where nobody says otherwise.
 _READ_TIMEOUT = 60.0
-_FAILURES = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError)
+_FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 # What a User-Agent cannot hold (RFC 9110, section 5.6.2).
 _NO_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
 
@@ -54,15 +54,6 @@ def user_agent(app_id: str | None) -> str:
     if app_id:
         products.append(f"app/{_NO_TOKEN.sub('-', app_id)}")
     return " ".join(products)
-
-
-class Answer(NamedTuple):
-    """An HTTP response, read to its end; `encoding` is how `body` is compressed."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    encoding: str | None = None
 
 
 class Transport(AIOHTTPSession):
@@ -160,8 +151,7 @@ class Transport(AIOHTTPSession):
         headers["Host"] = self._destination.headers["Host"]
         async with self._ordinary:
             answer = await self.post(headers, request.body, seconds=self._timeout.sock_read or _READ_TIMEOUT)
-        lower: Any = {name.lower(): value for name, value in answer.headers.items()}
-        response: Any = AioAWSResponse(request.url, answer.status, lower, None)
+        response: Any = AioAWSResponse(request.url, answer.status, answer.headers, None)  # type: ignore[arg-type]
         response._content = answer.body  # noqa: SLF001 - it is read already; aiobotocore would read it from a stream
         return response
 
@@ -174,10 +164,12 @@ class Transport(AIOHTTPSession):
         Raises:
             HTTPClientError: No whole answer came, but DynamoDB may have seen the request.
             BotoCoreError: Any other: the request was not sent.
+            ValueError: A header has a line break in it, with which it could be two.
 
         """
         if self._connector.closed:
             raise RuntimeError("the store was closed during this call")
+        request = self._head(headers, len(body)) + body
         until = self._loop.time() + seconds
         if self._failed and self._has_failed():
             self._idle.close_oldest()  # so that there are never more connections than the pool may have
@@ -187,20 +179,28 @@ class Transport(AIOHTTPSession):
         if connection is None:
             connection = await self._new_connection(until)
         try:
-            answer = await self._exchange(connection, headers, body, until)
+            answer = await connection.exchange(request, until)
         except _FAILURES as error:
-            abort(connection)
+            connection.abort()
             self._idle.abort(last_used)
             self.distrust_idle()
             raise self._translate(error, connected=True) from error
         except BaseException:
             connection.close()
             raise
-        if connection.protocol.should_close or self._connector.closed:
-            connection.close()
-        else:
+        if connection.is_usable and not self._connector.closed:
             self._idle.keep(connection)
+        else:
+            connection.close()
         return answer
+
+    def _head(self, headers: Mapping[str, str], length: int) -> bytes:
+        """Return the head of a request. No line ends but where this method ends it, so no header can be injected."""
+        headers = {**self._headers, **headers, "Content-Length": str(length)}
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        if not lines.count("\r") == lines.count("\n") == len(headers) or "\0" in lines:
+            raise ValueError("a header holds a line break or a null character")
+        return f"{self._request_line}\r\n{lines}\r\n".encode()
 
     def distrust_idle(self) -> None:
         """Give the next request of this task a new connection."""
@@ -212,45 +212,17 @@ class Transport(AIOHTTPSession):
         self._failed.discard(task)
         return failed
 
-    async def _new_connection(self, until: float) -> Any:  # noqa: ANN401 - aiohttp has no type hints for it
+    async def _new_connection(self, until: float) -> Connection:
         """Return a new connection on which the server has not sent anything yet."""
         try:
             async with asyncio.timeout_at(until):
                 while True:
-                    connection = await self._connector.connect(self._destination, [], self._timeout)
-                    if not connection.protocol.should_close:
-                        return connection
-                    connection.close()
+                    made = await self._connector.connect(self._destination, [], self._timeout)
+                    if not made.protocol.should_close:
+                        return Connection(made, self._loop)
+                    made.close()
         except _FAILURES as error:
             raise self._translate(error, connected=False) from error
-
-    async def _exchange(self, connection: Any, headers: dict[str, str], body: bytes, until: float) -> Answer:  # noqa: ANN401 - see above
-        """Send one request and read the whole answer on a connection that nobody else uses, until its time is up."""
-        limit = TimeLimit(self._loop, connection, until)
-        try:
-            answer = await self._send_and_read(connection.protocol, headers, body)
-        except _FAILURES as error:
-            if limit.expired:
-                raise TimeoutError from error
-            raise
-        finally:
-            limit.cancel()
-        if limit.expired:  # an answer without a length seems to end where its connection is aborted
-            raise TimeoutError
-        return answer
-
-    async def _send_and_read(self, protocol: Any, headers: dict[str, str], body: bytes) -> Answer:  # noqa: ANN401 - see above
-        protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-        writer = StreamWriter(protocol, self._loop)
-        head: Any = {**self._headers, **headers, "Content-Length": str(len(body))}  # read like a multidict, made faster
-        await writer.write_headers(self._request_line, head)
-        await writer.write_eof(body)
-        message, content = await protocol.read()
-        while message.code in _INFORMATIONAL:
-            message, content = await protocol.read()
-        # Most answers are there as a whole by now.
-        whole = content.read_nowait() if content.is_eof() else await content.read()
-        return Answer(message.code, message.headers, whole, message.compression)
 
     def _translate(self, error: Exception, *, connected: bool) -> BotoCoreError:
         """Return aiohttp's error as botocore's, kept apart by whether the request can have been sent."""

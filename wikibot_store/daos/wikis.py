@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 from msgspec import UNSET, UnsetType
 
@@ -94,7 +94,7 @@ class WikiDao:
         wiki = Wiki(
             owner_id=key.owner_id,
             wiki_slug=key.wiki_slug,
-            uid=uuid4().hex,
+            uid=token_hex(16),
             display_name=display_name,
             repo_path=repo_path,
             mcp_token_hash=None if mcp_token_hash is None else check_token_hash("mcp_token_hash", mcp_token_hash),
