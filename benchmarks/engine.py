@@ -22,7 +22,7 @@ _WARM_UP = 300
 @contextmanager
 def engine(wikis: int) -> Iterator[Server]:
     """Run DynamoDB Local with filled tables; one owner has `wikis` wikis for the stream."""
-    with dynamodb_local() as url:
+    with dynamodb_local(optimized=True) as url:
         asyncio.run(_fill(url, wikis))
         yield Server(url)
 

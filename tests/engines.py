@@ -53,6 +53,11 @@ def engines() -> list[Engine]:
     ]
 
 
+def most_like_aws() -> Engine:
+    """Return the engine of this run that is most like AWS, for tests of what does not depend on the engine."""
+    return [engine for engine in engines() if engine.missing is None][-1]
+
+
 def missing_for_dynamodb_local() -> str | None:
     """Return why DynamoDB Local cannot run here, or None if it can."""
     if shutil.which("java") is None:
@@ -84,14 +89,17 @@ def _serve_moto(connection: Connection) -> None:
 
 
 @contextmanager
-def dynamodb_local(*, port: int = 0, data: Path | None = None) -> Iterator[str]:
+def dynamodb_local(*, port: int = 0, data: Path | None = None, optimized: bool = False) -> Iterator[str]:
     """Run DynamoDB Local, in memory or with its data in the folder `data`, and yield its URL on 127.0.0.1.
+
+    For benchmarks it is `optimized`; in the minutes that tests take, Java's second compiler costs more than it saves.
 
     DynamoDB Local has no option to listen on one address only, so the default port is random.
     """
     port = port or _free_port()
     storage = ["-inMemory"] if data is None else ["-dbPath", str(data)]
-    command = ["java", "-Xmx512m", "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
+    options = ["-Xmx512m"] if optimized else ["-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+    command = ["java", *options, "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
     process = subprocess.Popen(  # noqa: S603 - our own command
         [*command, *storage, "-port", str(port), "-disableTelemetry"],
         cwd=_DYNAMODB_LOCAL,

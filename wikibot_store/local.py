@@ -1,8 +1,10 @@
 """A local DynamoDB for development: moto inside this process. There is no server to install or start."""
 
 import socket
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -98,12 +100,39 @@ def _empty_moto() -> tuple[Callable[..., Any], _Backends]:
     # Imported here because no other part of the library needs moto.
     from moto.core.utils import convert_to_flask_response  # noqa: PLC0415
     from moto.dynamodb.models import DynamoDBBackend  # noqa: PLC0415
+    from moto.dynamodb.models.table import Table  # noqa: PLC0415
     from moto.dynamodb.responses import DynamoHandler  # noqa: PLC0415
     from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
 
+    class SharingTable(Table):
+        """A table whose copies share its items: moto copies the table once for each action of a transaction."""
+
+        def __deepcopy__(self, memo: dict[int, Any]) -> Table:
+            items = {key: dict(found) if self.has_range_key else found for key, found in self.items.items()}
+            memo[id(self.items)] = defaultdict(dict, items)
+            memo[id(self)] = twin = object.__new__(type(self))
+            vars(twin).update(deepcopy(vars(self), memo))
+            return twin
+
+    class Backend(DynamoDBBackend):
+        """The tables of one region. An item is replaced before moto changes it, because a copy may share it."""
+
+        def create_table(self, *args: Any, **settings: Any) -> Table:  # noqa: ANN401 - passed on
+            table = super().create_table(*args, **settings)
+            table.__class__ = SharingTable  # type: ignore[type-abstract]  # it is not abstract
+            return table
+
+        def update_item(self, table_name: str, key: dict[str, Any], *args: Any, **changes: Any) -> Any:  # noqa: ANN401 - passed on
+            table = self.get_table(table_name)
+            partition, sort = self.get_keys_value(table, key)
+            if (item := table.get_item(partition, sort)) is not None:
+                items: Any = table.items if sort is None else table.items[partition]
+                items[sort or partition] = deepcopy(item)
+            return super().update_item(table_name, key, *args, **changes)
+
     @cache
     def backends(region: str) -> DynamoDBBackend:
-        return DynamoDBBackend(region, _ACCOUNT)
+        return Backend(region, _ACCOUNT)
 
     class Handler(DynamoHandler):
         @property

@@ -7,7 +7,7 @@ from multiprocessing.context import ForkServerContext
 import pytest
 from aiobotocore.session import get_session
 
-from tests.engines import engines, on_aws, throw_away_store
+from tests.engines import most_like_aws, on_aws, throw_away_store
 from tests.integration.clean_tables import check_and_wipe
 from wikibot_store import WikibotStore
 from wikibot_store.local import local_session
@@ -17,8 +17,7 @@ from wikibot_store.provision import create_tables
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str | None]:
     """Run the engine that is most like AWS: what a crash leaves does not depend on it."""
-    engine = [engine for engine in engines() if engine.missing is None][-1]
-    with engine.start() as url:
+    with most_like_aws().start() as url:
         yield url
 
 

@@ -51,9 +51,9 @@ def session() -> AioSession:
     return get_session() if on_aws() else local_session()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
-    """Give the store that an engine's tests share."""
+    """Give the store that a module's tests share: moto is slow if a table holds the items of many tests."""
     async with throw_away_store(endpoint, session) as store:
         await create_tables(store, environment="test")
         yield store

@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.engines import most_like_aws
 from wikibot_store import WikibotStore
+
+on_one_engine = pytest.mark.parametrize("engine", [most_like_aws()], indirect=True, ids=str)
+"""For tests of the order of requests: what each request does is tested on all engines."""
 
 
 class CrashError(Exception):

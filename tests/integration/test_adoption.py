@@ -8,16 +8,15 @@ from random import Random
 from typing import Any
 
 import pytest
-from aiobotocore.session import AioSession
 
-from tests.engines import throw_away_store
+from tests.faults.invariants import read_all
 from tests.half_done import snapshot
+from tests.integration.clean_tables import wipe
 from tests.integration.samples import a_user, a_wiki, an_item, change, collect, fresh, key_of, put, stored
 from tests.integration.steps import before_requests
 from tests.legacy import NULL, Times, an_old_acl, an_old_user, an_old_wiki, fill, old_items
 from wikibot_store import AdoptPage, Undecided, UndecidedKind, WikibotStore
 from wikibot_store._dynamo.items import read_time
-from wikibot_store.provision import create_tables
 
 AT = datetime(2024, 5, 1, 9, 30, tzinfo=UTC)
 NAIVE = Times("naive")
@@ -25,11 +24,10 @@ UNTIMED = Times(None)
 
 
 @pytest.fixture
-async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
-    """A store with its own tables, because an adoption reads all items."""
-    async with throw_away_store(endpoint, session) as store:
-        await create_tables(store, environment="test")
-        yield store
+async def store(store: WikibotStore) -> AsyncIterator[WikibotStore]:
+    """Give the store without the items of other tests, because an adoption reads all items."""
+    yield store
+    await wipe(store, (await read_all(store)).tables)
 
 
 def lasting(random: Random, *, users: int) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,13 +1,10 @@
 """Identities: a user may have several, and each belongs to one user."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from enum import Enum
 
 import pytest
-from aiobotocore.session import AioSession
 
-from tests.engines import throw_away_store
 from tests.integration.samples import a_user, an_item, eventually, fresh, indexed, put, stored
 from wikibot_store import (
     AlreadyExistsError,
@@ -18,18 +15,9 @@ from wikibot_store import (
     User,
     WikibotStore,
 )
-from wikibot_store.provision import create_tables
 from wikibot_store.schema import OAUTH_INDEX
 
 MOST = 20
-
-
-@pytest.fixture(scope="module")
-async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
-    """Give a store with tables of its own: in a transaction moto copies a table once per action, with all its items."""
-    async with throw_away_store(endpoint, session) as store:
-        await create_tables(store, environment="test")
-        yield store
 
 
 def first_of(user: User) -> tuple[str, str]:

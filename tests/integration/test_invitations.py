@@ -4,14 +4,12 @@ import asyncio
 import hashlib
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from aiobotocore.session import AioSession
 
-from tests.engines import throw_away_store
 from tests.integration.samples import a_user, a_wiki, an_acl_item, change, collect, fresh, key_of, put, stored
 from wikibot_store import (
     Acl,
@@ -26,19 +24,10 @@ from wikibot_store import (
     WikibotStore,
     WikiKey,
 )
-from wikibot_store.provision import create_tables
 from wikibot_store.schema import TABLES
 
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
 EMAIL = "bob@example.org"
-
-
-@pytest.fixture(scope="module")
-async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
-    """Give a store with tables of its own: in a transaction moto copies a table once per action, with all its items."""
-    async with throw_away_store(endpoint, session) as store:
-        await create_tables(store, environment="test")
-        yield store
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from aiobotocore.session import AioSession
 
-from tests.engines import throw_away_store
+from tests.faults.invariants import read_all
 from tests.half_done import assert_sound
+from tests.integration.clean_tables import wipe
 from tests.integration.samples import a_user, a_user_id, a_wiki, change, fresh, stored
 from wikibot_store import Member, NotActiveError, NotFoundError, Role, Share, User, Wiki, WikibotStore, WikiKey
-from wikibot_store.provision import create_tables
 from wikibot_store.workflows.sweep import Finding, FindingKind
 
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
@@ -43,11 +42,10 @@ GIVING: dict[str, Give] = {"grantee": _to, "grantor": _by, "inviter": _invite, "
 
 
 @pytest.fixture
-async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
-    """Give a store with tables of its own, which are sound after each test."""
-    async with throw_away_store(endpoint, session) as store:
-        await create_tables(store, environment="test")
-        yield store
+async def store(store: WikibotStore) -> AsyncIterator[WikibotStore]:
+    """Give the store without the items of other tests, because a sweep reads all items."""
+    yield store
+    await wipe(store, (await read_all(store)).tables)
 
 
 async def swept(store: WikibotStore) -> list[Finding]:

@@ -1,10 +1,12 @@
 """The embedded engine: started by one line, isolated from others, and deleted afterwards."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from tests.integration.samples import a_user, a_user_id, a_wiki, fresh
+from tests.faults.invariants import read_all
+from tests.integration.samples import a_user, a_user_id, a_wiki, an_item, fresh
 from wikibot_store import StoreConfig, UnavailableError, WikibotStore
 from wikibot_store.local import local_engine, local_session, local_store
 from wikibot_store.provision import create_tables
@@ -73,6 +75,32 @@ async def test_reads_alone_when_told_not_to_coalesce() -> None:
         users = [await a_user(store) for _ in range(3)]
 
         assert await asyncio.gather(*[store.users.get(user.id) for user in users]) == users
+
+
+async def test_a_cancelled_transaction_changes_nothing() -> None:
+    """What the other actions of a cancelled transaction have put, changed and deleted is as it was before."""
+    async with local_store() as store:
+        wiki, deleted = await a_wiki(store), await a_wiki(store)
+        before = await read_all(store)
+        users, wikis = store.config.users_table, store.config.wikis_table
+        keys = [an_item(owner_id=each.owner_id, wiki_slug=each.wiki_slug) for each in (wiki, deleted)]
+        update = {"UpdateExpression": "SET version = :new", "ExpressionAttributeValues": {":new": {"N": "2"}}}
+        refused = {"TableName": users, "Key": an_item(id="none"), "ConditionExpression": "attribute_exists(id)"}
+
+        actions: list[Any] = [
+            {"Update": {"TableName": users, "Key": an_item(id=wiki.owner_id), **update}},
+            {"Update": {"TableName": users, "Key": an_item(id="new"), **update}},
+            {"Update": {"TableName": wikis, "Key": keys[0], **update}},
+            {"Delete": {"TableName": wikis, "Key": keys[1]}},
+            {"Put": {"TableName": wikis, "Item": an_item(owner_id=wiki.owner_id, wiki_slug="new")}},
+            {"ConditionCheck": refused},
+        ]
+
+        client = await store.client()
+        with pytest.raises(client.exceptions.TransactionCanceledException):
+            await client.transact_write_items(TransactItems=actions)
+
+        assert await read_all(store) == before
 
 
 async def test_plain_asyncio_run() -> None:

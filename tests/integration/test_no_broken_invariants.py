@@ -1,46 +1,42 @@
 """No public name leads to a broken invariant: after any of them, a sweep finds nothing."""
 
 import io
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from aiobotocore.session import AioSession
 from rich.console import Console
 
 from tests.access_patterns import PATTERNS, AccessPattern
-from tests.engines import throw_away_store
 from tests.faults.invariants import Stored, read_all, violations
 from tests.integration.samples import an_item
+from tests.integration.steps import on_one_engine
 from tests.world import WORLD, replace
 from wikibot_store import WikibotStore
 from wikibot_store.cli import demo
-from wikibot_store.provision import create_tables
 from wikibot_store.testing.factories import MakeGrant, MakeUser, MakeWiki
 from wikibot_store.workflows.sweep import Finding, FindingKind
+
+pytestmark = on_one_engine
 
 _USERS = [item | an_item(wiki_count=0) if item["id"]["S"] == "max" else item for item in WORLD.users]
 SOUND = Stored({**WORLD.tables, "users": _USERS})
 """The small world with nothing wrong in it."""
 
 
-@pytest.fixture(scope="module")
-async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
-    """Give a store with tables of its own, for a sweep sees all that is in them."""
-    async with throw_away_store(endpoint, session) as store:
-        await create_tables(store, environment="test")
-        yield store
-
-
 @pytest.fixture(autouse=True)
 async def _sound(store: WikibotStore) -> None:
     await replace(store, await read_all(store), SOUND)
-    assert await findings(store) == []
 
 
 async def findings(store: WikibotStore) -> list[Finding]:
     """Return what a dry run of the sweep finds."""
     return [finding async for page in store.admin.sweep() for finding in page.findings]
+
+
+async def test_nothing_is_wrong_before(store: WikibotStore) -> None:
+    """A sweep finds nothing in the small world that each test starts with."""
+    assert await findings(store) == []
+    assert await violations(store) == []
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=str)

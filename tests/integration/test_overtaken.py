@@ -4,11 +4,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import aioboto3
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
-from tests.engines import throw_away_store
 from tests.integration.clean_tables import check_and_wipe
 from tests.integration.samples import a_user
 from tests.integration.steps import CrashError, before_requests, crash
@@ -22,7 +20,6 @@ from wikibot_store import (
     WikiKey,
     WriteOutcomeUnknownError,
 )
-from wikibot_store.provision import create_tables
 
 BEGIN, COPY, SWITCH, LAST = 3, 5, 7, 10
 """The numbers of a move's requests, of a wiki with one grant."""
@@ -52,14 +49,6 @@ class Home:
     async def count(self) -> int:
         """Return how many wikis ada is counted to have."""
         return (await self.store.users.require(self.ada, consistent=True)).wiki_count
-
-
-@pytest.fixture(scope="module")
-async def store(endpoint: str | None, session: aioboto3.Session) -> AsyncIterator[WikibotStore]:
-    """Give a store with tables of its own, in which nothing may ever be wrong."""
-    async with throw_away_store(endpoint, session) as store:
-        await create_tables(store, environment="test")
-        yield store
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """Users are deleted with their wikis and claims, even after crashes and in races."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from itertools import count
 from typing import Literal
 
 import pytest
-from aiobotocore.session import AioSession
 
-from tests.engines import throw_away_store
 from tests.integration.samples import a_user, a_user_id, a_wiki_item, an_item, collect, fresh, put, stored
 from tests.integration.stops import is_stopped
 from wikibot_store import (
@@ -24,17 +21,8 @@ from wikibot_store import (
     WikiKey,
     WikiStatus,
 )
-from wikibot_store.provision import create_tables
 
 ROUNDS = 2
-
-
-@pytest.fixture(scope="module")
-async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
-    """Give a store with tables of its own: in a transaction moto copies a table once per action, with all its items."""
-    async with throw_away_store(endpoint, session) as store:
-        await create_tables(store, environment="test")
-        yield store
 
 
 async def create(store: WikibotStore, owner: User, slug: str | None = None) -> Wiki:

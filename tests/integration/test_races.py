@@ -1,30 +1,17 @@
 """Many writers at once: every race has exactly one winner, and no change is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import Awaitable, Iterable
 from functools import partial
 from typing import TypeVar
 
-import pytest
-from aiobotocore.session import AioSession
-
-from tests.engines import throw_away_store
 from tests.integration.samples import a_user, a_user_id, a_wiki, eventually, fresh, indexed, stored
 from wikibot_store import AlreadyExistsError, ConflictError, Role, User, Wiki, WikibotStore
-from wikibot_store.provision import create_tables
 from wikibot_store.schema import OAUTH_INDEX
 
 T = TypeVar("T")
 
 ROUNDS = 3
-
-
-@pytest.fixture(scope="module")
-async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
-    """Give a store with tables of its own: in a transaction moto copies a table once per action, with all its items."""
-    async with throw_away_store(endpoint, session) as store:
-        await create_tables(store, environment="test")
-        yield store
 
 
 async def _race(racers: Iterable[Awaitable[T]]) -> tuple[list[T], list[BaseException]]:

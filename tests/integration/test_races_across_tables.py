@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 import pytest
-from aiobotocore.session import AioSession
 
-from tests.engines import throw_away_store
 from tests.integration.clean_tables import check_and_wipe
 from tests.integration.samples import a_user
+from tests.integration.steps import on_one_engine
 from wikibot_store import (
     Acl,
     AlreadyExistsError,
@@ -25,20 +24,13 @@ from wikibot_store import (
     WikibotStore,
     WikiKey,
 )
-from wikibot_store.provision import create_tables
+
+pytestmark = on_one_engine
 
 T = TypeVar("T")
 
 ROUNDS = 4
 PEOPLE = 6
-
-
-@pytest.fixture(scope="module")
-async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
-    """Give a store with tables of its own."""
-    async with throw_away_store(endpoint, session) as store:
-        await create_tables(store, environment="test")
-        yield store
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from aiobotocore.session import AioSession
 
-from tests.engines import throw_away_store
+from tests.faults.invariants import read_all
+from tests.integration.clean_tables import wipe
 from tests.integration.samples import (
     a_user,
     a_wiki,
@@ -23,18 +23,16 @@ from tests.integration.samples import (
 )
 from tests.integration.stops import is_stopped
 from wikibot_store import WikibotStore
-from wikibot_store.provision import create_tables
 from wikibot_store.workflows.scans import Scan, _give_wiki
 
 Iterate = Callable[..., Scan[Any]]
 
 
 @pytest.fixture
-async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
-    """A store with its own tables, because a scan reads all items."""
-    async with throw_away_store(endpoint, session) as store:
-        await create_tables(store, environment="test")
-        yield store
+async def store(store: WikibotStore) -> AsyncIterator[WikibotStore]:
+    """Give the store without the items of other tests, because a scan reads all items."""
+    yield store
+    await wipe(store, (await read_all(store)).tables)
 
 
 @pytest.mark.parametrize("segments", [1, 7])

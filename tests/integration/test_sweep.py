@@ -10,9 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiobotocore.session import AioSession
 
-from tests.engines import throw_away_store
+from tests.faults.invariants import read_all
 from tests.half_done import (
     MENDABLE,
     UNMENDABLE,
@@ -22,21 +21,20 @@ from tests.half_done import (
     make_faults,
     snapshot,
 )
+from tests.integration.clean_tables import wipe
 from tests.integration.samples import a_user, a_wiki_item, an_item, change, collect, fresh, put, stored
 from tests.integration.stops import is_stopped
 from wikibot_store import NotFoundError, SweepPage, WikibotStore, WikiKey, usage
 from wikibot_store._wire import _pace
-from wikibot_store.provision import create_tables
 from wikibot_store.schema import TABLES
 from wikibot_store.workflows.sweep import Finding, FindingKind
 
 
 @pytest.fixture
-async def store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
-    """A store with its own tables, because a sweep reads all items."""
-    async with throw_away_store(endpoint, session) as store:
-        await create_tables(store, environment="test")
-        yield store
+async def store(store: WikibotStore) -> AsyncIterator[WikibotStore]:
+    """Give the store without the items of other tests, because a sweep reads all items."""
+    yield store
+    await wipe(store, (await read_all(store)).tables)
 
 
 @pytest.fixture
