@@ -21,10 +21,16 @@ def open_store() -> AbstractAsyncContextManager[WikibotStore]:
     """Open the store that WIKIBOT_ENDPOINT_URL or WIKIBOT_REGION names; without either, an embedded one.
 
     The page lists the wikis that are shared with a user, which needs the index by-grantee.
+
+    Raises:
+        ValueError: A setting is invalid, or the tables that the environment names lack the index.
+
     """
-    config = replace(StoreConfig.from_env(), grantee_index=True)
+    config = StoreConfig.from_env()
     if config.endpoint_url is None and config.region is None:
-        return local_store(config)
+        return local_store(replace(config, grantee_index=True))
+    if not config.grantee_index:
+        raise ValueError("create the tables with WIKIBOT_GRANTEE_INDEX=true, and set it here too")
     return WikibotStore.open(config)
 
 
@@ -49,7 +55,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m examples.wiki_api", description=__doc__)
     parser.add_argument("--port", type=int, default=8080, help="the port; 0 picks a free one (default: %(default)s)")
     port: int = parser.parse_args().port
-    app = create_app(open_store, secret=os.environ.get("WIKI_API_SECRET") or secrets.token_urlsafe())
+    try:
+        store = open_store()
+    except ValueError as error:
+        parser.error(str(error))
+    app = create_app(lambda: store, secret=os.environ.get("WIKI_API_SECRET") or secrets.token_urlsafe())
     config = uvicorn.Config(app, host="127.0.0.1", port=port, timeout_graceful_shutdown=10)
     # uvicorn shuts down cleanly, then raises the caught signal again.
     for number in (signal.SIGINT, signal.SIGTERM):

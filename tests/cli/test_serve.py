@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.runner import Run
-from wikibot_store import StoreConfig, WikibotStore, cli
+from wikibot_store import Share, StoreConfig, WikibotStore, cli
 from wikibot_store.local import local_session
 
 
@@ -43,6 +43,7 @@ def test_serve_ends_on_a_signal(
     assert status == 0
     assert url.startswith("export WIKIBOT_ENDPOINT_URL=http://127.0.0.1:")
     assert rest == [
+        "export WIKIBOT_GRANTEE_INDEX=true",
         "export AWS_REGION=us-east-1",
         "export AWS_ACCESS_KEY_ID=local",
         "export AWS_SECRET_ACCESS_KEY=local",
@@ -68,32 +69,38 @@ def test_serve_as_json(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
     document = run("serve", "--port", "0", "--json", "--region", "eu-west-1").json
 
-    assert list(document) == ["WIKIBOT_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+    assert list(document) == [
+        "WIKIBOT_ENDPOINT_URL",
+        "WIKIBOT_GRANTEE_INDEX",
+        "AWS_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+    ]
     assert document["AWS_REGION"] == "eu-west-1"
 
 
 def test_served_engine_is_ready(script: Path) -> None:
-    """A store opens with the printed variables and finds the tables; SIGTERM ends the process with status 0."""
+    """A store opens with the printed variables and finds the tables and the index; SIGTERM ends the process."""
     process = subprocess.Popen(  # noqa: S603 - the project's own command
         [script, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert process.stdout is not None
     with process.stdout:
         try:
-            lines = [process.stdout.readline() for _ in range(4)]
+            lines = [process.stdout.readline() for _ in range(5)]
             environment = dict(line.removeprefix("export ").rstrip().split("=", 1) for line in lines)
-            assert asyncio.run(_create_user(environment)) == "ada"
+            assert asyncio.run(_create_user(environment)) == ("ada", [])
         finally:
             process.terminate()
             status = process.wait(timeout=30)
     assert status == 0
 
 
-async def _create_user(environment: dict[str, str]) -> str | None:
+async def _create_user(environment: dict[str, str]) -> tuple[str | None, list[Share]]:
     config = StoreConfig.from_env(environment)
     async with WikibotStore.open(config, session=local_session()) as store:
         user = await store.users.create(oauth_provider="github", oauth_provider_sub="1", username="ada")
-        return user.username
+        return user.username, list(await store.acls.list_shared_with(user.id))
 
 
 @pytest.mark.usefixtures("signal_handlers")

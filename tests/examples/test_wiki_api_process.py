@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.wiki_api.__main__ import open_store
+from examples.wiki_api.__main__ import main, open_store
 from tests.examples.serving import Person, client
 from wikibot_store.local import local_engine
 
@@ -55,11 +55,29 @@ async def test_store_is_embedded_by_default() -> None:
 
 
 async def test_store_is_the_one_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With WIKIBOT_ENDPOINT_URL the command uses that engine."""
+    """With WIKIBOT_ENDPOINT_URL the command uses that engine, if its tables have the index that the page needs."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     monkeypatch.setenv("WIKIBOT_REGION", "us-east-1")
     with local_engine() as url:
         monkeypatch.setenv("WIKIBOT_ENDPOINT_URL", url)
+        with pytest.raises(ValueError, match="WIKIBOT_GRANTEE_INDEX=true"):
+            open_store()
+        monkeypatch.setenv("WIKIBOT_GRANTEE_INDEX", "true")
         async with open_store() as store:
             assert store.config.endpoint_url == url
+
+
+def test_settings_that_are_wrong_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the index the command says at once what to set, instead of failing when a page asks for it."""
+    monkeypatch.setattr("sys.argv", ["wiki_api"])
+    monkeypatch.setenv("WIKIBOT_ENDPOINT_URL", "http://127.0.0.1:1")
+
+    with pytest.raises(SystemExit, match="2"):
+        main()
+
+    assert capsys.readouterr().err.endswith(
+        "error: create the tables with WIKIBOT_GRANTEE_INDEX=true, and set it here too\n"
+    )

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from wikibot_store.cli._app import CommandError, Options, app, with_options
+from wikibot_store.cli._app import CommandError, Options, app, run, with_options
 from wikibot_store.cli._output import console, note, print_json
 from wikibot_store.cli.demo import Step, play
 from wikibot_store.cli.tables import existing_tables
@@ -86,9 +86,11 @@ def serve(
             raise CommandError(f"port {port} is in use or not permitted: choose another one with --port") from error
         config = options.config()
         region = config.region or REGION
-        replace(options, endpoint_url=url, region=region, profile=None).run(create_tables)
+        config = replace(config, endpoint_url=url, region=region, grantee_index=True)
+        run(_make_tables(replace(options, profile=None), config))
         environment = {
             "WIKIBOT_ENDPOINT_URL": url,
+            "WIKIBOT_GRANTEE_INDEX": "true",
             "AWS_REGION": region,
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
@@ -103,3 +105,8 @@ def serve(
         note("Ctrl-C ends it, and its items are then gone")
         stop.wait()
     note("ended")
+
+
+async def _make_tables(options: Options, config: StoreConfig) -> None:
+    async with options.open(config) as store:
+        await create_tables(store)
