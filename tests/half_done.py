@@ -67,6 +67,14 @@ async def _wiki_deleting(store: WikibotStore) -> Key:
     return key_of(wiki)
 
 
+async def _wiki_of_no_slug_deleting(store: WikibotStore) -> Key:
+    owner = await a_user(store)
+    item = a_wiki_item(owner_id=owner.id, wiki_slug="Old_Wiki", status="deleting")
+    await change(store, "users", {"id": owner.id}, wiki_count=1)
+    await put(store, "wikis", item)
+    return {name: item[name]["S"] for name in ("owner_id", "wiki_slug")}
+
+
 async def _wiki_moving(store: WikibotStore) -> Key:
     owner, wiki = await an_owner(store)
     item = await change(store, "wikis", key_of(wiki), status="moving", moving_to=f"{owner.id}:renamed")
@@ -112,6 +120,12 @@ async def _wiki_without_owner(store: WikibotStore) -> Key:
 async def _old_wiki_without_owner(store: WikibotStore) -> Key:
     key = {"owner_id": fresh(), "wiki_slug": fresh()}
     await put(store, "wikis", a_wiki_item(**key))
+    return key
+
+
+async def _user_of_another_program_deleting(store: WikibotStore) -> Key:
+    key, identity = {"id": fresh()}, {"oauth_provider": "git hub", "oauth_provider_sub": fresh()}
+    await put(store, "users", an_item(**key, **identity, status="deleting", deletion="delete"))
     return key
 
 
@@ -183,6 +197,7 @@ async def _grant_without_user(store: WikibotStore) -> Key:
 
 MENDABLE: dict[str, tuple[FindingKind, Arrange]] = {
     "wiki deleting": (FindingKind.WIKI_DELETING, _wiki_deleting),
+    "wiki of no slug deleting": (FindingKind.WIKI_DELETING, _wiki_of_no_slug_deleting),
     "wiki moving": (FindingKind.WIKI_MOVING, _wiki_moving),
     "wiki moving to a key that is taken": (FindingKind.WIKI_MOVING, _wiki_taken),
     "wiki moving nowhere": (FindingKind.WIKI_MOVING, _wiki_moving_nowhere),
@@ -190,6 +205,7 @@ MENDABLE: dict[str, tuple[FindingKind, Arrange]] = {
     "wiki arriving without a source": (FindingKind.WIKI_MOVING, _wiki_arriving_without_a_source),
     "wiki without owner": (FindingKind.WIKI_WITHOUT_OWNER, _wiki_without_owner),
     "user deleting": (FindingKind.USER_DELETING, _user_deleting),
+    "user of another program deleting": (FindingKind.USER_DELETING, _user_of_another_program_deleting),
     "claim of nobody": (FindingKind.CLAIM_WITHOUT_USER, _claim_of_nobody),
     "claim that its user has not": (FindingKind.CLAIM_WITHOUT_USER, _claim_that_its_user_has_not),
     "user without claim": (FindingKind.USER_WITHOUT_CLAIM, _user_without_claim),

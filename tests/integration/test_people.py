@@ -6,9 +6,21 @@ from typing import Literal
 
 import pytest
 
-from tests.integration.samples import a_user, a_user_id, a_wiki_item, an_item, collect, fresh, put, stored
+from tests.integration.samples import (
+    a_user,
+    a_user_id,
+    a_wiki_item,
+    an_item,
+    change,
+    collect,
+    fresh,
+    key_of,
+    put,
+    stored,
+)
 from tests.integration.stops import is_stopped
 from wikibot_store import (
+    CorruptItemError,
     InvalidKeyError,
     NotActiveError,
     NotFoundError,
@@ -162,6 +174,74 @@ async def test_suspended_users_can_be_deleted(store: WikibotStore) -> None:
     await store.users.delete(user.id)
 
     assert await left_of(store, user, claims) == []
+
+
+@pytest.mark.parametrize("slug", ["Old_Wiki", "old#wiki", "x" * 200])
+async def test_wikis_of_other_programs_are_deleted_under_any_key(store: WikibotStore, slug: str) -> None:
+    """A wiki whose slug the library rejects is deleted with its owner, and so are its grants."""
+    user = await a_user(store)
+    await put(store, "wikis", a_wiki_item(owner_id=user.id, wiki_slug=slug))
+    await put(store, "acls", an_item(wiki_id=f"{user.id}:{slug}", grantee_id="bob", role="viewer"))
+    await create(store, user, "notes")
+
+    assert await is_stopped(store, 6, store.users.delete(user.id, wikis="delete"))
+    assert not await store.users.delete(user.id, wikis="delete")
+
+    assert await stored(store, "users", id=user.id) is None
+    assert await wikis_of(store, user.id) == []
+    assert await stored(store, "acls", wiki_id=f"{user.id}:{slug}", grantee_id="bob") is None
+
+
+async def test_grants_of_another_wiki_stay(store: WikibotStore) -> None:
+    """A slug with a colon makes the wiki_id of another owner's wiki: the grants of that wiki stay."""
+    user = await a_user(store)
+    other = await a_user(store, id=f"{user.id}:x")
+    wiki = await create(store, other, "notes")
+    await put(store, "wikis", a_wiki_item(owner_id=user.id, wiki_slug="x:notes"))
+
+    assert await store.users.delete(user.id, wikis="delete")
+
+    assert await wikis_of(store, user.id) == []
+    assert len(await collect(store.acls.iter_by_wiki(wiki.key))) == 1
+
+
+async def test_an_identity_that_cannot_be_claimed_does_not_stop_a_deletion(store: WikibotStore) -> None:
+    """A user of another program whose provider the library rejects is deleted with the other claims."""
+    user, claims = await a_person(store)
+    item = await stored(store, "users", id=user.id)
+    assert item is not None
+    await put(store, "users", item | an_item(oauth_provider="my idp"))
+    await create(store, user)
+
+    assert await store.users.delete(user.id, wikis="delete")
+
+    assert await left_of(store, user, claims) == [claims[1]]  # the first identity's, which the item does not name
+
+
+async def test_a_damaged_move_is_the_stored_item_s_fault(store: WikibotStore) -> None:
+    """A wiki whose item names no wiki as the other end of its move stops the deletion with an error that names it."""
+    user = await a_user(store)
+    wiki = await create(store, user)
+    await change(store, "wikis", key_of(wiki), status="moving", moving_to="x", operation="an id")
+
+    with pytest.raises(CorruptItemError, match=r"the other end of its move: wiki_id must be") as caught:
+        await store.users.delete(user.id, wikis="delete")
+
+    assert caught.value.key == key_of(wiki)
+
+
+async def test_a_user_who_does_not_decode_is_not_marked(store: WikibotStore) -> None:
+    """An item whose claims cannot be read is rejected before anything is written."""
+    user = await a_user(store)
+    wiki = await create(store, user)
+    item = (await stored(store, "users", id=user.id) or {}) | an_item(identities="odd")
+    await put(store, "users", item)
+
+    with pytest.raises(CorruptItemError, match=user.id):
+        await store.users.delete(user.id, wikis="delete")
+
+    assert await stored(store, "users", id=user.id) == item
+    assert await wikis_of(store, user.id) == [wiki.wiki_slug]
 
 
 async def test_bad_input_is_refused(unreachable_store: WikibotStore) -> None:

@@ -104,6 +104,18 @@ async def test_a_repair_that_fails_is_told(store: WikibotStore) -> None:
     assert await stored(store, "users", id=owner.id) is not None
 
 
+async def test_owners_of_wikis_of_no_slug_are_deleted_to_the_end(store: WikibotStore) -> None:
+    """The repair of a half deleted user also deletes a wiki whose slug the library rejects."""
+    owner = await a_user(store)
+    await put(store, "wikis", a_wiki_item(owner_id=owner.id, wiki_slug="Old_Wiki"))
+    await change(store, "users", {"id": owner.id}, status="deleting", deletion="delete")
+
+    corrupt, deleting = await findings_of(store, apply=True)
+
+    assert (corrupt.kind, deleting.kind, deleting.repaired) == (FindingKind.CORRUPT, FindingKind.USER_DELETING, True)
+    assert await findings_of(store) == []
+
+
 async def test_a_sound_service_has_no_findings(store: WikibotStore) -> None:
     """Several identities, renamed wikis, open invitations and expired grants are not faults."""
     owner, wiki = await an_owner(store)

@@ -381,7 +381,7 @@ class WikiDao:
         Requests: GetItem (consistent), TransactWriteItems, Query (consistent), TransactWriteItems per 99 grants,
         TransactWriteItems.
         """
-        return await lifecycle.delete_wiki(self._tables, WikiKey(owner_id, wiki_slug))
+        return await lifecycle.delete_wiki(self._tables, _key(owner_id, wiki_slug))
 
     def _quota(self, limit: int | UnsetType | None) -> int | None:
         """Return the limit, which by default is the setting `wiki_limit`."""

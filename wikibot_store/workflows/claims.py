@@ -6,7 +6,7 @@ its user. It lacks the key attributes of the index, so it never appears there.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import quote, unquote
 
 from wikibot_store._dynamo.expressions import Condition, absent_or
@@ -69,12 +69,29 @@ def claims_of(users: Table[User], item: Item) -> list[str]:
     return [*(oauth_claim(*identity) for identity in identities_of(users, user, item)), *username_claims(user)]
 
 
+def possible_claims_of(users: Table[User], item: Item) -> list[str]:
+    """Do as `claims_of`, but leave out an identity that cannot be claimed; other programs may have had other rules.
+
+    Raises:
+        CorruptItemError: The item does not decode.
+
+    """
+    user = users.decode(item)
+    claims = [_if_valid(oauth_claim, *identity) for identity in identities_of(users, user, item)]
+    return [claim for claim in claims if claim is not None] + username_claims(user)
+
+
 def username_claims(user: User) -> list[str]:
     """Return the id of the claim on a user's username, if there is one; other programs may have had other rules."""
+    claim = None if user.username is None else _if_valid(username_claim, user.username)
+    return [] if claim is None else [claim]
+
+
+def _if_valid(claim: Callable[..., str], *values: str) -> str | None:
     try:
-        return [] if user.username is None else [username_claim(user.username)]
+        return claim(*values)
     except InvalidKeyError:
-        return []
+        return None
 
 
 def is_deleting(user: Item) -> bool:

@@ -25,7 +25,14 @@ from wikibot_store._dynamo.reads import Key
 from wikibot_store._dynamo.table import new_write_id
 from wikibot_store._dynamo.transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
-from wikibot_store.errors import AlreadyExistsError, NotActiveError, NotFoundError, QuotaExceededError
+from wikibot_store.errors import (
+    AlreadyExistsError,
+    CorruptItemError,
+    InvalidKeyError,
+    NotActiveError,
+    NotFoundError,
+    QuotaExceededError,
+)
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import UserStatus, Wiki, WikiStatus
 from wikibot_store.workflows.tables import OPERATION, Move, Tables
@@ -162,10 +169,13 @@ async def read_move(tables: Tables, key: WikiKey, *, deadline: float | None = No
     return None if item is None else tables.moves.decode(item)
 
 
-async def read_completed(tables: Tables, key: WikiKey, *, deadline: float | None = None) -> Move | None:
-    """Do as `read_move`, but give a wiki of another program its `uid` first, so that a write can require it."""
+async def read_completed(tables: Tables, key: Key, *, deadline: float | None = None) -> Move | None:
+    """Do as `read_move`, but give a wiki of another program its `uid` first, so that a write can require it.
+
+    The key may be one that a WikiKey would reject.
+    """
     while True:
-        item = await tables.moves.get_item((key.owner_id, key.wiki_slug), deadline)
+        item = await tables.moves.get_item(key, deadline)
         if item is None:
             return None
         if not await tables.moves.complete(item, deadline=deadline):
@@ -182,6 +192,19 @@ def still(wiki: Move) -> Condition:
     return same & (not_exists(OPERATION) if operation is None else equals(OPERATION, string(operation)))
 
 
+def other_end(tables: Tables, wiki: Move, wiki_id: str) -> WikiKey:
+    """Return the key that a wiki's item has stored of the other end of its move.
+
+    Raises:
+        CorruptItemError: It is no wiki_id.
+
+    """
+    try:
+        return WikiKey.parse(wiki_id)
+    except InvalidKeyError as error:
+        raise CorruptItemError(*tables.wikis.where(wiki.key), f"the other end of its move: {error}") from error
+
+
 async def ends_of(tables: Tables, wiki: Move) -> tuple[Move | None, Move | None]:
     """Return source and target of a wiki's move before the switch; None for an end that is missing.
 
@@ -189,7 +212,7 @@ async def ends_of(tables: Tables, wiki: Move) -> tuple[Move | None, Move | None]
     """
     is_source = wiki.status is WikiStatus.MOVING
     other_id = wiki.moving_to if is_source else wiki.moving_from
-    other = None if other_id is None else await read_move(tables, WikiKey.parse(other_id))
+    other = None if other_id is None else await read_move(tables, other_end(tables, wiki, other_id))
     source, target = (wiki, other) if is_source else (other, wiki)
     if source is None or target is None or not _are_one_move(source, target):
         return (wiki, None) if is_source else (None, wiki)
@@ -205,17 +228,18 @@ def _are_one_move(source: Move, target: Move) -> bool:
     ) == (target.uid, target.operation, target.moving_from, target.wiki_id)
 
 
-async def delete_wiki(tables: Tables, key: WikiKey, *, owner: Item | None = None) -> bool:
+async def delete_wiki(tables: Tables, key: Key, *, owner: Item | None = None) -> bool:
     """Mark the wiki and decrement the count; delete its grants; delete the item. Return whether this call marked it.
 
     A move that is under way is given up. A call after a crash finishes the deletion that the last call marked. With
-    `owner`, the wiki is marked only if its owner has these attributes.
+    `owner`, the wiki is marked only if its owner has these attributes. Another program may have stored the wiki under a
+    key that a WikiKey would reject.
 
     Raises:
         CalledOffError: The owner does not have these attributes.
 
     """
-    count_out = CountOut(tables, key.owner_id, marked=owner)
+    count_out = CountOut(tables, key[0], marked=owner)
     contention = Contention()
     maybe_marked = False
     while True:
@@ -304,10 +328,11 @@ async def finish_delete(tables: Tables, wiki: Move) -> None:
             for marked in await _mark(tables, wiki.key, [wiki], count_out=count_out):
                 await finish_delete(tables, marked)
         return
-    async for grants in tables.acls.partition(wiki.wiki_id, keys_only=True):
-        for start in range(0, len(grants), _GRANTS_AT_A_TIME):
-            if not await _delete_grants(tables, wiki, grants[start : start + _GRANTS_AT_A_TIME]):
-                return
+    if ":" not in wiki.wiki_slug:  # else, by another program, the grants of this wiki_id are those of another wiki
+        async for grants in tables.acls.partition(wiki.wiki_id, keys_only=True):
+            for start in range(0, len(grants), _GRANTS_AT_A_TIME):
+                if not await _delete_grants(tables, wiki, grants[start : start + _GRANTS_AT_A_TIME]):
+                    return
     await _delete_item(tables, wiki)
 
 
@@ -332,7 +357,7 @@ async def _delete_item(tables: Tables, wiki: Move) -> None:
         transaction = Transaction(tables.wire)
         transaction.delete("wiki", tables.wikis, wiki.key, still(wiki))
         if not settled:
-            moved = WikiKey.parse(wiki.moved_to or "")
+            moved = other_end(tables, wiki, wiki.moved_to or "")
             here = equals("uid", string(wiki.uid)) & equals(OPERATION, string(wiki.operation or ""))
             settle = Update(remove=(OPERATION,))
             transaction.update("moved", tables.moves, (moved.owner_id, moved.wiki_slug), settle, here)

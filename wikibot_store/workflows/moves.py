@@ -39,6 +39,7 @@ from wikibot_store.workflows.lifecycle import (
     give_up_move,
     is_staying,
     may_own_more,
+    other_end,
     owner_error,
     read_move,
     still,
@@ -147,7 +148,7 @@ async def _begin(tables: Tables, wiki: Move, item: Item, target: WikiKey, *, lim
 
 async def settle(tables: Tables, wiki: Move) -> None:
     """Delete the remnant of an active wiki's last move, so that the wiki can move again."""
-    left = None if wiki.moved_from is None else await read_move(tables, WikiKey.parse(wiki.moved_from))
+    left = None if wiki.moved_from is None else await read_move(tables, other_end(tables, wiki, wiki.moved_from))
     if left is not None and (left.status, left.operation) == (WikiStatus.DELETING, wiki.operation):
         await finish_delete(tables, left)
         return

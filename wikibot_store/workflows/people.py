@@ -9,9 +9,8 @@ from wikibot_store._dynamo.table import ConditionFailedError, new_write_id
 from wikibot_store._dynamo.transaction import Transaction, TransactionRefusedError
 from wikibot_store._wire import Contention
 from wikibot_store.errors import NotFoundError, UserOwnsWikisError
-from wikibot_store.keys import WikiKey
 from wikibot_store.models import UserStatus, WikiStatus
-from wikibot_store.workflows.claims import claims_of, own_or_free
+from wikibot_store.workflows.claims import own_or_free, possible_claims_of
 from wikibot_store.workflows.lifecycle import CalledOffError, UncountedError, delete_wiki
 from wikibot_store.workflows.tables import OPERATION, Tables
 
@@ -54,6 +53,7 @@ async def delete_user(tables: Tables, user_id: str, *, wikis: OwnedWikis, seen: 
                 return deletion_of(item) != "delete"
             if deletion_of(item) != "delete":
                 is_ours = False  # if this call had marked the user, its deletion was called off
+                possible_claims_of(tables.users, item)  # rejects an item whose claims cannot be deleted
                 await _mark(tables, user_id, item)
                 is_ours = True
             elif not await _delete_wikis(tables, user_id, _mark_of(item)):
@@ -181,7 +181,7 @@ async def _delete_wikis(tables: Tables, user_id: str, mark: Item) -> bool:
     async for wikis in tables.wikis.partition(user_id, keys_only=True):
         for wiki in wikis:
             found = True
-            await delete_wiki(tables, WikiKey(user_id, wiki["wiki_slug"]["S"]), owner=mark)
+            await delete_wiki(tables, (user_id, wiki["wiki_slug"]["S"]), owner=mark)
     return found
 
 
@@ -192,7 +192,7 @@ async def _delete_with_claims(tables: Tables, user_id: str, item: Item) -> None:
         TransactionRefusedError: The user has changed.
 
     """
-    claims = claims_of(tables.users, item)
+    claims = possible_claims_of(tables.users, item)
     while True:
         transaction = Transaction(tables.wire)
         transaction.delete("user", tables.users, (user_id,), tables.users.unchanged(item))

@@ -13,9 +13,10 @@ from wikibot_store._dynamo.reads import Key
 from wikibot_store._dynamo.scan import Position, parse, scan, start
 from wikibot_store._dynamo.table import Table
 from wikibot_store._wire import Pace, access_pattern, log_skipped, working_for
-from wikibot_store.errors import CorruptItemError, InvalidKeyError
-from wikibot_store.keys import CLAIM, WikiKey
+from wikibot_store.errors import CorruptItemError
+from wikibot_store.keys import CLAIM
 from wikibot_store.models import Acl, User, Wiki, WikiStatus
+from wikibot_store.workflows.lifecycle import other_end
 from wikibot_store.workflows.tables import Move, Tables
 
 M = TypeVar("M", bound=msgspec.Struct)
@@ -140,10 +141,7 @@ async def _live_end(tables: Tables, state: Move) -> Wiki | None:
     """
     ends = (state.moving_from, state.wiki_id) if state.status is WikiStatus.ARRIVING else (state.moved_to,)
     for wiki_id in filter(None, ends):
-        try:
-            key = WikiKey.parse(wiki_id)
-        except InvalidKeyError as error:
-            raise CorruptItemError(*tables.wikis.where(state.key), f"the other end of its move: {error}") from error
+        key = other_end(tables, state, wiki_id)
         wiki = await tables.wikis.get(key.owner_id, key.wiki_slug, consistent=True)
         if wiki is not None and wiki.is_live and wiki.uid == state.uid:
             return wiki

@@ -20,7 +20,7 @@ from wikibot_store.errors import (
 )
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import Acl, Member, Page, Role, Share, User, UserStatus, Wiki, WikiStatus
-from wikibot_store.workflows.lifecycle import read_completed, still
+from wikibot_store.workflows.lifecycle import other_end, read_completed, still
 from wikibot_store.workflows.tables import Move, Tables
 
 FOREIGN = "foreign"
@@ -124,11 +124,11 @@ async def revoke(tables: Tables, key: WikiKey, grantee_id: str) -> bool:
 
 async def _place_of(tables: Tables, key: WikiKey, deadline: float) -> tuple[WikiKey, Move | None]:
     """Return the wiki's key and state; if this key holds the remnant of a move, those of the target."""
-    wiki = await read_completed(tables, key, deadline=deadline)
+    wiki = await read_completed(tables, (key.owner_id, key.wiki_slug), deadline=deadline)
     if wiki is None or wiki.status is not WikiStatus.DELETING or wiki.moved_to is None:
         return key, wiki
-    target = WikiKey.parse(wiki.moved_to)
-    moved = await read_completed(tables, target, deadline=deadline)
+    target = other_end(tables, wiki, wiki.moved_to)
+    moved = await read_completed(tables, (target.owner_id, target.wiki_slug), deadline=deadline)
     if moved is None or (moved.uid, moved.operation) != (wiki.uid, wiki.operation):
         return key, wiki
     return target, moved

@@ -84,10 +84,10 @@ async def _each(
 
 async def _inspect_wiki(tables: Tables, owners: Found, item: Item) -> list[Suspect]:
     table, state = tables.wikis, tables.moves.decode(item)
-    WikiKey(*state.key)  # it may be none
     if state.status is WikiStatus.DELETING:
         finish = partial(_repair_wiki, tables, item, partial(finish_delete, tables, state))
         return [Suspect(kind=FindingKind.WIKI_DELETING, table=table, key=state.key, repair=finish)]
+    WikiKey(*state.key)  # it may be none
     table.decode(item)  # the rest of it
     if is_at_rest(state):
         return [] if owners[(state.owner_id,)] is not None else [_without_owner(tables, item, state)]
@@ -115,7 +115,7 @@ def _without_owner(tables: Tables, item: Item, wiki: Move) -> Suspect:
     if WRITE_ID not in item:
         problem = "another program wrote it: create its owner or delete the wiki"
         return Suspect(kind=kind, table=tables.wikis, key=wiki.key, problem=problem)
-    repair = partial(delete_wiki, tables, WikiKey(*wiki.key))
+    repair = partial(delete_wiki, tables, wiki.key)
     return Suspect(kind=kind, table=tables.wikis, key=wiki.key, repair=repair)
 
 
@@ -163,12 +163,12 @@ async def _inspect_claim(tables: Tables, item: Item) -> list[Suspect]:
 
 
 async def _inspect_user(tables: Tables, item: Item) -> list[Suspect]:
-    claims, user_id = claims_of(tables.users, item), tables.users.key_in(item)[0]
+    user_id = tables.users.key_in(item)[0]
     if (wikis := deletion_of(item)) is not None:
         finish = partial(delete_user, tables, user_id, wikis=wikis, seen=item)
         return [Suspect(kind=FindingKind.USER_DELETING, table=tables.users, key=(user_id,), repair=finish)]
     suspects = []
-    for claim_id in claims:
+    for claim_id in claims_of(tables.users, item):
         claim = await tables.claims.get_item((claim_id,))
         if not holds(user_id, claim):
             suspects.append(await _without_claim(tables, item, claim_id, claim))
