@@ -156,9 +156,13 @@ _FORMS = {
 }
 
 
-def _read(value: str, form: _Form) -> str:
+def _read(value: str, form: _Form, default: Any) -> str:  # noqa: ANN401 - of any type
     """Return the expression for an attribute of a model. This library stores times in UTC; others may not."""
-    return f"(t if (t := {value}) is None or t.tzinfo is UTC else stored_in_utc(t))" if form.encode is time else value
+    if form.encode is not time:
+        return value
+    if default is msgspec.NODEFAULT:
+        return f"(t if (t := {value}).tzinfo is UTC else stored_in_utc(t))"
+    return f"(t if (t := {value}) is None or t.tzinfo is UTC else stored_in_utc(t))"
 
 
 def _stored_in_utc(moment: datetime) -> datetime:
@@ -202,7 +206,10 @@ class ItemCodec(Generic[M]):
             attribute = msgspec.defstruct(f"{form.tag}_{info.name}", [(form.tag, form.parse_as)], frozen=True, gc=False)
             fields.append((info.name, attribute, msgspec.NODEFAULT if required else attribute(info.default)))
         self._wire: type[Any] = msgspec.defstruct(f"Wire{model.__name__}", fields, frozen=True, gc=False, kw_only=True)
-        arguments = ", ".join(f"{name}={_read(f'wire.{name}.{form.tag}', form)}" for name, form in self._forms.items())
+        arguments = ", ".join(
+            f"{name}={_read(f'wire.{name}.{self._forms[name].tag}', self._forms[name], default)}"
+            for name, _, default in fields
+        )
         # One expression without a loop takes about half the time of getattr calls or of building a dict. Its text
         # holds only the model's own field names.
         self.from_wire: Callable[[Any], M] = eval(  # noqa: S307
@@ -210,6 +217,10 @@ class ItemCodec(Generic[M]):
         )
         values = ", ".join(f"model.{name}" for name in key)
         self.key_of: Callable[[M], tuple[str, ...]] = eval(f"lambda model: ({values},)")  # noqa: S307 - the same
+        parts = ", ".join(f"{name!r}: {{'S': text({name})}}" for name in key)
+        self.key_item: Callable[..., Item] = eval(  # noqa: S307 - the same
+            f"lambda {', '.join(key)}: {{{parts}}}", {"text": str.__str__}
+        )
         several: Any = list[self._wire]  # type: ignore[name-defined]  # made at runtime
         self.decode_list: Callable[[msgspec.Raw], list[Any]] = msgspec.json.Decoder(several, strict=False).decode
 

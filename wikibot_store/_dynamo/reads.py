@@ -85,7 +85,7 @@ class ReadableTable(Generic[M]):
 
     def key_item(self, key: Key) -> Item:
         """Return a key as DynamoDB writes it."""
-        return {name: string(value) for name, value in zip(self.codec.key, key, strict=True)}
+        return self.codec.key_item(*key)
 
     def key_in(self, item: Item) -> Key:
         """Return the primary key of an item as it is stored.
