@@ -254,7 +254,7 @@ async def _corrupt_claim(store: WikibotStore) -> Key:
     return {"id": claim}
 
 
-async def _claim_of_no_key(store: WikibotStore) -> Key:
+async def _claim_of_an_invalid_id(store: WikibotStore) -> Key:
     claim = f"claim#username#{fresh()}"
     await put(store, "users", an_item(id=claim, user_id=""))
     return {"id": claim}
@@ -301,7 +301,7 @@ UNMENDABLE: dict[str, tuple[FindingKind, Arrange, str]] = {
     "user of no identity": (FindingKind.CORRUPT, _corrupt_user(oauth_provider="git hub"), "oauth_provider must be"),
     "user of odd identities": (FindingKind.CORRUPT, _corrupt_user(identities="odd"), "not a list of provider#sub"),
     "claim of no user id": (FindingKind.CORRUPT, _corrupt_claim, "corrupt item"),
-    "claim of a user id that is no key": (FindingKind.CORRUPT, _claim_of_no_key, "user_id must be"),
+    "claim of an invalid user id": (FindingKind.CORRUPT, _claim_of_an_invalid_id, "user_id must be"),
     "grant of no role": (FindingKind.CORRUPT, _corrupt_grant, "unknown value"),
     "grant of no wiki id": (FindingKind.CORRUPT, _grant_of_no_wiki_id, "wiki_id must be"),
 }

@@ -36,7 +36,7 @@ _BATCH = 100
 class Screening:
     """Screens so many pages at the same time, with no more requests than there are connections.
 
-    Each method returns the items that are not sound, or of which that is not certain.
+    Each method returns the items that it cannot show to be sound.
     """
 
     def __init__(self, tables: Tables, pages: int) -> None:
