@@ -96,7 +96,7 @@ def test_telemetry_is_measured(smoke: Smoke) -> None:
     """Every kind of telemetry has its ratio to a store without telemetry, whose ratio is 1."""
     (setting,) = smoke.results["settings"]
 
-    kinds = ("no telemetry", "telemetry off", "collect()", "instrument()")
+    kinds = ("no telemetry", "telemetry off", "collect()", "instrument()", "instrument(), not sampled")
     for work in ("point read", "conditional create"):
         ratios = {kind: setting["guards"][f"{work}, {kind}"]["to_unmetered"] for kind in kinds}
         assert ratios.pop("no telemetry") == 1
