@@ -63,6 +63,9 @@ _PAGE = """<!doctype html>
 </html>
 """
 
+_LABELS = {"wiki_slug": "address", "oauth": "login"}
+"""What the page calls the library's fields, where it has another word for them."""
+
 _HEADINGS = {
     HTTPStatus.BAD_REQUEST: "Please log in again",
     HTTPStatus.NOT_FOUND: "This page does not exist",
@@ -72,10 +75,10 @@ _HEADINGS = {
 _TO_LOGIN = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED}
 
 ANSWERS: dict[type[WikibotStoreError], tuple[HTTPStatus, str]] = {
-    InvalidKeyError: (HTTPStatus.UNPROCESSABLE_ENTITY, "{error}"),
-    InvalidCursorError: (HTTPStatus.UNPROCESSABLE_ENTITY, "{error}"),
+    InvalidKeyError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The {label} {error.rule}."),
+    InvalidCursorError: (HTTPStatus.UNPROCESSABLE_ENTITY, "{sentence}."),
     NotFoundError: (HTTPStatus.NOT_FOUND, "Not found."),
-    AlreadyExistsError: (HTTPStatus.CONFLICT, "{error.field} is taken."),
+    AlreadyExistsError: (HTTPStatus.CONFLICT, "This {label} is taken."),
     ConflictError: (
         HTTPStatus.CONFLICT,
         "Another user has changed it in the meantime. Read it again before you change it.",
@@ -84,7 +87,7 @@ ANSWERS: dict[type[WikibotStoreError], tuple[HTTPStatus, str]] = {
     QuotaExceededError: (HTTPStatus.FORBIDDEN, "The limit of {error.limit} wikis is reached."),
     UserOwnsWikisError: (HTTPStatus.CONFLICT, "The user owns {error.count} wikis. Delete or transfer them first."),
     LastIdentityError: (HTTPStatus.CONFLICT, "This is the user's last identity."),
-    InvalidInviteError: (HTTPStatus.GONE, "{error}"),
+    InvalidInviteError: (HTTPStatus.GONE, "{sentence}."),
     ProtectedOwnerError: (HTTPStatus.CONFLICT, "The owner's access cannot be changed."),
     UnavailableError: _BUSY,
     ThrottledError: _BUSY,
@@ -100,7 +103,10 @@ ANSWERS: dict[type[WikibotStoreError], tuple[HTTPStatus, str]] = {
     IndexNotConfiguredError: _INTERNAL,
     RequestFailedError: _INTERNAL,
 }
-"""Status and detail for each of the library's errors; the detail may use the fields of the error."""
+"""Status and detail for each of the library's errors.
+
+The detail may use the fields of the error, its whole `sentence`, and the `label` of its field.
+"""
 
 
 def handle_errors(app: Starlette, *, bad_input: type[Exception] = RequestValidationError) -> None:
@@ -122,8 +128,11 @@ async def _answer_store_error(request: Request, error: WikibotStoreError) -> Res
     status, detail = ANSWERS[type(error)]
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("answered with %d", status, exc_info=error)
+    text = str(error)
+    field = getattr(error, "field", "")
+    words = {"error": error, "sentence": text[:1].upper() + text[1:], "label": _LABELS.get(field, field)}
     busy = status is HTTPStatus.SERVICE_UNAVAILABLE
-    return _told(request, status, detail.format(error=error), {"Retry-After": _RETRY_AFTER_SECONDS} if busy else None)
+    return _told(request, status, detail.format(**words), {"Retry-After": _RETRY_AFTER_SECONDS} if busy else None)
 
 
 async def _answer_bad_input(_request: Request, error: RequestValidationError | ValidationError) -> JSONResponse:

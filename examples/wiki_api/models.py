@@ -130,8 +130,9 @@ class IdentityOut(_Out):
 
 
 class WikiOut(_Out):
-    """A wiki, without its path on disk and its token hash."""
+    """A wiki, without its path on disk and its token hash. It keeps its `uid` when it moves."""
 
+    uid: str
     owner_id: str
     wiki_slug: str
     display_name: str

@@ -85,7 +85,7 @@ async def test_wiki_life(ada: Person) -> None:
         ("GET", "/api/wikis?limit=101", None, "query.limit"),
         ("GET", "/api/wikis?cursor=garbage", None, "cursor"),
         ("GET", "/api/shared?cursor=garbage", None, "cursor"),
-        ("GET", "/api/wikis/somebody/No%20Slug", None, "wiki_slug"),
+        ("GET", "/api/wikis/somebody/No%20Slug", None, "The address must be"),
         ("GET", "/api/events?wiki_id=garbage", None, "wiki_id"),
         ("PATCH", "/api/me", {}, "body"),
         ("PATCH", "/api/me", {"avatar_url": "javascript:alert(1)"}, "body.avatar_url"),

@@ -90,6 +90,22 @@ async def test_faults_on_our_side_are_logged(error: WikibotStoreError, caplog: p
     assert logged == ([error] if answer.is_server_error else [])
 
 
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (errors.AlreadyExistsError(STORED, KEY, "username"), "This username is taken."),
+        (errors.AlreadyExistsError(STORED, KEY, "wiki_slug"), "This address is taken."),
+        (errors.InvalidKeyError("wiki_slug", "must be short"), "The address must be short."),
+        (errors.InvalidInviteError("the invitation was used: ask for one"), "The invitation was used: ask for one."),
+        (errors.InvalidCursorError("the cursor is damaged"), "The cursor is damaged."),
+    ],
+    ids=str,
+)
+async def test_details_are_sentences_for_people(error: WikibotStoreError, detail: str) -> None:
+    """A detail begins with a capital, ends with a period, and calls fields what the page calls them."""
+    assert (await answer_to(error)).json()["detail"] == detail
+
+
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("POST", "/api/me", 405)])
 async def test_unknown_routes_are_problems_too(http: httpx.AsyncClient, method: str, path: str, status: int) -> None:
     """What no handler answers has the form of every other error."""

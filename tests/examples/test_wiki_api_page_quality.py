@@ -4,10 +4,10 @@ import asyncio
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from playwright.async_api import Browser, Page, Response, Route, ViewportSize, expect
+from playwright.async_api import Browser, Locator, Page, Response, Route, ViewportSize, expect
 
 from tests.examples.browsing import DESKTOP, Scheme, create_wiki, in_browser, log_in, opening, share, visiting
 
@@ -21,6 +21,15 @@ window.shifts = 0;
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
 }).observe({ type: "layout-shift", buffered: true });
+"""
+
+# Collects what the badge says of the connection.
+OBSERVE_LIVE = """
+window.said = [];
+addEventListener("DOMContentLoaded", () => {
+  const badge = document.querySelector("#live");
+  new MutationObserver(() => window.said.push(badge.textContent)).observe(badge, { childList: true });
+});
 """
 
 
@@ -122,7 +131,7 @@ async def test_axe_finds_nothing_after_the_login(
         await page.keyboard.press("Escape")
         await page.get_by_label("Share with").fill("nobody-at-all")
         await page.get_by_role("button", name="Share", exact=True).click()
-        await expect(page.locator("#alerts .toast")).to_be_visible()
+        await expect(page.locator("#share .error")).to_have_text("No user has that username.")
         await audit.check("a failure")
         await page.get_by_role("link", name="Settings").click()
         await audit.check("settings")
@@ -346,6 +355,101 @@ async def test_dialog_stays_open_after_a_failure(browser: Browser, api_url: str,
         await page.unroute("**/api/wikis/**")
         await dialog.get_by_role("button", name="Create").click()
         await expect(page.get_by_role("heading", name="Field notes")).to_be_visible()
+
+
+async def lose_answer(route: Route) -> None:
+    """Let the request arrive, and give no answer."""
+    await route.fetch()
+    await route.abort()
+
+
+@in_browser
+@pytest.mark.parametrize("wiki", ["Field notes", "日本語"])
+async def test_change_whose_answer_is_lost_is_repeated(browser: Browser, api_url: str, name: str, wiki: str) -> None:
+    """Whoever repeats a creation, another address or a deletion that was carried out unseen is told that it worked."""
+    async with visiting(browser, api_url, name) as page:
+
+        async def twice(dialog: Locator, button: str) -> None:
+            """Press a button whose first answer is lost."""
+            await page.route(re.compile("/api/wikis/"), lose_answer, times=1)
+            await dialog.get_by_role("button", name=button).click()
+            await expect(dialog.get_by_role("alert")).to_have_text("The server cannot be reached.")
+            await dialog.get_by_role("button", name=button).click()
+            await expect(dialog).to_be_hidden()
+
+        await page.get_by_role("button", name="New wiki").click()
+        await page.locator("#create").get_by_label("Name").fill(wiki)
+        await twice(page.locator("#create"), "Create")
+        await expect(page.locator("#news .text")).to_have_text(f"{wiki} was created.")
+        await expect(page.locator("#mine .row")).to_have_count(1)
+
+        # Without the stream of events, which would show the change while the dialog is open.
+        await page.route("**/api/events*", cut)
+        await page.reload()
+        await page.get_by_role("link", name="Settings").click()
+        await page.get_by_label("Address").fill("Meadow")
+        await page.get_by_role("button", name="Change").click()
+        await twice(page.locator("#confirm"), "Change the address")
+        await expect(page.locator("#wiki .by")).to_contain_text("meadow")
+        await page.get_by_role("button", name="Delete this wiki").click()
+        await page.locator("#confirm").get_by_label("Type meadow").fill(wiki)
+        await twice(page.locator("#confirm"), "Delete the wiki")
+        await expect(page.locator("#news .text")).to_have_text(f"{wiki} was deleted.")
+        await expect(page.locator("#mine .row")).to_have_count(0)
+
+
+@in_browser
+async def test_server_that_hangs_is_told(browser: Browser, api_url: str, name: str) -> None:
+    """While an answer is late, the button and the badge say so, and at last the dialog says that none came."""
+    async with visiting(browser, api_url, name) as page:
+        await page.clock.install()
+        release = await hold(page, re.compile("/api/wikis/"))
+        await page.get_by_role("button", name="New wiki").click()
+        dialog = page.locator("#create")
+        await dialog.get_by_label("Name").fill("Field notes")
+        await dialog.get_by_role("button", name="Create").click()
+        await page.clock.run_for(4000)
+        await expect(dialog.get_by_role("button", name="Creating…")).to_be_visible()
+        await expect(page.locator("#live")).to_have_text("waiting")
+        await expect(dialog.get_by_role("alert")).to_have_text("The server did not answer.")
+        await expect(dialog.get_by_role("button", name="Create")).to_be_visible()
+        await expect(page.locator("#live")).to_have_text("live")
+        release.set()
+
+
+@in_browser
+async def test_refused_wiki_is_no_broken_connection(browser: Browser, api_url: str, name: str) -> None:
+    """A link to a wiki that this person may not see does not make the page say that it reconnects."""
+    async with visiting(browser, api_url, name) as page:
+        await page.add_init_script(OBSERVE_LIVE)
+        await page.goto("/?wiki=nobody:nothing")
+        await expect(page.get_by_role("heading", name="Wiki not found")).to_be_visible()
+        await expect(page.get_by_text("live", exact=True)).to_be_visible()
+
+        assert await page.evaluate("window.said") == ["live"]
+
+
+@in_browser
+async def test_message_and_retry_keep_their_place(browser: Browser, api_url: str, name: str) -> None:
+    """On a small telephone the close button of a message is beside Undo, and Retry is below the middle of its text."""
+    async with visiting(browser, api_url, name, viewport=PHONE) as page:
+        await create_wiki(page, "Field notes")
+        undo, close = [page.locator(f"#news .{part}") for part in ("act", "close")]
+        assert await middle(undo, "y") == await middle(close, "y")
+
+        await page.route("**/access", fail)
+        await page.reload()
+        unread = page.locator("#wiki .unread")
+        retry = unread.get_by_role("button", name="Retry")
+        await expect(retry).to_be_visible()
+        assert await middle(retry, "x") == pytest.approx(await middle(unread, "x"), abs=1)
+
+
+async def middle(part: Locator, axis: Literal["x", "y"]) -> float:
+    """Return the middle of what is shown, from the left or from the top."""
+    box = await part.bounding_box()
+    assert box
+    return box[axis] + box["width" if axis == "x" else "height"] / 2
 
 
 @in_browser

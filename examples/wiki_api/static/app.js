@@ -1,6 +1,6 @@
 // The page: what is shown is in the address, and the data is read again when the server reports a change.
 
-import { isTemporary, read, send, wikiPath, wordsFor } from "./api.js";
+import { isTemporary, isUnsure, read, send, wikiPath, wordsFor } from "./api.js";
 import * as profile from "./profile.js";
 import { $, $$, attempt, confirm, dismiss, done, Listing, nameOf, onSubmit, openDialog, showFace, toast } from "./ui.js";
 import * as wiki from "./wiki.js";
@@ -97,16 +97,19 @@ function render({ focus = false } = {}) {
   mine.refill();
   shared.refill();
   const moved = before === null || now.wiki !== before.wiki || now.view !== before.view;
+  const other = before === null || now.wiki !== before.wiki;
   if (moved && before !== null) dismiss();
   if (place === "wiki") {
-    if (moved) attempt(() => wiki.open(now.wiki, { me, focus }));
+    // Listens once it is known whether this person may: a refused stream looks like a broken one.
+    const opened = moved && attempt(() => wiki.open(now.wiki, { me, focus }));
+    if (other) opened.then(() => address().wiki === now.wiki && me && listen());
     wiki.showTab(now.tab);
   } else {
     wiki.close();
+    if (other) listen();
   }
   if (place === "profile" && moved) attempt(() => profile.open(me, { focus }));
   if (place === "nothing") document.title = "Wikis";
-  if (before === null || now.wiki !== before.wiki) listen();
 }
 
 addEventListener("popstate", () => {
@@ -127,13 +130,21 @@ document.addEventListener("click", (event) => {
 // ---- live
 
 const reloads = {
-  wikis: () => mine.reload(),
-  shared: () => Promise.all([shared.reload(), wiki.reload()]),
+  wikis: () => mine.reload().then(followWiki),
+  shared: () => Promise.all([shared.reload(), wiki.reload()]).then(followWiki),
   wiki: wiki.reload,
   members: wiki.reloadPeople,
   me: async () => welcomeMe(await read("/api/me")),
 };
 let events = null;
+
+// Opens the wiki that was open under its new address, if it has moved and is in a list.
+function followWiki() {
+  const found = [...mine.items, ...shared.items.map((share) => share.wiki)].find((item) => item && wiki.isMoved(item));
+  if (found === undefined) return;
+  go({ wiki: `${found.owner_id}:${found.wiki_slug}` }, { replace: true });
+  toast(`${found.display_name} has moved. This is its new address.`);
+}
 
 function reloadAll() {
   return Promise.all(Object.values(reloads).map((reload) => attempt(reload)));
@@ -177,6 +188,12 @@ function setLive(state) {
   $("#live").classList.toggle("on", state === "live");
 }
 
+// The stream stays open while a server hangs.
+document.addEventListener("slow", () => me && setLive("waiting"));
+document.addEventListener("settled", () => {
+  if ($("#live").textContent === "waiting") setLive(events?.readyState === EventSource.OPEN ? "live" : "reconnecting");
+});
+
 addEventListener("offline", () => me && setLive("offline"));
 addEventListener("online", () => {
   if (me === null) return;
@@ -186,14 +203,20 @@ addEventListener("online", () => {
 
 // ---- creating a wiki
 
+const LONGEST_SLUG = 63;
+let generated; // one slug for each time that the dialog is opened, so that a repeated request creates no second wiki
+let unsure = null; // the path of a wiki that may have been created although no answer says so
+
 // Returns the slug of a name: "Café notes" becomes cafe-notes; a name without Latin letters gets a generated slug.
 function slugOf(name) {
   const letters = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-  return letters.replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "") || `wiki-${Date.now().toString(36)}`;
+  const words = letters.replace(/[^a-z0-9]+/g, "-").replace(/^-/, "");
+  return words.slice(0, LONGEST_SLUG).replace(/-$/, "") || generated;
 }
 
 for (const button of $$(".create")) {
   button.addEventListener("click", () => {
+    generated = `wiki-${Date.now().toString(36)}`;
     $("#create form").reset();
     openDialog("#create", create);
     $("#create [name=name]").focus();
@@ -204,24 +227,31 @@ async function create(form) {
   const name = form.get("name").trim();
   const created = { owner_id: me.id, wiki_slug: slugOf(name) };
   const body = { display_name: name, is_public: form.get("visibility") === "public" };
+  const path = wikiPath(created);
+  const isSecond = unsure === path;
+  unsure = null;
   let answer;
   try {
-    answer = await send("PUT", wikiPath(created), { body, headers: { "If-None-Match": "*" } });
+    answer = await send("PUT", path, { body, headers: { "If-None-Match": "*" } });
   } catch (problem) {
-    if (problem.status === 412) problem.message = `You already have a wiki named ${created.wiki_slug}.`;
-    throw problem;
+    if (isUnsure(problem)) unsure = path;
+    if (problem.status === 412) problem.message = `You already have a wiki with the address ${created.wiki_slug}.`;
+    const found = problem.status === 412 && isSecond ? await read(path) : {};
+    if (found.display_name !== name || found.is_public !== body.is_public) throw problem;
   }
   const id = `${created.owner_id}:${created.wiki_slug}`;
   go({ wiki: id, view: "", tab: "", q: "" });
   await attempt(() => mine.reload({ until: id }));
   mine.refill();
   mine.reveal(id);
-  done(`${name} was created.`, async () => {
-    await send("DELETE", wikiPath(created), { headers: { "If-Match": answer.headers.get("ETag") } });
+  const undo = async () => {
+    await send("DELETE", path, { headers: { "If-Match": answer.headers.get("ETag") } });
     go({ wiki: "" });
     await mine.reload();
     return `${name} was removed again.`;
-  });
+  };
+  // Without an answer it may be an older wiki of the same name, which must not be deleted.
+  done(`${name} was created.`, answer && undo);
   return wiki.focus;
 }
 
@@ -238,30 +268,42 @@ onSubmit($("#search"), async (form) => go({ q: form.get("q").trim(), mine: 0, sh
 // ---- invitations by link
 
 function takeInvitation() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("invite");
-  if (token !== null) {
-    sessionStorage.setItem(INVITATION, token);
+  const link = location.hash.slice(1);
+  if (new URLSearchParams(link).has("invite")) {
+    sessionStorage.setItem(INVITATION, link);
     history.replaceState(null, "", location.pathname + location.search);
   }
-  return sessionStorage.getItem(INVITATION);
+  const taken = sessionStorage.getItem(INVITATION);
+  return taken === null ? null : new URLSearchParams(taken);
 }
 
+// After Cancel the invitation is kept: it is offered again when the page is loaded again.
 function offerInvitation() {
-  const token = takeInvitation();
-  if (token === null) return;
+  const link = takeInvitation();
+  if (link === null) return;
+  const to = link.get("wiki") ?? "a wiki";
+  const said = link.has("by") ? `${link.get("by")} invites you to ${to}.` : `You have been invited to ${to}.`;
+  let isSecond = false;
   confirm({
     title: "Accept the invitation?",
-    text: `You have been invited to a wiki. It will appear in the list of ${nameOf(me)}.`,
+    text: `${said} The wiki will appear in the list of ${nameOf(me)}.`,
     label: "Accept",
+    safe: true,
     async act() {
-      sessionStorage.removeItem(INVITATION);
       let joined;
       try {
-        joined = await (await send("POST", "/api/invitations/accept", { body: { token } })).json();
+        joined = await (await send("POST", "/api/invitations/accept", { body: { token: link.get("invite") } })).json();
       } catch (error) {
-        if (isTemporary(error)) sessionStorage.setItem(INVITATION, token);
+        const isOver = error.status >= 400 && error.status < 500 && error.status !== 401;
+        if (isOver) sessionStorage.removeItem(INVITATION);
+        if (isOver && isSecond) {
+          await shared.reload();
+          error.message = "The invitation was used, perhaps by the first attempt: look whether the wiki is in the list.";
+        }
+        isSecond = isUnsure(error);
         throw error;
       }
+      sessionStorage.removeItem(INVITATION);
       const id = `${joined.wiki.owner_id}:${joined.wiki.wiki_slug}`;
       go({ wiki: id, view: "", tab: "", q: "" });
       await attempt(() => shared.reload({ until: id }));
@@ -271,7 +313,6 @@ function offerInvitation() {
       return wiki.focus;
     },
   });
-  $("#confirm").addEventListener("close", () => sessionStorage.removeItem(INVITATION), { once: true });
 }
 
 addEventListener("hashchange", () => (me ? offerInvitation() : takeInvitation()));

@@ -52,7 +52,7 @@ onSubmit(form, (data) =>
     const after = {
       display_name: data.get("name").trim() || null,
       avatar_url: data.get("picture") ?? me.avatar_url,
-      username: data.get("username").trim() || null,
+      username: data.get("username").trim().toLowerCase() || null,
     };
     after.avatar_url ||= null;
     await save(after);
@@ -60,7 +60,7 @@ onSubmit(form, (data) =>
       await save(before);
       return "Your old profile is back.";
     });
-  }),
+  }, form),
 );
 
 async function save({ username, ...others }) {
@@ -123,10 +123,12 @@ onClick($("#delete-account"), () =>
     const wikis = { 0: "", 1: "your wiki" }[owned] ?? (owned === 100 ? "all your wikis" : `your ${owned} wikis`);
     confirm({
       title: "Delete your account?",
-      text: "Your profile, your logins and your username are deleted. This cannot be undone.",
+      text: wikis
+        ? `Your profile, your logins, your username and ${wikis} are deleted. This cannot be undone. To keep a wiki, transfer it first.`
+        : "Your profile, your logins and your username are deleted. This cannot be undone.",
       label: "Delete my account",
-      typed: me.username ?? nameOf(me),
-      extra: wikis ? `Also delete ${wikis}` : undefined,
+      typed: [me.username ?? nameOf(me)],
+      extra: wikis ? `Yes, delete ${wikis} too (required)` : undefined,
       async act() {
         await send("DELETE", `/api/me${wikis ? "?wikis=delete" : ""}`);
         history.replaceState(null, "", location.pathname);

@@ -5,6 +5,7 @@ import { isTemporary, nextPage, send, wordsFor } from "./api.js";
 const PAGE_SIZE = 10;
 const MOST = 100; // what the API returns at a time
 const PASSING_MS = 6000;
+const BUSY_MS = 1000;
 
 export const $ = (selector, root = document) => root.querySelector(selector);
 export const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -79,19 +80,22 @@ export function toast(text, { kind = "good", label, act } = {}) {
   if (act === undefined && kind === "good") setTimeout(() => box.contains(document.activeElement) || box.remove(), PASSING_MS);
 }
 
-// Removes a message whose action belongs to what was shown before.
+// Removes a message whose action belongs to what was shown before, and a failure.
 export function dismiss() {
-  for (const box of $$(".toast:has(.act:not([hidden]))")) box.remove();
+  for (const box of $$(".toast:is(.bad, :has(.act:not([hidden])))")) box.remove();
 }
 
-// Does the work; a failure is shown, with Retry if another attempt may help.
-export async function attempt(work) {
+// Does the work; a failure is shown, with Retry if another attempt may help. What is wrong with the fields of a form is said
+// there, until somebody types.
+export async function attempt(work, form) {
   try {
     return await work();
   } catch (error) {
     if (error.status === 401) return undefined; // the page asks to log in
-    const again = { label: "Retry", act: () => attempt(work) };
-    toast(wordsFor(error), { kind: "bad", ...(isTemporary(error) ? again : {}) });
+    const again = { label: "Retry", act: () => attempt(work, form) };
+    if (isTemporary(error)) toast(wordsFor(error), { kind: "bad", ...again });
+    else if (form && error.status) $(".error", form).textContent = wordsFor(error);
+    else toast(wordsFor(error), { kind: "bad" });
     return undefined;
   }
 }
@@ -104,23 +108,37 @@ export function done(text, undo) {
 
 // ---- forms and dialogs
 
-// Runs the form's work once at a time: a second click while the first is under way does nothing.
+// Does the work once at a time: a second click while the first is under way does nothing. A button whose work takes a while
+// says so.
+async function busy(element, button, work) {
+  if (element.ariaBusy === "true") return;
+  element.ariaBusy = "true";
+  const text = button?.dataset.busy ?? "Working…";
+  let label;
+  const timer = setTimeout(() => {
+    label = [...(button?.childNodes ?? [])];
+    button?.replaceChildren(text);
+  }, BUSY_MS);
+  try {
+    await work();
+  } finally {
+    clearTimeout(timer);
+    if (label && button?.textContent === text) button.replaceChildren(...label);
+    element.ariaBusy = null;
+  }
+}
+
 export function onSubmit(form, work) {
-  form.addEventListener("submit", async (event) => {
+  form.addEventListener("input", () => $$(".error", form).forEach((error) => (error.textContent = "")));
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (form.ariaBusy === "true") return;
-    form.ariaBusy = "true";
-    await work(new FormData(form), event.submitter).finally(() => (form.ariaBusy = null));
+    $$(".error", form).forEach((error) => (error.textContent = ""));
+    busy(form, event.submitter, () => work(new FormData(form), event.submitter));
   });
 }
 
-// The same for a button.
 export function onClick(button, work) {
-  button.addEventListener("click", async () => {
-    if (button.ariaBusy === "true") return;
-    button.ariaBusy = "true";
-    await work().finally(() => (button.ariaBusy = null));
-  });
+  button.addEventListener("click", () => busy(button, button, work));
 }
 
 const acts = new Map();
@@ -130,7 +148,6 @@ for (const dialog of $$("dialog")) {
   for (const button of $$(".cancel", dialog)) button.addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // the backdrop
   onSubmit(form, async (data, submitter) => {
-    $(".error", dialog).textContent = "";
     try {
       const then = await acts.get(dialog)?.(data, submitter);
       dialog.close(); // which gives the focus back to where it was
@@ -151,27 +168,35 @@ export function openDialog(selector, act) {
   return dialog;
 }
 
-// Asks before something that cannot be undone; `typed` is a text that has to be typed first.
-export function confirm({ title, text, label, typed, extra, act }) {
+// Asks before something that cannot be undone. One of the texts `typed` has to be typed first. What harms nobody is `safe`.
+export function confirm({ title, text, label, typed, extra, safe = false, act }) {
   const dialog = $("#confirm");
   $("form", dialog).reset();
   $("h2", dialog).textContent = title;
   $(".text", dialog).textContent = text;
-  $(".go", dialog).textContent = label;
+  const go = $(".go", dialog);
+  go.textContent = label;
+  go.classList.toggle("full", !safe);
+  go.classList.toggle("primary", safe);
   $(".typed", dialog).hidden = typed === undefined;
-  $(".typed b", dialog).textContent = typed ?? "";
   const field = $(".typed input", dialog);
-  mustEqual(field, typed);
+  mustBeOneOf(field, typed);
   $(".extra", dialog).hidden = extra === undefined;
   $(".extra input", dialog).required = extra !== undefined;
   $(".extra span", dialog).textContent = extra ?? "";
   openDialog("#confirm", act);
-  (typed === undefined ? $(".cancel", dialog) : field).focus();
+  (typed ? field : safe ? go : $(".cancel", dialog)).focus();
 }
 
-export function mustEqual(field, text) {
-  field.required = text !== undefined;
-  const check = () => field.setCustomValidity(text === undefined || field.value.trim() === text ? "" : `Type ${text}`);
+// Its label has a <b> for the texts. Without texts, nothing has to be typed.
+export function mustBeOneOf(field, texts = []) {
+  const choice = [...new Set(texts)].join(" or ");
+  field.required = texts.length > 0;
+  $("b", field.labels[0]).textContent = choice;
+  const check = () => {
+    const fits = !field.required || texts.includes(field.value.trim());
+    field.setCustomValidity(fits ? "" : `Type ${choice}`);
+  };
   field.oninput = check;
   check();
 }
@@ -280,7 +305,7 @@ export class Listing {
   }
 
   async #more() {
-    const shown = [...this.#rows.values()].map((row) => row.item);
+    const shown = this.items;
     const { url } = this;
     const next = new URL(this.#next, location.href);
     next.searchParams.set("limit", PAGE_SIZE);
@@ -311,6 +336,10 @@ export class Listing {
     row.item = item;
     this.fill(row, item);
     return row;
+  }
+
+  get items() {
+    return [...this.#rows.values()].map((row) => row.item);
   }
 
   get isEmpty() {

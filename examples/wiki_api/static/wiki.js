@@ -2,7 +2,7 @@
 
 import { read, send, wikiPath, wordsFor } from "./api.js";
 import {
-  $, $$, attempt, confirm, copy, dateOf, dayOf, done, endOfDay, Listing, mustEqual, nameOf, onClick, onSubmit, openDialog,
+  $, $$, attempt, confirm, copy, dateOf, dayOf, dismiss, done, endOfDay, Listing, mustBeOneOf, nameOf, onClick, onSubmit, openDialog,
   showFace, showSecret, toast,
 } from "./ui.js";
 
@@ -19,6 +19,8 @@ let me;
 let wanted = null; // the id of the wiki that the address names
 let access = null; // what the API says of it: wiki, owner, role, is_mine
 let etag = null;
+let edited = {}; // the name that somebody is changing, and its version
+let lastUid = null; // of the wiki that was open last
 let opening = null;
 let missing = false;
 
@@ -59,8 +61,14 @@ export function isMissing() {
   return missing;
 }
 
+// Whether this is the wiki that was open here and is no longer under its address.
+export function isMoved(other) {
+  return missing && other.uid === lastUid;
+}
+
 export function close() {
-  wanted = access = null;
+  wanted = access = lastUid = null;
+  for (const form of [$("#name"), $("#slug")]) delete form.dataset.of;
   missing = false;
   members.url = invitations.url = null;
 }
@@ -134,6 +142,7 @@ export async function reload() {
     if (![403, 404].includes(error.status)) throw error;
     if (id !== wanted) return;
     access = null;
+    dismiss();
     show("missing"); // this person may no longer see it
   }
 }
@@ -165,6 +174,7 @@ function path() {
 function fill() {
   const { wiki, owner, role, is_mine } = access;
   const owns = role === "owner";
+  lastUid = wiki.uid;
   document.title = `${wiki.display_name} · Wikis`;
   showFace($("#wiki .top .face"), wiki.display_name);
   $("#wiki .opened h1").textContent = wiki.display_name;
@@ -182,7 +192,8 @@ function fill() {
   $("#owner .name").textContent = is_mine ? `${nameOf(owner)} (you)` : nameOf(owner);
   $("#owner .detail").textContent = owner.username ?? "";
   showFace($("#owner .face"), nameOf(owner), owner.avatar_url);
-  keepTyping($("#name [name=name]"), wiki.display_name);
+  const isTyping = keepTyping($("#name [name=name]"), wiki.display_name);
+  if (!isTyping || wiki.display_name === edited.name) edited = { name: wiki.display_name, etag };
   keepTyping($("#slug [name=slug]"), wiki.wiki_slug);
   $("#public").checked = wiki.is_public;
   $("#token .state").textContent = wiki.has_mcp_token
@@ -193,10 +204,12 @@ function fill() {
   showTab(tab);
 }
 
-// Does not overwrite what somebody is typing.
+// Does not overwrite what somebody is typing. Returns whether somebody is.
 function keepTyping(field, value) {
-  if (field.value === field.defaultValue || document.activeElement !== field) field.value = value;
+  if (field.value === field.defaultValue || field.form.dataset.of !== wanted) field.value = value;
   field.defaultValue = value;
+  field.form.dataset.of = wanted;
+  return field.value !== value;
 }
 
 function sizeOf(bytes) {
@@ -245,9 +258,9 @@ onSubmit(shareForm, (form) =>
   attempt(async () => {
     const who = form.get("who").trim();
     if (isEmail(who)) await invite(path(), who, form.get("role"));
-    else await share(path(), who, form.get("role"), endOfDay(form.get("until")));
+    else await share(path(), who.toLowerCase(), form.get("role"), endOfDay(form.get("until")));
     shareForm.reset();
-  }),
+  }, shareForm),
 );
 
 // The functions below take the path of the wiki that they were called for: while one waits for an answer, this person may
@@ -279,6 +292,7 @@ async function grant(at, user, role, expires_at, before) {
 }
 
 async function invite(at, email, role) {
+  const name = access.wiki.display_name;
   const expires_at = new Date(Date.now() + INVITATION_DAYS * DAY_MS).toISOString();
   const answer = await send("POST", `${at}/invitations`, { body: { email, role, expires_at } });
   const { invitation, token } = await answer.json();
@@ -290,7 +304,7 @@ async function invite(at, email, role) {
     title: `Invitation for ${email}`,
     text: `Send this link. It works once, for whoever opens it, until ${dateOf(expires_at)}. It is shown only now.`,
     label: "Link",
-    value: `${location.origin}/#${new URLSearchParams({ invite: token })}`,
+    value: `${location.origin}/#${new URLSearchParams({ invite: token, wiki: name, by: nameOf(me) })}`,
   });
 }
 
@@ -315,6 +329,7 @@ $("#invitations .rows").addEventListener("click", (event) => {
 $("#members .rows").addEventListener("click", (event) => {
   if (!event.target.closest(".edit")) return;
   const member = event.target.closest(".row").item;
+  const { wiki } = access;
   const at = path();
   const name = nameOf(member.user);
   const isMe = member.user_id === me.id;
@@ -326,7 +341,7 @@ $("#members .rows").addEventListener("click", (event) => {
   $(".remove", form).textContent = isMe ? "Leave the wiki" : "Remove access";
   $(".own", form).hidden = !isMe;
   openDialog("#access", async (data, submitter) => {
-    if (submitter?.value === "remove") return isMe ? leaveNow() : revoke(at, member);
+    if (submitter?.value === "remove") return isMe ? leave(wiki) : revoke(at, member);
     const until = data.get("until");
     const same = member.expires_at && until === dayOf(member.expires_at);
     const user = member.user ?? { id: member.user_id };
@@ -350,9 +365,8 @@ async function revoke(at, member) {
   return () => $("#people h2").focus();
 }
 
-async function leaveNow() {
-  const { wiki } = access;
-  await send("DELETE", `${path()}/members/${encodeURIComponent(me.id)}`);
+async function leave(wiki) {
+  await send("DELETE", `${wikiPath(wiki)}/members/${encodeURIComponent(me.id)}`);
   const stays = wiki.is_public;
   leaveTo({ wiki: stays ? wanted : "" });
   await app.lists.shared.reload();
@@ -365,14 +379,15 @@ function leaveTo(place) {
   app.go({ tab: "", ...place });
 }
 
-onClick($("#wiki .leave"), async () =>
+onClick($("#wiki .leave"), async () => {
+  const { wiki } = access;
   confirm({
-    title: `Leave ${access.wiki.display_name}?`,
+    title: `Leave ${wiki.display_name}?`,
     text: "You lose your role in this wiki. Only an owner can give it back.",
     label: "Leave the wiki",
-    act: leaveNow,
-  }),
-);
+    act: () => leave(wiki),
+  });
+});
 
 onClick($("#wiki .copy-link"), async () => {
   const text = await copy(`${location.origin}/?${new URLSearchParams({ wiki: wanted })}`);
@@ -397,6 +412,10 @@ async function change(body, at = { id: wanted, path: path(), etag }) {
   } catch (error) {
     if (error.status !== 412) throw error;
     await reload();
+    // Perhaps it was this very change, whose answer was lost.
+    if (at.id === wanted && access && Object.entries(body).every(([field, value]) => access.wiki[field] === value)) {
+      return { ...at, etag };
+    }
     error.message = "Somebody else has just changed this wiki. The page now shows the latest version.";
     throw error;
   } finally {
@@ -406,15 +425,25 @@ async function change(body, at = { id: wanted, path: path(), etag }) {
 
 onSubmit($("#name"), (form) =>
   attempt(async () => {
-    const before = access.wiki.display_name;
+    const before = edited.name;
     const name = form.get("name").trim();
     $("#name [name=name]").value = name;
-    const changed = await change({ display_name: name });
+    let changed;
+    try {
+      changed = await change({ display_name: name }, { id: wanted, path: path(), etag: edited.etag });
+    } catch (error) {
+      if (error.status === 412 && access && access.wiki.display_name !== before) {
+        const now = access.wiki.display_name;
+        edited = { name: now, etag };
+        error.message = `Somebody else has changed the name to ${now} in the meantime. Save again to replace it.`;
+      }
+      throw error;
+    }
     done("The name was saved.", async () => {
       await change({ display_name: before }, changed);
       return "The old name is back.";
     });
-  }),
+  }, $("#name")),
 );
 
 $("#public").addEventListener("change", async ({ target }) => {
@@ -431,7 +460,7 @@ $("#public").addEventListener("change", async ({ target }) => {
 });
 
 onSubmit($("#slug"), async (form) => {
-  const slug = form.get("slug").trim();
+  const slug = form.get("slug").trim().toLowerCase();
   const { wiki } = access;
   const at = path();
   if (slug === wiki.wiki_slug) return toast("This is the address already.");
@@ -440,9 +469,8 @@ onSubmit($("#slug"), async (form) => {
     text: "Links to the old address stop working, and open invitations become invalid. Members keep their roles.",
     label: "Change the address",
     async act() {
-      const answer = await send("POST", `${at}/rename`, { body: { wiki_slug: slug } });
-      const renamed = await answer.json();
-      const id = `${renamed.owner_id}:${renamed.wiki_slug}`;
+      await send("POST", `${at}/rename`, { body: { wiki_slug: slug }, takesAway: true });
+      const id = `${wiki.owner_id}:${slug}`;
       app.go({ wiki: id }, { replace: true });
       await attempt(() => app.lists.mine.reload({ until: id }));
       app.lists.mine.refill();
@@ -496,11 +524,10 @@ onClick($("#danger .transfer"), async () => {
   const form = $("#transfer form");
   form.reset();
   $("h2", form).textContent = `Transfer ${wiki.display_name}`;
-  $("b", form).textContent = wiki.wiki_slug;
-  mustEqual(form.typed, wiki.wiki_slug);
+  mustBeOneOf(form.typed, [wiki.wiki_slug, wiki.display_name]);
   openDialog("#transfer", async (data) => {
-    const user = await read(`/api/users/${encodeURIComponent(data.get("username").trim())}`);
-    await send("POST", `${at}/transfer`, { body: { owner_id: user.id } });
+    const user = await read(`/api/users/${encodeURIComponent(data.get("username").trim().toLowerCase())}`);
+    await send("POST", `${at}/transfer`, { body: { owner_id: user.id }, takesAway: true });
     leaveTo({ wiki: "" });
     await app.lists.mine.reload();
     toast(`${wiki.display_name} now belongs to ${nameOf(user)}.`);
@@ -513,7 +540,7 @@ onClick($("#danger .delete"), async () => {
     title: `Delete ${wiki.display_name}?`,
     text: "The wiki, all roles in it and all invitations to it are deleted. This cannot be undone.",
     label: "Delete the wiki",
-    typed: wiki.wiki_slug,
+    typed: [wiki.wiki_slug, wiki.display_name],
     async act() {
       await send("DELETE", wikiPath(wiki));
       leaveTo({ wiki: "" });
