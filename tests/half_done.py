@@ -288,7 +288,7 @@ async def _arriving_from_a_corrupt_key(store: WikibotStore) -> Key:
 UNMENDABLE: dict[str, tuple[FindingKind, Arrange, str]] = {
     "claim of another user": (FindingKind.USER_WITHOUT_CLAIM, _claim_of_another, "somebody else holds claim#username#"),
     "old wiki without owner": (FindingKind.WIKI_WITHOUT_OWNER, _old_wiki_without_owner, "another program wrote it"),
-    "wiki of no status": (FindingKind.CORRUPT, _corrupt_wiki(status="odd"), "unknown value"),
+    "wiki of no status": (FindingKind.CORRUPT, _corrupt_wiki(status="odd"), "status must be one of active, moving"),
     "wiki of no name": (FindingKind.CORRUPT, _corrupt_wiki(display_name=3), "corrupt item"),
     "wiki of no slug": (FindingKind.CORRUPT, _wiki_of_no_slug, "wiki_slug must be"),
     "wiki moving to no wiki id": (
@@ -302,7 +302,7 @@ UNMENDABLE: dict[str, tuple[FindingKind, Arrange, str]] = {
     "user of odd identities": (FindingKind.CORRUPT, _corrupt_user(identities="odd"), "not a list of provider#sub"),
     "claim of no user id": (FindingKind.CORRUPT, _corrupt_claim, "corrupt item"),
     "claim of an invalid user id": (FindingKind.CORRUPT, _claim_of_an_invalid_id, "user_id must be"),
-    "grant of no role": (FindingKind.CORRUPT, _corrupt_grant, "unknown value"),
+    "grant of no role": (FindingKind.CORRUPT, _corrupt_grant, "role must be one of owner, editor, viewer"),
     "grant of no wiki id": (FindingKind.CORRUPT, _grant_of_no_wiki_id, "wiki_id must be"),
 }
 """What only a person can repair, and the problem that the finding reports."""

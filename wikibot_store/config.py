@@ -54,7 +54,7 @@ class StoreConfig:
 
     table_prefix: str | None = None
     """The prefix of all table names: "wikibot-dev" stands for the tables wikibot-dev-users, wikibot-dev-wikis and so
-    on. A table with a name of its own keeps that name."""
+    on; the hyphen is added. A table with a name of its own keeps that name."""
 
     users_table: str = "users"
     """The name of the users table: 3 to 255 characters of A-Z a-z 0-9 _ . -"""

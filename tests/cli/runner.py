@@ -29,7 +29,15 @@ class Outcome:
     @property
     def error(self) -> str:
         """The one line of a command that failed with status 1 and no result, without the line about where to read."""
-        assert (self.status, self.stdout) == (1, "")
+        return self._line(1)
+
+    @property
+    def usage_error(self) -> str:
+        """The one line of a command that was called with wrong arguments."""
+        return self._line(2)
+
+    def _line(self, status: int) -> str:
+        assert (self.status, self.stdout) == (status, "")
         line, *more = self.stderr.splitlines()
         assert all(re.fullmatch(r"see docs/troubleshooting\.md#[a-z]+", other) for other in more)
         return line

@@ -109,7 +109,7 @@ def test_bad_arguments_are_one_line(run: Run, arguments: tuple[str, ...], error:
     """An invalid rate or position is rejected by its name, and nothing is reported."""
     outcome = run("adopt", *arguments)
 
-    assert outcome.error.startswith(f"error: {error}")
+    assert outcome.usage_error.startswith(f"error: {error}")
     assert outcome.stdout == ""
 
 

@@ -211,4 +211,4 @@ def test_a_terminal_that_knows_only_ascii(ascii_shell: Shell) -> None:
 @pytest.mark.parametrize("argument", ["\ud800", "a\udcff"])
 def test_lone_surrogates_in_this_process(run: Run, engine: str, argument: str) -> None:
     """A program that calls the command with half a character gets the error of the argument."""
-    assert run("user", "get", argument, "--endpoint-url", engine).error.startswith("error: ID must be 1 to 256")
+    assert run("user", "get", argument, "--endpoint-url", engine).usage_error.startswith("error: ID must be 1 to 256")

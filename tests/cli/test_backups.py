@@ -90,13 +90,27 @@ def test_copy_to_another_prefix_and_endpoint(run: Run, configured: str, elsewher
         ),
         (("copy",), "both stores have the same table, 'users'"),
         (("copy", "--if-absent", "--overwrite"), "--if-absent and --overwrite cannot be given together"),
-        (("import", "nowhere"), "nowhere/users holds no export"),
         (("export", "nowhere", "--table", "tables"), "tables must be of users, wikis, acls, not 'tables'"),
     ],
 )
-def test_errors_are_one_line(run: Run, arguments: tuple[str, ...], error: str) -> None:
-    """What is wrong with the arguments or the folder is one line."""
-    assert run(*arguments).error.startswith(f"error: {error}")
+def test_wrong_arguments_are_one_line(run: Run, arguments: tuple[str, ...], error: str) -> None:
+    """What is wrong with the arguments is one line."""
+    assert run(*arguments).usage_error.startswith(f"error: {error}")
+
+
+def test_errors_are_one_line(run: Run) -> None:
+    """What is wrong with the folder is one line."""
+    assert run("import", "nowhere").error.startswith("error: nowhere/users holds no export")
+
+
+def test_full_tables_name_the_options(run: Run, configured: str, tmp_path: Path) -> None:
+    """An import into tables that are not empty names the options that allow it."""
+    on_store(configured, a_wiki)
+    assert run("export", str(tmp_path)).status == 0
+
+    error = run("import", str(tmp_path)).error
+
+    assert error.endswith("use --if-absent to keep its items, or --overwrite to replace them")
 
 
 def _cut_off(error: BaseException, resume: str | None) -> Callable[..., Any]:

@@ -1,5 +1,6 @@
 """`wikibot-store user`, `wiki` and `acl` show items to operators."""
 
+import json
 import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from tests.cli.runner import Run, on_store
+from tests.integration.samples import a_wiki_item, an_acl_item, an_item, put
 from wikibot_store import Role, WikibotStore, hash_token
 from wikibot_store.cli import _output
 from wikibot_store.local import local_engine
@@ -81,8 +83,8 @@ def test_attributes_are_lines(run: Run) -> None:
     ("lookup", "key"),
     [
         (("user", "get", "u-9"), "table 'users', key id='u-9'"),
-        (("user", "by-oauth", "github", "9"), "table 'users', key oauth_provider='github', oauth_provider_sub='9'"),
-        (("user", "by-username", "bob"), "table 'users', key username='bob'"),
+        (("user", "by-oauth", "github", "9"), "table 'users', oauth_provider='github', oauth_provider_sub='9'"),
+        (("user", "by-username", "bob"), "table 'users', username='bob'"),
         (("wiki", "get", "u-1", "x"), "table 'wikis', key owner_id='u-1', wiki_slug='x'"),
         (("acl", "get", "u-1:notes", "u-9"), "table 'acls', key wiki_id='u-1:notes', grantee_id='u-9'"),
     ],
@@ -111,13 +113,14 @@ def test_listing_of_nobody_is_an_error(run: Run, lookup: tuple[str, ...], missin
         (("user", "get", "a b"), "ID must be 1 to 256 characters"),
         (("wiki", "get", "u-1", "Notes"), "SLUG must be 1 to 63 of a-z"),
         (("wiki", "list", "u-1", "--limit", "0"), "--limit must be 1 to 10000"),
+        (("wiki", "list", "--all", "--limit", "0"), "--limit must be 1 to 10000"),
         (("wiki", "list", "u-1", "--cursor", "x"), "the cursor is damaged"),
         (("acl", "get", "notes", "u-2"), "WIKI_ID must be '<owner_id>:<wiki_slug>'"),
     ],
 )
 def test_bad_input_is_named(run: Run, lookup: tuple[str, ...], error: str) -> None:
     """Input that breaks a rule is rejected, and the error states the rule."""
-    assert run(*lookup).error.startswith(f"error: {error}")
+    assert run(*lookup).usage_error.startswith(f"error: {error}")
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
@@ -188,7 +191,39 @@ def test_all_users_and_wikis_are_paged(run: Run) -> None:
 )
 def test_a_list_is_of_one_owner_or_of_all(run: Run, line: str) -> None:
     """`wiki list` takes an owner or --all."""
-    assert run(*line.split()).error == "error: give either OWNER, with or without --prefix, or --all"
+    assert run(*line.split()).usage_error == "error: give either OWNER, with or without --prefix, or --all"
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_items_that_do_not_decode_are_reported(run: Run, as_json: tuple[str, ...]) -> None:
+    """A listing prints what decodes, and an error with the key of each other item; the exit status is then 1."""
+
+    async def damage(store: WikibotStore) -> None:
+        await create_tables(store)
+        await store.users.create(id="u-1", oauth_provider="github", oauth_provider_sub="1")
+        await store.wikis.create("u-1", "notes", display_name="Notes", repo_path="/srv/notes")
+        await put(store, "users", an_item(id="u-2", oauth_provider=3))
+        await put(store, "wikis", a_wiki_item(owner_id="u-1", wiki_slug="odd", page_count="three"))
+        await put(store, "acls", an_acl_item(wiki_id="u-1:x", grantee_id="u-2", role="emperor"))
+
+    with local_engine() as url:
+        on_store(url, damage)
+        for line, key, shown in (
+            ("user list", "id='u-2'", 1),
+            ("wiki list u-1", "wiki_slug='odd'", 1),
+            ("wiki list u-1 --prefix od", "wiki_slug='odd'", 0),
+            ("wiki list --all", "wiki_slug='odd'", 1),
+            ("acl list u-1:x", "grantee_id='u-2'", 0),
+        ):
+            outcome = run(*line.split(), "--endpoint-url", url, *as_json)
+
+            (error,) = outcome.stderr.splitlines()
+            assert (outcome.status, key in error, "corrupt item" in error) == (1, True, True)
+            if as_json:
+                assert json.loads(error)["error"]["type"] == "CorruptItemError"
+                assert len(outcome.json["items"]) == shown
+            else:
+                assert len(outcome.stdout.splitlines()) == 1 + shown
 
 
 @pytest.mark.parametrize(
@@ -201,7 +236,7 @@ def test_a_list_is_of_one_owner_or_of_all(run: Run, line: str) -> None:
 )
 def test_bad_options_of_lists_are_named(run: Run, option: tuple[str, ...], error: str) -> None:
     """A limit that is out of range and a cursor of another listing are rejected."""
-    assert run("user", "list", *option).error.startswith(f"error: {error}")
+    assert run("user", "list", *option).usage_error.startswith(f"error: {error}")
 
 
 def test_a_user_is_suspended_and_active_again(run: Run) -> None:

@@ -106,7 +106,7 @@ def test_continues_where_the_last_sweep_stopped(run: Run, configured: str) -> No
 )
 def test_bad_arguments_are_one_line(run: Run, arguments: tuple[str, ...], error: str) -> None:
     """An invalid rate or position is rejected by its name."""
-    assert run("sweep", *arguments).error.startswith(f"error: {error}")
+    assert run("sweep", *arguments).usage_error.startswith(f"error: {error}")
 
 
 def _cut_off(error: BaseException) -> Any:  # noqa: ANN401 - a method

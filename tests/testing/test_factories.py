@@ -47,6 +47,20 @@ async def test_a_user_is_as_described(store: WikibotStore) -> None:
     assert user.avatar_url == "https://example.org/ada.png"
 
 
+async def test_an_id_is_no_model(store: WikibotStore) -> None:
+    """An id or a slug in the place of a model is rejected, with the names of the argument and both types."""
+    make_user = MakeUser(store)
+    make_wiki = MakeWiki(store, make_user)
+    make_grant = MakeGrant(store, make_user, make_wiki)
+
+    with pytest.raises(TypeError, match=r"^owner must be User, not str$"):
+        await make_wiki("ada")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^wiki must be Wiki, not str$"):
+        await make_grant("ada:notes")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^grantee must be User, not str$"):
+        await make_grant(None, "ada")  # type: ignore[arg-type]
+
+
 async def test_a_wiki_is_counted_at_its_owner(store: WikibotStore) -> None:
     """The factory creates wikis as the service does, and counts them."""
     make_user = MakeUser(store)

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -16,7 +17,7 @@ from aiobotocore.session import AioSession
 from wikibot_store import RequestFailedError, StoreConfig, WikibotStore
 from wikibot_store.local import local_engine, local_session
 from wikibot_store.provision import create_tables
-from wikibot_store.testing import Fault, FaultProxy, InjectedFault, SeenRequest
+from wikibot_store.testing import Fault, FaultProxy, InjectedFault, SeenRequest, _exchange
 
 Item = dict[str, Any]
 
@@ -200,6 +201,21 @@ async def test_an_answer_that_drips(proxy: FaultProxy, caller: Caller) -> None:
     proxy.inject(Fault.DRIP, "GetItem", seconds=0.01)
 
     assert await caller.get() == {"id": {"S": "ada"}}
+
+
+async def test_a_small_answer_drips_as_long(proxy: FaultProxy, caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses in an answer of a few bytes also add up to `seconds`."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    proxy.inject(Fault.DRIP, "GetItem", seconds=8)
+    monkeypatch.setattr(_exchange, "asyncio", SimpleNamespace(sleep=sleep))
+    answers = [await caller.get(), await caller.put() and await caller.get()]
+
+    assert answers == [None, {"id": {"S": "ada"}}]
+    assert sum(pauses) == pytest.approx(16)
 
 
 async def test_a_drip_whose_client_disconnects(proxy: FaultProxy, caller: Caller) -> None:
@@ -585,11 +601,14 @@ async def test_closing_cancels_the_requests_in_progress(engine: str) -> None:
 
 
 async def test_the_handle_of_a_fault(proxy: FaultProxy, caller: Caller) -> None:
-    """The handle shows what was injected and how many hits are left, but no session token."""
+    """The handle shows what was injected, the hits so far and those that are left, but no session token."""
     injected = proxy.inject(Fault.EXPIRE_CREDENTIALS, times=3, session_token="old")
+    await caller.put()
+    assert injected.hit_count == 0
     caller.token = "old"
 
     await caller.put()
+    assert injected.hit_count == 1
 
     assert type(injected) is InjectedFault
     assert (injected.fault, injected.operation, injected.times) == (Fault.EXPIRE_CREDENTIALS, None, 2)

@@ -134,8 +134,8 @@ def attributes_of(model: msgspec.Struct) -> list[msgspec.structs.FieldInfo]:
 
 
 def names(reason: str, attribute: str) -> bool:
-    """Return whether a reason names the attribute, as a field or in a path."""
-    return re.search(rf"[.`]{attribute}[.`]", reason) is not None
+    """Return whether a reason names the attribute, and what it must be."""
+    return re.match(rf"{attribute} (must be|is missing)", reason) is not None
 
 
 # ---- round trips
@@ -406,6 +406,28 @@ def test_a_corrupt_item_is_named(table: str, attribute: str, value: object, kind
     assert names(caught.value.reason, attribute)
     assert "31337" not in str(caught.value)
     assert isinstance(caught.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("table", "attribute", "value", "reason"),
+    [
+        ("wikis", "page_count", {"S": "3"}, "page_count must be a whole number, but is a string (S)"),
+        ("wikis", "page_count", {"N": "three"}, "page_count must be a whole number"),
+        ("wikis", "page_count", {}, "page_count must be a whole number"),
+        ("wikis", "display_name", None, "display_name must be a string"),
+        ("wikis", "status", {"S": "odd"}, "status must be one of active, moving, arriving, deleting"),
+        ("wikis", "is_public", {"SS": ["a"]}, "is_public must be a boolean, but is a set of strings (SS)"),
+        ("users", "created_at", {"S": "then"}, "created_at must be a time in ISO 8601"),
+        ("acls", "expires_at", {"BOOL": True}, "expires_at must be seconds since 1970, but is a boolean (BOOL)"),
+        ("users", "oauth_provider", {"NULL": True}, "oauth_provider is missing"),
+    ],
+)
+def test_a_reason_says_what_an_attribute_must_be(table: str, attribute: str, value: Item | None, reason: str) -> None:
+    """The reason names the attribute, the expected type or values, and the type that is stored."""
+    with pytest.raises(CorruptItemError) as caught:
+        CODECS[table].from_item(item_of(table) | {attribute: value}, "dev-table")
+
+    assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize(("table", "attribute", "value"), CORRUPTIONS)

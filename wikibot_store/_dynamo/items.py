@@ -8,6 +8,7 @@ An item of another program may lack attributes, or have times in another form. I
 are brought into this library's form and parsed again.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -129,30 +130,51 @@ def _whole_number(value: int) -> Item:
     return number(value)
 
 
+_TYPES = {
+    "S": "a string",
+    "N": "a number",
+    "BOOL": "a boolean",
+    "B": "binary",
+    "M": "a map",
+    "L": "a list",
+    "SS": "a set of strings",
+    "NS": "a set of numbers",
+    "BS": "a set of binaries",
+}
+# In msgspec's messages: Expected `int`, got `str` - at `$.page_count.N`
+_PLACE = re.compile(r"`\$\.(\w+)")
+
+
 class _Form(NamedTuple):
-    """How one Python type is stored: DynamoDB's type, the type to parse, the type to accept, and the encoder."""
+    """How one Python type is stored.
+
+    DynamoDB's type, the type to parse, the type to accept, the encoder, and what the attribute must be, in words.
+    """
 
     tag: str
     parse_as: Any
     accepts: type
     encode: Callable[[Any], Item]
+    expected: str
 
 
 def _form(python_type: Any) -> _Form:  # noqa: ANN401 - annotations are of any type
     plain = plain_datetime()
     if get_origin(python_type) is Annotated and EPOCH in get_args(python_type):
-        return _Form("N", plain, plain, lambda value: number(epoch(value)))
+        return _Form("N", plain, plain, lambda value: number(epoch(value)), "seconds since 1970")
     if issubclass(python_type, datetime):  # a subclass if the models were imported while the time was frozen
-        return _Form("S", Annotated[plain, msgspec.Meta(tz=True)], plain, time)
+        return _Form("S", Annotated[plain, msgspec.Meta(tz=True)], plain, time, "a time in ISO 8601")
     if issubclass(python_type, Enum):
-        return _Form("S", python_type, python_type, lambda value: string(value.value))
+        return _Form(
+            "S", python_type, python_type, lambda value: string(value.value), f"one of {', '.join(python_type)}"
+        )
     return _FORMS[python_type]
 
 
 _FORMS = {
-    str: _Form("S", str, str, _text),
-    int: _Form("N", int, int, _whole_number),
-    bool: _Form("BOOL", bool, bool, lambda value: {"BOOL": value}),
+    str: _Form("S", str, str, _text, "a string"),
+    int: _Form("N", int, int, _whole_number, "a whole number"),
+    bool: _Form("BOOL", bool, bool, lambda value: {"BOOL": value}, "a boolean"),
 }
 
 
@@ -270,10 +292,22 @@ class ItemCodec(Generic[M]):
             return msgspec.convert(item, self._wire, strict=False)
         except msgspec.ValidationError:
             pass
+        completed = self._completed(item)
         try:
-            return msgspec.convert(self._completed(item), self._wire, strict=False)
+            return msgspec.convert(completed, self._wire, strict=False)
         except msgspec.ValidationError as error:
-            raise CorruptItemError(table, self.shown_key(item), _reason(error)) from error
+            raise CorruptItemError(table, self.shown_key(item), self._reason(error, completed)) from error
+
+    def _reason(self, error: msgspec.ValidationError, item: Item) -> str:
+        """Return what is wrong with the attribute that msgspec's error names, without the value, which it may quote."""
+        place = _PLACE.search(str(error))
+        if place is None:
+            return f"{str(error).split('`')[1]} is missing"  # Object missing required field `…`
+        name = place[1]
+        form, stored = self._forms[name], item[name]
+        found = next(iter(stored), "") if isinstance(stored, dict) else ""
+        but = f", but is {_TYPES[found]} ({found})" if found in _TYPES.keys() - {form.tag} else ""
+        return f"{name} must be {form.expected}{but}"
 
     def _completed(self, item: Item) -> Item:
         """Return an item of another program as this library would have written it, as far as that can be known."""
@@ -354,11 +388,3 @@ class MixedReply(NamedTuple):
     items: list[Any]
     last_key: Item | None
     corrupt: Sequence[tuple[int, Item, CorruptItemError]]
-
-
-def _reason(error: msgspec.ValidationError) -> str:
-    """Return msgspec's message without the value of an unknown enum member, which it would quote."""
-    message = str(error)
-    if message.startswith("Invalid enum value"):
-        return f"unknown value - at {message.rpartition(' - at ')[2]}"
-    return message

@@ -150,7 +150,7 @@ def explained(error: Exception) -> tuple[str, bool]:
     text = str(error)
     for kind, cure in _CURES:
         if isinstance(error, kind):
-            return (f"{text}; {cure}" if cure else text), False
+            return (f"{text.removesuffix('.')}; {cure}" if cure else text), False
     if isinstance(error, RuntimeError) and "event loop" in text:  # of a lock
         return "the session is in use in another event loop: make one for each event loop", False
     refused = isinstance(error, ClientError) and _status(error) < _SERVER_ERROR

@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int | None = app(arguments, prog_name="wikibot-store", standalone_mode=False)
     except TyperException as error:
-        message = f"{error.format_message().removesuffix('.')}: see --help"
+        message = error.format_message().removesuffix(".")
+        message += " See --help" if message.endswith("?") else ": see --help"
         return fail(message, error.exit_code, as_json="--json" in arguments, kind="UsageError")
     return status or 0
 

@@ -35,11 +35,17 @@ class CommandError(Exception):
     """The command cannot do what it was asked for; the message says what to do."""
 
 
+class UsageError(CommandError):
+    """The command was called with arguments that it does not take."""
+
+
 _EXPECTED = (CommandError, DemoError, WikibotStoreError, ValueError)
 # The library's messages speak of Python, where a command has options and variables.
 _IN_OPTIONS = (
     (re.compile(r"give open\(\) a StoreConfig\(region=…\)"), "use --region"),
     (re.compile(r"give open\(\) a session"), "use --profile"),
+    (re.compile(r"choose if_absent to (.*), or overwrite"), r"use --if-absent to \1, or --overwrite"),
+    (re.compile(r", key ((?:username|oauth_provider)=)"), r", \1"),  # no key of the table
     (re.compile(r"StoreConfig\((\w+)=True\)"), lambda found: f"WIKIBOT_{found[1].upper()}=true"),
 )
 _VARIABLES = {field.name: f"WIKIBOT_{field.name.upper()}" for field in fields(StoreConfig)}
@@ -152,7 +158,8 @@ def _fail_with(error: Exception, labels: Mapping[str, str], *, as_json: bool) ->
     for pattern, replacement in _IN_OPTIONS:
         message = pattern.sub(replacement, message)
     about = error.help if isinstance(error, WikibotStoreError) else None
-    return fail(message, 1, as_json=as_json, kind=type(error).__name__, about=about)
+    status = 2 if isinstance(error, (UsageError, ValueError)) else 1
+    return fail(message, status, as_json=as_json, kind=type(error).__name__, about=about)
 
 
 def fail(message: str, status: int, *, as_json: bool, kind: str, about: str | None = None) -> int:

@@ -20,7 +20,7 @@ from wikibot_store.backup import (
     export_tables,
     import_tables,
 )
-from wikibot_store.cli._app import CommandError, Options, app, run, with_options
+from wikibot_store.cli._app import Options, UsageError, app, run, with_options
 from wikibot_store.cli._output import console, note, print_json, print_table, shows_progress
 from wikibot_store.config import StoreConfig
 from wikibot_store.schema import TABLES
@@ -143,7 +143,7 @@ def copy(
 
 def _mode(*, if_absent: bool, overwrite: bool) -> ImportMode:
     if if_absent and overwrite:
-        raise CommandError("--if-absent and --overwrite cannot be given together")
+        raise UsageError("--if-absent and --overwrite cannot be given together")
     return ImportMode.IF_ABSENT if if_absent else ImportMode.OVERWRITE if overwrite else ImportMode.EMPTY
 
 
@@ -152,7 +152,7 @@ def _place(options: Options, name: str, text: str) -> tuple[Options, StoreConfig
     known = {"endpoint": "endpoint_url", "region": "region", "profile": "profile"}
     values: dict[str, Any] = dict(part.partition("=")[::2] for part in text.split(",") if part)
     if unknown := values.keys() - known.keys() - {"prefix"}:
-        raise CommandError(f"{name} takes {_PLACE}, each of them optional; not {', '.join(sorted(unknown))}")
+        raise UsageError(f"{name} takes {_PLACE}, each of them optional; not {', '.join(sorted(unknown))}")
     options = replace(options, **{field: values[key] for key, field in known.items() if key in values})
     config = options.config()
     if "prefix" in values:

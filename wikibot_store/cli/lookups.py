@@ -8,9 +8,9 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from wikibot_store._dynamo.checks import check_limit
-from wikibot_store.cli._app import CommandError, Options, acl, user, wiki, with_options
+from wikibot_store.cli._app import Options, UsageError, acl, fail, user, wiki, with_options
 from wikibot_store.cli._output import cell, note, print_json, print_table, view
-from wikibot_store.errors import NotFoundError
+from wikibot_store.errors import CorruptItemError, NotFoundError
 from wikibot_store.keys import WikiKey
 from wikibot_store.models import Acl, Page, User, Wiki
 from wikibot_store.schema import ACLS, USERS, WIKIS, TableSchema
@@ -77,6 +77,11 @@ def _lookup(group: typer.Typer, name: str, table: TableSchema, example: str) -> 
 def _show(options: Options, found: Found, columns: Mapping[str, str]) -> None:
     if isinstance(found, Page):
         _show_page(options, [view(item) for item in found], found.cursor, columns)
+        if found.corrupt:
+            for error in found.corrupt:
+                about = error.help if options.json else None  # not a second line for each item
+                fail(str(error), 1, as_json=options.json, kind=type(error).__name__, about=about)
+            raise typer.Exit(1)
     elif options.json:
         print_json(view(found))
     else:
@@ -101,19 +106,20 @@ def _short(attribute: str, value: Any) -> Any:  # noqa: ANN401 - whatever the at
 async def _first(iterate: Callable[..., Scan[M]], limit: int, cursor: str | None) -> Page[M]:
     """Return the first items of an iteration over a table, and the cursor of the others."""
     check_limit("limit", limit)
+    corrupt: list[CorruptItemError] = []
     try:
-        items = iterate(segments=1, resume=cursor)
+        items = iterate(segments=1, resume=cursor).reporting(corrupt.append)
     except ValueError as error:
-        raise CommandError("the cursor is damaged or belongs to another listing: start again without one") from error
+        raise UsageError("the cursor is damaged or belongs to another listing: start again without one") from error
     page: list[M] = []
-    following = cursor
+    following, passed = cursor, 0
     async for item in items:
         if len(page) == limit:
             await items.aclose()
-            return Page(page, following)
+            return Page(page, following, tuple(corrupt[:passed]))
         page.append(item)
-        following = items.resume
-    return Page(page)
+        following, passed = items.resume, len(corrupt)
+    return Page(page, corrupt=tuple(corrupt))
 
 
 @_lookup(user, "get", USERS, "user get 3f0c --json")
@@ -180,11 +186,11 @@ async def list_wikis(
 ) -> Page[Wiki]:
     """Show a page of an owner's wikis. With --all, scan the table for the wikis of all owners."""
     if (owner_id is None) != everything or (everything and prefix is not None):
-        raise CommandError("give either OWNER, with or without --prefix, or --all")
+        raise UsageError("give either OWNER, with or without --prefix, or --all")
     if owner_id is None:
         return await _first(store.admin.iter_wikis, limit, cursor)
     page = await store.wikis.list_by_owner(owner_id, limit=limit, cursor=cursor, prefix=prefix, consistent=True)
-    if not page:
+    if not page and not page.corrupt:
         await store.users.require(owner_id, consistent=True)  # no wikis, or nobody to have them?
     return page
 
@@ -199,7 +205,7 @@ async def get_acl(store: WikibotStore, wiki_id: WikiId, grantee_id: GranteeId) -
 async def list_acls(store: WikibotStore, wiki_id: WikiId, *, limit: Limit = 50, cursor: Cursor = None) -> Page[Acl]:
     """Show a page of a wiki's grants; WIKI_ID is OWNER:SLUG."""
     page = await store.acls.list_by_wiki(wiki_id, limit=limit, cursor=cursor, consistent=True)
-    if not page:
+    if not page and not page.corrupt:
         key = WikiKey.parse(wiki_id)
         await store.wikis.require(key.owner_id, key.wiki_slug, consistent=True)
     return page

@@ -85,12 +85,13 @@ class Exchange:
         return response
 
     async def answer_slowly(self, answer: Answer, seconds: float) -> web.StreamResponse:
-        """Send an answer in pieces, until it is complete or the client disconnects."""
+        """Send an answer in pieces over `seconds`, until it is complete or the client disconnects."""
         response = await self._begin(answer)
         size = len(answer.body) // _PIECES + 1
+        starts = range(0, len(answer.body), size)
         with suppress(ConnectionError):
-            for start in range(0, len(answer.body), size):
-                await asyncio.sleep(seconds / _PIECES)
+            for start in starts:
+                await asyncio.sleep(seconds / len(starts))  # a small answer has fewer pieces
                 await response.write(answer.body[start : start + size])
         return response
 

@@ -14,7 +14,11 @@ _TOKEN = "X-Amz-Security-Token"  # noqa: S105 - a header's name
 
 @dataclass(eq=False, kw_only=True)
 class InjectedFault:
-    """A fault that `FaultProxy.inject` returned. It ends when it has hit `times` requests, or when it is released."""
+    """A fault that `FaultProxy.inject` returned. It ends when it has hit `times` requests, or when it is released.
+
+    `hit_count` is the number of requests that it has hit so far. Check it at the end of a test: a fault that hits no
+    request tests nothing.
+    """
 
     fault: Fault
     operation: str | None
@@ -22,6 +26,7 @@ class InjectedFault:
     probability: float
     skip: int
     options: Mapping[str, Any] = field(repr=False)
+    hit_count: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         """Reject a fault that would never hit a request, and options that it does not have."""
@@ -61,6 +66,7 @@ class InjectedFault:
             return False
         if self.times is not None:
             self.times -= 1
+        self.hit_count += 1
         return True
 
     def _matches(self, exchange: Exchange) -> bool:

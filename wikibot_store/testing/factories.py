@@ -2,9 +2,19 @@
 
 from datetime import datetime
 from itertools import count
+from typing import TypeVar
 
 from wikibot_store.models import Acl, Role, RoleName, User, Wiki
 from wikibot_store.store import WikibotStore
+
+M = TypeVar("M", User, Wiki)
+
+
+def _check(name: str, model: type[M], value: M) -> M:
+    """Return `value` if it is an instance of the model: an id is not one."""
+    if not isinstance(value, model):
+        raise TypeError(f"{name} must be {model.__name__}, not {type(value).__name__}")
+    return value
 
 
 class MakeUser:
@@ -63,7 +73,7 @@ class MakeWiki:
 
         Requests: `wikis.create`, and before it `users.create` for a new owner.
         """
-        owner = await self._make_user() if owner is None else owner
+        owner = await self._make_user() if owner is None else _check("owner", User, owner)
         slug = f"wiki-{next(self._numbers)}" if wiki_slug is None else wiki_slug
         return await self._store.wikis.create(
             owner.id,
@@ -96,8 +106,8 @@ class MakeGrant:
 
         Requests: `acls.create`, and before it those that create a new wiki and a new grantee.
         """
-        wiki = await self._make_wiki() if wiki is None else wiki
-        grantee = await self._make_user() if grantee is None else grantee
+        wiki = await self._make_wiki() if wiki is None else _check("wiki", Wiki, wiki)
+        grantee = await self._make_user() if grantee is None else _check("grantee", User, grantee)
         return await self._store.acls.create(
             wiki.key,
             grantee.id,

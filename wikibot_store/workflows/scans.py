@@ -52,6 +52,7 @@ class Scan(Generic[M]):
         self._position: Position | None = position
         self._last: tuple[int, Key] | None = None
         self._pattern = access_pattern()  # later, the method that returns this iterator is not on the stack
+        self._report: Callable[[CorruptItemError], None] = partial(log_skipped, "Scan")
         self._pages = scan({name: partial(table.scan, limit=limit)}, position, Pace(max_rcu))
         self._models = self._each()
 
@@ -68,6 +69,11 @@ class Scan(Generic[M]):
     def wrapped(self, wrapper: Callable[[AsyncGenerator[M, None]], AsyncGenerator[M, None]]) -> Self:
         """Give the items through another generator from now on, such as one that measures; return this iterator."""
         self._models = wrapper(self._models)
+        return self
+
+    def reporting(self, report: Callable[[CorruptItemError], None]) -> Self:
+        """Pass the error of each item that does not decode to `report` instead of the log; return this iterator."""
+        self._report = report
         return self
 
     def __aiter__(self) -> Self:
@@ -98,7 +104,7 @@ class Scan(Generic[M]):
             try:
                 return await self._give(item)
             except CorruptItemError as error:
-                log_skipped("Scan", error)
+                self._report(error)
                 return None
 
 
