@@ -117,12 +117,6 @@ async def _wiki_without_owner(store: WikibotStore) -> Key:
     return key
 
 
-async def _old_wiki_without_owner(store: WikibotStore) -> Key:
-    key = {"owner_id": fresh(), "wiki_slug": fresh()}
-    await put(store, "wikis", a_wiki_item(**key))
-    return key
-
-
 async def _user_of_another_program_deleting(store: WikibotStore) -> Key:
     key, identity = {"id": fresh()}, {"oauth_provider": "git hub", "oauth_provider_sub": fresh()}
     await put(store, "users", an_item(**key, **identity, status="deleting", deletion="delete"))
@@ -203,7 +197,6 @@ MENDABLE: dict[str, tuple[FindingKind, Arrange]] = {
     "wiki moving nowhere": (FindingKind.WIKI_MOVING, _wiki_moving_nowhere),
     "wiki arriving from nowhere": (FindingKind.WIKI_MOVING, _wiki_arriving_from_nowhere),
     "wiki arriving without a source": (FindingKind.WIKI_MOVING, _wiki_arriving_without_a_source),
-    "wiki without owner": (FindingKind.WIKI_WITHOUT_OWNER, _wiki_without_owner),
     "user deleting": (FindingKind.USER_DELETING, _user_deleting),
     "user of another program deleting": (FindingKind.USER_DELETING, _user_of_another_program_deleting),
     "claim of nobody": (FindingKind.CLAIM_WITHOUT_USER, _claim_of_nobody),
@@ -287,7 +280,7 @@ async def _arriving_from_a_corrupt_key(store: WikibotStore) -> Key:
 
 UNMENDABLE: dict[str, tuple[FindingKind, Arrange, str]] = {
     "claim of another user": (FindingKind.USER_WITHOUT_CLAIM, _claim_of_another, "somebody else holds claim#username#"),
-    "old wiki without owner": (FindingKind.WIKI_WITHOUT_OWNER, _old_wiki_without_owner, "another program wrote it"),
+    "wiki without owner": (FindingKind.WIKI_WITHOUT_OWNER, _wiki_without_owner, "create its owner, or delete it"),
     "wiki of no status": (FindingKind.CORRUPT, _corrupt_wiki(status="odd"), "status must be one of active, moving"),
     "wiki of no name": (FindingKind.CORRUPT, _corrupt_wiki(display_name=3), "corrupt item"),
     "wiki of no slug": (FindingKind.CORRUPT, _wiki_of_no_slug, "wiki_slug must be"),

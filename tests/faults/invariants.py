@@ -3,10 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-from wikibot_store import WikibotStore, WikiKey
+from wikibot_store import InvalidKeyError, WikibotStore
 from wikibot_store.keys import oauth_claim, username_claim
 from wikibot_store.schema import TABLES
 from wikibot_store.workflows.legacy import incarnation
@@ -112,8 +113,12 @@ def _wrong_claims(stored: Stored) -> Iterator[str]:
 
 
 def _claims_of(user: Item) -> Iterable[str]:
-    """Return the claims that a user must have, for the identities and the username."""
-    yield oauth_claim(user["oauth_provider"]["S"], user["oauth_provider_sub"]["S"])
+    """Return the claims that a user must have, for the identities and the username.
+
+    Nobody can claim an identity of another program that breaks the rules.
+    """
+    with suppress(InvalidKeyError):
+        yield oauth_claim(user["oauth_provider"]["S"], user["oauth_provider_sub"]["S"])
     for identity in user.get("identities", {}).get("S", "").split():
         provider, _, sub = identity.partition("#")
         yield oauth_claim(provider, sub)
@@ -123,9 +128,7 @@ def _claims_of(user: Item) -> Iterable[str]:
 
 def _wrong_grants(stored: Stored) -> Iterator[str]:
     """Check that the wiki of each grant exists, in the incarnation that the grant was given for."""
-    uids = {
-        WikiKey(wiki["owner_id"]["S"], wiki["wiki_slug"]["S"]).wiki_id: incarnation(wiki)["S"] for wiki in stored.wikis
-    }
+    uids = {f"{wiki['owner_id']['S']}:{wiki['wiki_slug']['S']}": incarnation(wiki)["S"] for wiki in stored.wikis}
     for acl in stored.acls:
         wiki_id, grantee_id = acl["wiki_id"]["S"], acl["grantee_id"]["S"]
         if wiki_id not in uids:

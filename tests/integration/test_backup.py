@@ -23,6 +23,7 @@ from wikibot_store._dynamo.raw import scan_raw
 from wikibot_store.backup import ImportMode, Progress, _job
 from wikibot_store.provision import create_tables
 from wikibot_store.schema import TABLES
+from wikibot_store.workflows.sweep import FindingKind
 
 DIGITS = "12345678901234567890123456789012345678"
 EVERY_TYPE: dict[str, Any] = {
@@ -155,7 +156,10 @@ async def test_segments_are_read_and_written_in_parallel_without_loss(
 async def test_what_was_cut_in_the_middle_of_operations_is_repaired(
     store: WikibotStore, target: WikibotStore, tmp_path: Path
 ) -> None:
-    """Tables that were exported before, during and after many operations are sound again after a sweep."""
+    """Tables that were exported before, during and after many operations are sound again after a sweep.
+
+    A sweep does not delete the wikis whose owners are missing: the operator does.
+    """
     await make_faults(store)
     await fill(store, 3)
     first = await a_wiki(store)
@@ -170,7 +174,10 @@ async def test_what_was_cut_in_the_middle_of_operations_is_repaired(
     swept = [finding async for page in target.admin.sweep(apply=True) for finding in page.findings]
 
     assert broken != []
-    assert [finding for finding in swept if not finding.repaired] == []
+    left = [finding for finding in swept if not finding.repaired]
+    assert {finding.kind for finding in left} == {FindingKind.WIKI_WITHOUT_OWNER}
+    for finding in left:
+        assert await target.wikis.delete(**finding.key)
     assert await violations(target) == []
 
 

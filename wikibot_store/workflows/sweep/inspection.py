@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from wikibot_store._dynamo.expressions import Condition, compare
-from wikibot_store._dynamo.items import WRITE_ID, Item, number, string
+from wikibot_store._dynamo.items import Item, number, string
 from wikibot_store._dynamo.reads import Key
 from wikibot_store._dynamo.table import Table
 from wikibot_store._dynamo.transaction import Transaction
@@ -22,7 +22,7 @@ from wikibot_store.models import Identity, WikiStatus
 from wikibot_store.workflows.claims import claims_of, may_claim, own_or_free
 from wikibot_store.workflows.identities import find_unclaimed
 from wikibot_store.workflows.legacy import incarnation
-from wikibot_store.workflows.lifecycle import delete_wiki, ends_of, finish_delete, give_up_move
+from wikibot_store.workflows.lifecycle import ends_of, finish_delete, give_up_move
 from wikibot_store.workflows.moves import settle
 from wikibot_store.workflows.people import (
     count_wikis,
@@ -90,7 +90,7 @@ async def _inspect_wiki(tables: Tables, owners: Found, item: Item) -> list[Suspe
     WikiKey(*state.key)  # it may be none
     table.decode(item)  # the rest of it
     if is_at_rest(state):
-        return [] if owners[(state.owner_id,)] is not None else [_without_owner(tables, item, state)]
+        return [] if owners[(state.owner_id,)] is not None else [_without_owner(tables, state)]
     if state.status is WikiStatus.ACTIVE:
         repair = partial(_repair_wiki, tables, item, partial(settle, tables, state))
     else:
@@ -106,17 +106,13 @@ def is_at_rest(wiki: Move) -> bool:
     return wiki.status is WikiStatus.ACTIVE and wiki.operation is None
 
 
-def _without_owner(tables: Tables, item: Item, wiki: Move) -> Suspect:
-    """Return the suspect of a wiki that was exported or restored before its owner was deleted together with it.
+def _without_owner(tables: Tables, wiki: Move) -> Suspect:
+    """Return the suspect of a wiki whose owner is missing, perhaps only until the users are restored too.
 
-    A wiki that the library has not written may have had no owner from the beginning: a person decides.
+    So a person decides: the deletion of a wiki cannot be taken back.
     """
-    kind = FindingKind.WIKI_WITHOUT_OWNER
-    if WRITE_ID not in item:
-        problem = "another program wrote it: create its owner or delete the wiki"
-        return Suspect(kind=kind, table=tables.wikis, key=wiki.key, problem=problem)
-    repair = partial(delete_wiki, tables, wiki.key)
-    return Suspect(kind=kind, table=tables.wikis, key=wiki.key, repair=repair)
+    problem = "nobody can open it: create its owner, or delete it"
+    return Suspect(kind=FindingKind.WIKI_WITHOUT_OWNER, table=tables.wikis, key=wiki.key, problem=problem)
 
 
 async def _repair_wiki(tables: Tables, item: Item, repair: Callable[[], Awaitable[object]]) -> None:
