@@ -305,6 +305,7 @@ BAD_VALUES: dict[str, tuple[str, Call, Any]] = {
     "wikis.record_usage huge": (*VALUE_CALLS["wikis.record_usage disk_usage_bytes"], 2**63),
     "wikis.touch negative": ("min_interval", _touch, -1),
     "wikis.touch NaN": ("min_interval", _touch, math.nan),
+    "wikis.touch for more than a year": ("min_interval", _touch, 366 * 86_400 + 1),
     "wikis.touch for ever": ("min_interval", _touch, math.inf),
 }
 

@@ -266,12 +266,13 @@ async def test_missing_wiki_is_not_found_and_not_made(store: WikibotStore, call:
 
 
 async def test_touch_notes_an_access_once_in_an_interval(store: WikibotStore) -> None:
-    """A touch within the interval stores nothing; with interval 0 each one is stored. The version stays."""
+    """A touch within the interval, of up to a leap year, stores nothing; with 0 each is stored. The version stays."""
     wiki = await a_wiki(store)
 
     assert await store.wikis.touch(*_key(wiki))
     first = await store.wikis.require(*_key(wiki), consistent=True)
     assert not await store.wikis.touch(*_key(wiki))
+    assert not await store.wikis.touch(*_key(wiki), min_interval=366 * 86_400)
     unchanged = await store.wikis.require(*_key(wiki), consistent=True)
     assert await store.wikis.touch(*_key(wiki), min_interval=0)
     second = await store.wikis.require(*_key(wiki), consistent=True)
