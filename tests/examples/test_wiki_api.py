@@ -78,7 +78,7 @@ async def test_wiki_life(ada: Person) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body", "named"),
     [
-        ("PUT", "/api/wikis/{me}/No%20Slug", {"display_name": "Notes"}, "wiki_slug"),
+        ("PUT", "/api/wikis/{me}/No%20Slug", {"display_name": "Notes"}, "The address must be"),
         ("PUT", "/api/wikis/{me}/notes", {"display_name": ""}, "body.display_name"),
         ("PUT", "/api/wikis/{me}/notes", {}, "body.display_name"),
         ("GET", "/api/wikis?limit=0", None, "query.limit"),

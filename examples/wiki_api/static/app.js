@@ -159,7 +159,7 @@ function listen() {
     reloadAll(); // for changes while no stream was open
   });
   source.addEventListener("error", () => {
-    setLive(navigator.onLine ? "reconnecting" : "offline");
+    setLive("reconnecting");
     // The browser reconnects by itself, but not after an answer that is not a stream.
     if (source.readyState === EventSource.CLOSED) setTimeout(() => recover(source), SETTLE_MS);
   });
@@ -183,9 +183,11 @@ async function recover(source) {
   if (source === events && me !== null) listen();
 }
 
+// A stream may open, or seem to be open, although the network has just gone.
 function setLive(state) {
-  $("#live").textContent = state;
-  $("#live").classList.toggle("on", state === "live");
+  const known = navigator.onLine ? state : "offline";
+  $("#live").textContent = known;
+  $("#live").classList.toggle("on", known === "live");
 }
 
 // The stream stays open while a server hangs.
