@@ -4,14 +4,16 @@ import asyncio
 import gc
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 from aiobotocore.session import AioSession
 
+from tests.engines import PATIENT
 from tests.wire.scripted_server import Engine, ScriptedServer, scripted_server
 from tests.wire.stage import GRANTEE, NEWCOMER, Stage, username_of
-from wikibot_store import StoreConfig, Wiki, WikibotStore
+from wikibot_store import Wiki, WikibotStore
 from wikibot_store._wire import _retry
 from wikibot_store.local import local_engine, local_session
 from wikibot_store.provision import create_tables
@@ -64,8 +66,8 @@ async def server() -> AsyncIterator[ScriptedServer]:
 
 @pytest.fixture
 async def store(server: ScriptedServer, session: AioSession) -> AsyncIterator[WikibotStore]:
-    """A store on the scripted server."""
-    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
+    """A store on the scripted server; it is patient with a busy machine."""
+    async with WikibotStore.open(replace(PATIENT, endpoint_url=server.url), session=session) as store:
         yield store
 
 
@@ -73,7 +75,7 @@ async def store(server: ScriptedServer, session: AioSession) -> AsyncIterator[Wi
 async def direct(session: AioSession) -> AsyncIterator[WikibotStore]:
     """A store on a real engine, for other writers and to read what is stored; it is patient with a busy machine."""
     with local_engine() as url:
-        config = StoreConfig(endpoint_url=url, connect_timeout=60, read_timeout=60, deadline=120)
+        config = replace(PATIENT, endpoint_url=url)
         async with WikibotStore.open(config, session=session) as direct:
             await create_tables(direct)
             for user_id in (GRANTEE, NEWCOMER):
