@@ -13,7 +13,7 @@ from aiobotocore.session import AioSession
 from tests.engines import PATIENT
 from tests.wire.scripted_server import Engine, ScriptedServer, scripted_server
 from tests.wire.stage import GRANTEE, NEWCOMER, Stage, username_of
-from wikibot_store import Wiki, WikibotStore
+from wikibot_store import StoreConfig, Wiki, WikibotStore
 from wikibot_store._wire import _retry
 from wikibot_store.local import local_engine, local_session
 from wikibot_store.provision import create_tables
@@ -66,8 +66,8 @@ async def server() -> AsyncIterator[ScriptedServer]:
 
 @pytest.fixture
 async def store(server: ScriptedServer, session: AioSession) -> AsyncIterator[WikibotStore]:
-    """A store on the scripted server; it is patient with a busy machine."""
-    async with WikibotStore.open(replace(PATIENT, endpoint_url=server.url), session=session) as store:
+    """A store on the scripted server."""
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session) as store:
         yield store
 
 
@@ -97,9 +97,12 @@ def owner() -> str:
 
 
 @pytest.fixture
-def stage(server: ScriptedServer, store: WikibotStore, direct: WikibotStore, engine: Engine) -> Stage:
+async def stage(
+    server: ScriptedServer, session: AioSession, direct: WikibotStore, engine: Engine
+) -> AsyncIterator[Stage]:
     """A store behind a scripted server and a real engine, with a second store beside it."""
-    return Stage(server, store, direct, engine)
+    async with WikibotStore.open(replace(PATIENT, endpoint_url=server.url), session=session) as store:
+        yield Stage(server, store, direct, engine)
 
 
 @pytest.fixture
