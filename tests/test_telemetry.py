@@ -581,7 +581,7 @@ import asyncio, sys
 from wikibot_store.local import local_store
 
 async def main():
-    async with local_store(PATIENT) as store:
+    async with local_store() as store:
         await store.users.get("ada")
         print([module for module in sys.modules if "opentelemetry" in module])
 
