@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from wikibot_store.schema import TABLES
 
 _DYNAMODB_LOCAL = Path(__file__).parents[1] / ".cache" / "dynamodb-local"
 _START_SECONDS = 60
+
+PATIENT = StoreConfig(connect_timeout=60, read_timeout=60, deadline=120)
+"""The settings of a store on a real engine, whose requests do not run out of time on a busy machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,19 +144,9 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 @asynccontextmanager
 async def throw_away_store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
-    """Open a store with random table names, and delete its tables at the end.
-
-    Its timeouts are long, so that the tests do not fail on a busy machine.
-    """
+    """Open a patient store with random table names, and delete its tables at the end."""
     prefix = f"wikibot-test-{secrets.token_hex(6)}"
-    config = StoreConfig(
-        endpoint_url=endpoint,
-        table_prefix=prefix,
-        grantee_index=True,
-        connect_timeout=60,
-        read_timeout=60,
-        deadline=120,
-    )
+    config = replace(PATIENT, endpoint_url=endpoint, table_prefix=prefix, grantee_index=True)
     async with WikibotStore.open(config, session=session) as store:
         try:
             yield store

@@ -4,10 +4,11 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
-from wikibot_store import StoreConfig, WikibotStore
+from tests.engines import PATIENT
+from wikibot_store import WikibotStore
 from wikibot_store.local import local_session
 
 T = TypeVar("T")
@@ -54,7 +55,7 @@ def on_store(endpoint: str, work: Callable[[WikibotStore], Awaitable[T]]) -> T:
     """Open a store on the endpoint, do `work` on it and return the result."""
 
     async def opened() -> T:
-        async with WikibotStore.open(StoreConfig(endpoint_url=endpoint), session=local_session()) as store:
+        async with WikibotStore.open(replace(PATIENT, endpoint_url=endpoint), session=local_session()) as store:
             return await work(store)
 
     return asyncio.run(opened())

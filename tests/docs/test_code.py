@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.docs.pages import PAGES, ROOT, Block, name, python
-from wikibot_store import StoreConfig, WikibotStore
+from tests.engines import PATIENT
+from wikibot_store import WikibotStore
 from wikibot_store.local import local_store
 
 WITH_PYTHON = [page for page in PAGES if python(page)]
@@ -23,7 +25,7 @@ WITH_PYTHON = [page for page in PAGES if python(page)]
 @pytest.fixture
 async def store(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WikibotStore]:
     """Return the `store` that pages speak of, on an engine that the environment names too."""
-    async with local_store(StoreConfig(grantee_index=True)) as store:
+    async with local_store(replace(PATIENT, grantee_index=True)) as store:
         settings = {
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_DEFAULT_REGION": store.config.region,

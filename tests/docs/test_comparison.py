@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from benchmarks.contenders import CONTENDERS, OURS, Contender, Endpoint
 from tests.docs.pages import ROOT
-from wikibot_store import StoreConfig, WikibotStore
+from tests.engines import PATIENT
+from wikibot_store import WikibotStore
 from wikibot_store.local import REGION, local_engine, local_session
 from wikibot_store.provision import create_tables
 from wikibot_store.testing import Fault, FaultProxy
@@ -27,7 +29,7 @@ async def proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FaultProxy]:
         monkeypatch.setenv(variable, "local")
     with local_engine() as engine:
         async with FaultProxy(engine) as proxy:
-            async with WikibotStore.open(StoreConfig(endpoint_url=engine), session=local_session()) as store:
+            async with WikibotStore.open(replace(PATIENT, endpoint_url=engine), session=local_session()) as store:
                 await create_tables(store)
             yield proxy
 

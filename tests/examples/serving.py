@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
@@ -13,7 +13,8 @@ import uvicorn
 
 from examples.wiki_api.__main__ import Server
 from examples.wiki_api.app import create_app
-from wikibot_store import StoreConfig, WikibotStore
+from tests.engines import PATIENT
+from wikibot_store import WikibotStore
 from wikibot_store.local import local_session
 from wikibot_store.provision import create_tables
 
@@ -68,7 +69,7 @@ def running(server: uvicorn.Server) -> Iterator[str]:
 @asynccontextmanager
 async def store_on(engine: str) -> AsyncIterator[WikibotStore]:
     """Open a store on an engine, with its tables made, that does not try twice."""
-    config = StoreConfig(endpoint_url=engine, max_attempts=1, grantee_index=True)
+    config = replace(PATIENT, endpoint_url=engine, max_attempts=1, grantee_index=True)
     async with WikibotStore.open(config, session=local_session()) as store:
         await create_tables(store)
         yield store

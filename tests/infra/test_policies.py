@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,13 +12,14 @@ import pytest
 from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
 from tests.access_patterns import BACKEND, PATTERNS, call_all
+from tests.engines import PATIENT
 from tests.half_done import make_faults
 from tests.integration.samples import collect
 from tests.legacy import fill, old_items
 from tests.permissions import Permission, allowed, permissions
 from tests.recording import recording
 from tests.world import reset
-from wikibot_store import StoreConfig, WikibotStore
+from wikibot_store import WikibotStore
 from wikibot_store.backup import ImportMode, export_tables, import_tables
 from wikibot_store.local import local_store
 from wikibot_store.policies import backend_policy, operator_policy
@@ -42,7 +44,7 @@ async def test_backend_policy_is_what_the_store_sends(grantee_index: bool) -> No
     """Nothing that the access patterns send is missing from the backend's policy; nothing in it is never sent."""
     query = f"Query ({GRANTEE_INDEX})"
     patterns = [pattern for pattern in BACKEND if grantee_index or query not in pattern.requests]
-    async with local_store(StoreConfig(grantee_index=grantee_index)) as store:
+    async with local_store(replace(PATIENT, grantee_index=grantee_index)) as store:
         arns = await arns_of(store)
         asked: set[Permission] = set()
         with recording(store, lambda operation, request: asked.update(permissions(operation, request, arns))):
@@ -53,7 +55,7 @@ async def test_backend_policy_is_what_the_store_sends(grantee_index: bool) -> No
 
 async def test_operator_policy_is_what_operators_send(tmp_path: Path) -> None:
     """What operators do sends nothing that the policy lacks, and all that it has."""
-    async with local_store() as store:
+    async with local_store(PATIENT) as store:
         arns = await arns_of(store)
         await reset(store)
         await make_faults(store)

@@ -7,6 +7,14 @@ import pytest
 pytest_plugins = ["pytester"]
 
 WITHOUT_ASYNCIO = ("-p", "no:asyncio")
+PATIENT_STORES = """
+import pytest
+from tests.engines import PATIENT
+
+@pytest.fixture(scope="session")
+def wikibot_settings():
+    return PATIENT
+"""
 STRICT = ("-o", "asyncio_default_fixture_loop_scope=function")
 
 
@@ -19,6 +27,7 @@ def _moto_stays_loaded() -> None:
 
 def run(pytester: pytest.Pytester, code: str, *arguments: str) -> pytest.RunResult:
     """Run a project of one test module in this process."""
+    pytester.makeconftest(PATIENT_STORES)
     pytester.makepyfile(code)
     return pytester.runpytest_inprocess("-p", "no:randomly", "-W", "error", *arguments)
 

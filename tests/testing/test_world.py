@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 
+from tests.engines import PATIENT
 from tests.half_done import assert_sound, snapshot
 from wikibot_store import AlreadyExistsError, WikibotStore
 from wikibot_store.keys import check_username
@@ -26,7 +27,7 @@ SIZES = Counter(
 @pytest.fixture
 async def store() -> AsyncIterator[WikibotStore]:
     """Open a store on empty tables."""
-    async with local_store() as store:
+    async with local_store(PATIENT) as store:
         yield store
 
 

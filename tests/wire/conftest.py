@@ -4,11 +4,13 @@ import asyncio
 import gc
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 from aiobotocore.session import AioSession
 
+from tests.engines import PATIENT
 from tests.wire.scripted_server import Engine, ScriptedServer, scripted_server
 from tests.wire.stage import GRANTEE, NEWCOMER, Stage, username_of
 from wikibot_store import StoreConfig, Wiki, WikibotStore
@@ -73,7 +75,7 @@ async def store(server: ScriptedServer, session: AioSession) -> AsyncIterator[Wi
 async def direct(session: AioSession) -> AsyncIterator[WikibotStore]:
     """A store on a real engine, for other writers and to read what is stored; it is patient with a busy machine."""
     with local_engine() as url:
-        config = StoreConfig(endpoint_url=url, connect_timeout=60, read_timeout=60, deadline=120)
+        config = replace(PATIENT, endpoint_url=url)
         async with WikibotStore.open(config, session=session) as direct:
             await create_tables(direct)
             for user_id in (GRANTEE, NEWCOMER):
@@ -95,9 +97,12 @@ def owner() -> str:
 
 
 @pytest.fixture
-def stage(server: ScriptedServer, store: WikibotStore, direct: WikibotStore, engine: Engine) -> Stage:
+async def stage(
+    server: ScriptedServer, session: AioSession, direct: WikibotStore, engine: Engine
+) -> AsyncIterator[Stage]:
     """A store behind a scripted server and a real engine, with a second store beside it."""
-    return Stage(server, store, direct, engine)
+    async with WikibotStore.open(replace(PATIENT, endpoint_url=server.url), session=session) as store:
+        yield Stage(server, store, direct, engine)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ async def test_no_region() -> None:
     """Opening a store without a region raises ConfigurationError."""
     session = session_with(region=None)
 
-    with pytest.raises(ConfigurationError, match=r"You must specify a region\.; set AWS_REGION, or") as caught:
+    with pytest.raises(ConfigurationError, match=r"You must specify a region; set AWS_REGION, or") as caught:
         await _open(StoreConfig(), session)
 
     assert isinstance(caught.value.__cause__, NoRegionError)

@@ -1,11 +1,13 @@
 """Logins while the index by-oauth lags behind: who has an identity is told by its claim."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from aiobotocore.session import AioSession
 
-from wikibot_store import StoreConfig, WikibotStore
+from tests.engines import PATIENT
+from wikibot_store import WikibotStore
 from wikibot_store.testing import FaultProxy
 
 
@@ -15,7 +17,7 @@ async def lagging(direct: WikibotStore, session: AioSession) -> AsyncIterator[tu
     assert direct.config.endpoint_url is not None
     async with (
         FaultProxy(direct.config.endpoint_url, seed=1) as proxy,
-        WikibotStore.open(StoreConfig(endpoint_url=proxy.url), session=session) as store,
+        WikibotStore.open(replace(PATIENT, endpoint_url=proxy.url), session=session) as store,
     ):
         yield proxy, store
 
