@@ -425,7 +425,8 @@ PATTERNS = [
         "admin.sweep",
         lambda store: collect(store.admin.sweep(apply=True, segments=1)),
         [
-            *["Scan", "BatchGetItem"] * len(TABLES),
+            *["Scan"] * len(TABLES),
+            *["BatchGetItem"] * 3,  # what wikis, users with their claims, and grants name
             *["Query (consistent)"] * 4,  # of the users: their wikis
             # of the user with a wrong count: user, claims and wikis, and again until two passes agree
             *["GetItem (consistent)"] * 3,
