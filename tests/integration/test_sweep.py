@@ -343,8 +343,8 @@ async def test_batches_decide_on_nothing(store: WikibotStore, monkeypatch: pytes
     assert await findings_of(store, apply=True) == []
 
     assert await snapshot(store) == before
-    # Per owner: the wiki and its owner; 2 users and 3 claims with 3 claims and 3 users; the grant, its wiki and user.
-    assert sent.count("GetItem (consistent)") == len(owners) * (2 + 5 + 3 + 3 + 3)
+    # Per owner: the wiki and its owner; 2 users and 3 claims with 3 claims and 3 users; the wiki and user of the grant.
+    assert sent.count("GetItem (consistent)") == len(owners) * (2 + 5 + 3 + 3 + 2)
 
 
 async def test_faults_are_found_without_batches(store: WikibotStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from tests.wire.items import wiki_item, wiki_key
-from tests.wire.scripted_server import Exchange, ScriptedServer, reply
+from tests.wire.scripted_server import ScriptedServer, reply
 from wikibot_store import Finding, FindingKind, WikibotStore
 from wikibot_store.workflows import sweep
 from wikibot_store.workflows.sweep.inspection import inspect_items
@@ -18,15 +18,15 @@ CORRUPT = wiki_item("corrupt") | {"status": {"S": "odd"}}
 @pytest.fixture(autouse=True)
 def _no_inspections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Treat the wikis as a table that the sweep knows nothing special about."""
+    monkeypatch.setattr(sweep, "_CHANGED_BY_REPAIRS", frozenset())
     plain = sweep._Inspection(partial(Screening.others, name="wikis"), partial(inspect_items, "wikis"), 0)
     monkeypatch.setattr(sweep, "_INSPECTIONS", {"wikis": plain})
 
 
 async def test_items_that_do_not_decode_are_found(server: ScriptedServer, store: WikibotStore) -> None:
-    """A sweep reports the items that do not decode, page by page. It reads only these again."""
+    """A sweep reports the items that do not decode, page by page. It sends nothing but the Scan."""
     server.play(
         reply({"Items": [wiki_item("good"), CORRUPT], "LastEvaluatedKey": wiki_key("corrupt")}),
-        reply({"Item": CORRUPT}),
         reply({"Items": [wiki_item("other")]}),
     )
 
@@ -43,35 +43,18 @@ async def test_items_that_do_not_decode_are_found(server: ScriptedServer, store:
     assert "status must be one of " in str(first.findings[0].problem)
     assert json.loads(first.resume or "") == {"table": "wikis", "after": [["u-1", "corrupt"]]}
     assert (last.scanned, last.findings, last.resume) == (1, [], None)
-    assert server.operations == ["Scan", "GetItem", "Scan"]
+    assert server.operations == ["Scan", "Scan"]
 
 
 async def test_a_page_that_does_not_decode(server: ScriptedServer, store: WikibotStore) -> None:
     """All items of a page are reported, however many, in their order."""
     slugs = [f"w-{number:03}" for number in range(150)]
 
-    async def as_stored(exchange: Exchange) -> None:
-        await reply({"Item": CORRUPT | exchange.request.json["Key"]})(exchange)
-
     server.play(reply({"Items": [CORRUPT | wiki_key(slug) for slug in slugs]}))
-    server.default = as_stored
 
     (page,) = [page async for page in store.admin.sweep(segments=1)]
 
     assert [finding.key["wiki_slug"] for finding in page.findings] == slugs
-
-
-async def test_items_that_were_repaired_meanwhile(server: ScriptedServer, store: WikibotStore) -> None:
-    """An item that decodes when it is read again, or is gone, is not reported."""
-    server.play(
-        reply({"Items": [CORRUPT, CORRUPT | wiki_key("gone")]}),
-        reply({"Item": wiki_item("corrupt")}),
-        reply({}),
-    )
-
-    (page,) = [page async for page in store.admin.sweep(segments=1)]
-
-    assert (page.scanned, page.findings) == (2, [])
 
 
 async def test_a_sweep_resumes_there_too(server: ScriptedServer, store: WikibotStore) -> None:

@@ -1,7 +1,7 @@
 """Find what crashes and restores left behind, and finish or remove it.
 
-A sweep reads the tables from end to end. Batch reads clear the items that are sound. Each of the others is read again
-and inspected by reads of its own. A sweep repairs with the very calls that were cut off, or with transactions that
+A sweep reads the tables from end to end. Batch reads clear the items that are sound. Each of the others is inspected
+by reads of its own. A sweep repairs with the very calls that were cut off, or with transactions that
 check again. It is therefore safe beside a running service: an operation that is still under way is found too, and may
 be finished twice.
 """
@@ -32,6 +32,8 @@ __all__ = ["Finding", "FindingKind", "SweepPage", "sweep"]
 
 _PAGE = 500
 _AT_ONCE = 100
+# Repairs move and delete wikis, and delete users with their claims.
+_CHANGED_BY_REPAIRS = frozenset({"wikis", "users"})
 
 
 class _Inspection(NamedTuple):
@@ -60,10 +62,10 @@ _INSPECTIONS = _OWN_INSPECTIONS | {
 
 
 class _Screened(NamedTuple):
-    """What is left of a page: its number of items, and the keys of those that have to be inspected."""
+    """What is left of a page: its number of items, and those that have to be inspected."""
 
     scanned: int
-    doubtful: list[Key]
+    doubtful: list[Item]
 
 
 def sweep(
@@ -94,10 +96,13 @@ async def _sweep(tables: Tables, position: Position, pace: Pace, *, apply: bool)
             )
 
 
-async def _inspect(tables: Tables, name: str, keys: Sequence[Key]) -> list[Suspect]:
-    """Inspect items as they are now: the page was scanned a while ago, and repairs of others may have changed it."""
-    found = await existing(getattr(tables, name), keys)
-    return await _INSPECTIONS[name].find(tables, [item for item in found.values() if item is not None])
+async def _inspect(tables: Tables, name: str, items: Sequence[Item]) -> list[Suspect]:
+    """Inspect items; those that repairs of others change are read again, since the page was scanned a while ago."""
+    if name in _CHANGED_BY_REPAIRS:
+        table: Table[Any] = getattr(tables, name)
+        found = await existing(table, map(table.key_in, items))
+        items = [item for item in found.values() if item is not None]
+    return await _INSPECTIONS[name].find(tables, items)
 
 
 def _reader(name: str, tables: Tables, screening: Screening, rate: float | None) -> Read[_Screened]:
@@ -109,7 +114,6 @@ def _reader(name: str, tables: Tables, screening: Screening, rate: float | None)
         # The pages use their units at once and wait for them afterwards: about a second's worth for all segments.
         limit = _PAGE if rate is None else max(1, min(_PAGE, int(rate / (1 + inspection.cost) / segments)))
         items, last = await table.scan(after, segment, segments, limit=limit)
-        doubtful = await inspection.screen(screening, items)
-        return _Screened(len(items), [table.key_in(item) for item in doubtful]), last
+        return _Screened(len(items), await inspection.screen(screening, items)), last
 
     return read
