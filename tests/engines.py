@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -22,8 +23,11 @@ from wikibot_store.schema import TABLES
 _DYNAMODB_LOCAL = Path(__file__).parents[1] / ".cache" / "dynamodb-local"
 _START_SECONDS = 60
 
-PATIENT = StoreConfig(connect_timeout=60, read_timeout=60, deadline=120)
-"""The settings of a store on a real engine, whose requests do not run out of time on a busy machine."""
+
+@cache
+def patient() -> StoreConfig:
+    """Return the settings of a store on a real engine, whose requests do not run out of time on a busy machine."""
+    return StoreConfig(connect_timeout=60, read_timeout=60, deadline=120)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +150,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 async def throw_away_store(endpoint: str | None, session: AioSession) -> AsyncIterator[WikibotStore]:
     """Open a patient store with random table names, and delete its tables at the end."""
     prefix = f"wikibot-test-{secrets.token_hex(6)}"
-    config = replace(PATIENT, endpoint_url=endpoint, table_prefix=prefix, grantee_index=True)
+    config = replace(patient(), endpoint_url=endpoint, table_prefix=prefix, grantee_index=True)
     async with WikibotStore.open(config, session=session) as store:
         try:
             yield store

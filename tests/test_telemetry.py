@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tests.engines import PATIENT
+from tests.engines import patient
 from tests.waiting import together
 from tests.wire.hedges import prime
 from tests.wire.items import wiki_item
@@ -78,7 +78,7 @@ def observed(store: WikibotStore) -> Telemetry:
 @pytest.fixture(scope="module")
 async def store() -> AsyncIterator[WikibotStore]:
     """An instrumented store on the embedded engine."""
-    async with local_store(PATIENT) as store:
+    async with local_store(patient()) as store:
         yield store
 
 

@@ -8,7 +8,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
-from tests.engines import PATIENT
+from tests.engines import patient
 from wikibot_store import ConfigurationError, RequestFailedError, StoreConfig, UnavailableError, WikibotStore
 from wikibot_store.local import local_session, local_store
 from wikibot_store.schema import ACLS, USERS, WIKIS, TableSchema, create_table_request
@@ -20,7 +20,7 @@ Sabotage = Callable[[WikibotStore], Awaitable[Any]]
 @pytest.fixture
 async def store() -> AsyncIterator[WikibotStore]:
     """A store whose tables are as they should be."""
-    async with local_store(PATIENT) as store:
+    async with local_store(patient()) as store:
         yield store
 
 

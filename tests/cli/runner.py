@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
-from tests.engines import PATIENT
+from tests.engines import patient
 from wikibot_store import WikibotStore
 from wikibot_store.local import local_session
 
@@ -55,7 +55,7 @@ def on_store(endpoint: str, work: Callable[[WikibotStore], Awaitable[T]]) -> T:
     """Open a store on the endpoint, do `work` on it and return the result."""
 
     async def opened() -> T:
-        async with WikibotStore.open(replace(PATIENT, endpoint_url=endpoint), session=local_session()) as store:
+        async with WikibotStore.open(replace(patient(), endpoint_url=endpoint), session=local_session()) as store:
             return await work(store)
 
     return asyncio.run(opened())

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.docs.pages import PAGES, ROOT, Block, name, python
-from tests.engines import PATIENT
+from tests.engines import patient
 from wikibot_store import WikibotStore
 from wikibot_store.local import local_store
 
@@ -25,7 +25,7 @@ WITH_PYTHON = [page for page in PAGES if python(page)]
 @pytest.fixture
 async def store(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WikibotStore]:
     """Return the `store` that pages speak of, on an engine that the environment names too."""
-    async with local_store(replace(PATIENT, grantee_index=True)) as store:
+    async with local_store(replace(patient(), grantee_index=True)) as store:
         settings = {
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_DEFAULT_REGION": store.config.region,

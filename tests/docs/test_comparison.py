@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.contenders import CONTENDERS, OURS, Contender, Endpoint
 from tests.docs.pages import ROOT
-from tests.engines import PATIENT
+from tests.engines import patient
 from wikibot_store import WikibotStore
 from wikibot_store.local import REGION, local_engine, local_session
 from wikibot_store.provision import create_tables
@@ -29,7 +29,7 @@ async def proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FaultProxy]:
         monkeypatch.setenv(variable, "local")
     with local_engine() as engine:
         async with FaultProxy(engine) as proxy:
-            async with WikibotStore.open(replace(PATIENT, endpoint_url=engine), session=local_session()) as store:
+            async with WikibotStore.open(replace(patient(), endpoint_url=engine), session=local_session()) as store:
                 await create_tables(store)
             yield proxy
 

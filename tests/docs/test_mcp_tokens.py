@@ -10,7 +10,7 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.docs.pages import ROOT, python
-from tests.engines import PATIENT
+from tests.engines import patient
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store.local import local_session, local_store
 
@@ -41,7 +41,7 @@ def app(page: dict[str, Any]) -> ASGIApp:
 @pytest.fixture
 async def store() -> AsyncIterator[WikibotStore]:
     """Open a store with the wiki `notes` of ada, which has no token."""
-    async with local_store(PATIENT) as store:
+    async with local_store(patient()) as store:
         await store.users.create(id="ada", oauth_provider="github", oauth_provider_sub="1")
         await store.wikis.create("ada", "notes", display_name="Notes", repo_path="/srv/notes")
         yield store

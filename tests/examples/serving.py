@@ -13,7 +13,7 @@ import uvicorn
 
 from examples.wiki_api.__main__ import Server
 from examples.wiki_api.app import create_app
-from tests.engines import PATIENT
+from tests.engines import patient
 from wikibot_store import WikibotStore
 from wikibot_store.local import local_session
 from wikibot_store.provision import create_tables
@@ -69,7 +69,7 @@ def running(server: uvicorn.Server) -> Iterator[str]:
 @asynccontextmanager
 async def store_on(engine: str) -> AsyncIterator[WikibotStore]:
     """Open a store on an engine, with its tables made, that does not try twice."""
-    config = replace(PATIENT, endpoint_url=engine, max_attempts=1, grantee_index=True)
+    config = replace(patient(), endpoint_url=engine, max_attempts=1, grantee_index=True)
     async with WikibotStore.open(config, session=local_session()) as store:
         await create_tables(store)
         yield store

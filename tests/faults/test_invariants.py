@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines import PATIENT
+from tests.engines import patient
 from tests.faults.invariants import Stored, read_all, violations, violations_among
 from wikibot_store import WikibotStore
 from wikibot_store.local import local_store
@@ -16,7 +16,7 @@ Change = Callable[[Stored], object]
 @pytest.fixture(scope="module")
 async def store() -> AsyncIterator[WikibotStore]:
     """Yield a store with two users, a wiki and a grant."""
-    async with local_store(PATIENT) as store:
+    async with local_store(patient()) as store:
         for user in ("ada", "bob"):
             await store.users.create(id=user, oauth_provider="github", oauth_provider_sub=user, username=user)
         await store.wikis.create("ada", "notes", display_name="Notes", repo_path="/srv/notes")

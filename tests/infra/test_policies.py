@@ -12,7 +12,7 @@ import pytest
 from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
 from tests.access_patterns import BACKEND, PATTERNS, call_all
-from tests.engines import PATIENT
+from tests.engines import patient
 from tests.half_done import make_faults
 from tests.integration.samples import collect
 from tests.legacy import fill, old_items
@@ -44,7 +44,7 @@ async def test_backend_policy_is_what_the_store_sends(grantee_index: bool) -> No
     """Nothing that the access patterns send is missing from the backend's policy; nothing in it is never sent."""
     query = f"Query ({GRANTEE_INDEX})"
     patterns = [pattern for pattern in BACKEND if grantee_index or query not in pattern.requests]
-    async with local_store(replace(PATIENT, grantee_index=grantee_index)) as store:
+    async with local_store(replace(patient(), grantee_index=grantee_index)) as store:
         arns = await arns_of(store)
         asked: set[Permission] = set()
         with recording(store, lambda operation, request: asked.update(permissions(operation, request, arns))):
@@ -55,7 +55,7 @@ async def test_backend_policy_is_what_the_store_sends(grantee_index: bool) -> No
 
 async def test_operator_policy_is_what_operators_send(tmp_path: Path) -> None:
     """What operators do sends nothing that the policy lacks, and all that it has."""
-    async with local_store(PATIENT) as store:
+    async with local_store(patient()) as store:
         arns = await arns_of(store)
         await reset(store)
         await make_faults(store)

@@ -12,7 +12,7 @@ import pytest
 from freezegun import freeze_time
 from freezegun.api import FakeDatetime
 
-from tests.engines import PATIENT
+from tests.engines import patient
 from tests.integration.samples import a_user_id, a_wiki, fresh, key_of
 from wikibot_store import Acl, User, Wiki, WikibotStore
 from wikibot_store.local import local_store
@@ -72,7 +72,7 @@ CLASSES = [
 @pytest.fixture(scope="module")
 async def store() -> AsyncIterator[WikibotStore]:
     """A store on the embedded engine."""
-    async with local_store(PATIENT) as store:
+    async with local_store(patient()) as store:
         yield store
 
 
@@ -174,7 +174,7 @@ with freeze_time(frozen, real_asyncio=True):
     from wikibot_store.local import local_store
 
 async def main():
-    async with local_store(PATIENT) as store:
+    async with local_store(patient()) as store:
         with freeze_time(frozen, real_asyncio=True):
             user = await store.users.create(id="ada", oauth_provider="github", oauth_provider_sub="1")
             wiki = await store.wikis.create("ada", "a", display_name="A", repo_path="/a")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.engines import PATIENT
+from tests.engines import patient
 from wikibot_store import Role, WikibotStore, WikiKey, hash_token
 from wikibot_store.local import local_store
 from wikibot_store.testing.factories import MakeGrant, MakeUser, MakeWiki
@@ -14,13 +14,13 @@ from wikibot_store.testing.factories import MakeGrant, MakeUser, MakeWiki
 @pytest.fixture(scope="module")
 async def store() -> AsyncIterator[WikibotStore]:
     """Open a store that these tests share. Each test has its own factories, so it names its users itself."""
-    async with local_store(PATIENT) as store:
+    async with local_store(patient()) as store:
         yield store
 
 
 async def test_users_are_numbered() -> None:
     """Users for whom a call gives no values differ in id and identity."""
-    async with local_store(PATIENT) as store:
+    async with local_store(patient()) as store:
         make_user = MakeUser(store)
 
         users = [await make_user(), await make_user()]
@@ -91,7 +91,7 @@ async def test_a_wiki_is_as_described(store: WikibotStore) -> None:
 
 async def test_a_grant_comes_with_what_it_needs() -> None:
     """Without values, a grant gets a new wiki, its owner and a new grantee, and the role viewer."""
-    async with local_store(PATIENT) as store:
+    async with local_store(patient()) as store:
         make_user = MakeUser(store)
 
         acl = await MakeGrant(store, make_user, MakeWiki(store, make_user))()

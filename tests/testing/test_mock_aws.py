@@ -8,7 +8,7 @@ import pytest
 from moto import mock_aws
 from moto.core.authorization import enable_iam_authentication
 
-from tests.engines import PATIENT
+from tests.engines import patient
 from tests.testing.test_plugin import PATIENT_STORES
 from wikibot_store import User, WikibotStore
 from wikibot_store.local import local_store
@@ -19,7 +19,7 @@ pytest_plugins = ["pytester"]
 @pytest.fixture
 async def store() -> AsyncIterator[WikibotStore]:
     """A store on an embedded engine that was started outside of `mock_aws`."""
-    async with local_store(PATIENT) as store:
+    async with local_store(patient()) as store:
         yield store
 
 
@@ -87,7 +87,7 @@ async def test_mock_aws_before_the_engine() -> None:
     mock.start()
     try:
         assert mocked_tables() == ["mocked"]
-        async with local_store(PATIENT) as store:
+        async with local_store(patient()) as store:
             ada = await store.users.create(id="ada", oauth_provider="github", oauth_provider_sub="1")
             mock.stop()
             assert await store.users.get("ada") == ada
@@ -104,7 +104,7 @@ async def test_the_engine_does_not_disturb_mock_aws(store: WikibotStore, ada: Us
     """The mocked AWS keeps its tables while an engine starts and ends, and neither has the tables of the other."""
     with mock_aws():
         assert mocked_tables() == ["mocked"]
-        async with local_store(PATIENT) as other:
+        async with local_store(patient()) as other:
             assert await other.users.get(ada.id) is None
         names = boto3.client("dynamodb", region_name="us-east-1").list_tables()["TableNames"]
         own = (await (await store.client()).list_tables())["TableNames"]

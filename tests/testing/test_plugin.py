@@ -9,11 +9,11 @@ pytest_plugins = ["pytester"]
 WITHOUT_ASYNCIO = ("-p", "no:asyncio")
 PATIENT_STORES = """
 import pytest
-from tests.engines import PATIENT
+from tests.engines import patient
 
 @pytest.fixture(scope="session")
 def wikibot_settings():
-    return PATIENT
+    return patient()
 """
 STRICT = ("-o", "asyncio_default_fixture_loop_scope=function")
 

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from tests.engines import PATIENT
+from tests.engines import patient
 from tests.half_done import assert_sound, snapshot
 from wikibot_store import AlreadyExistsError, WikibotStore
 from wikibot_store.keys import check_username
@@ -27,7 +27,7 @@ SIZES = Counter(
 @pytest.fixture
 async def store() -> AsyncIterator[WikibotStore]:
     """Open a store on empty tables."""
-    async with local_store(PATIENT) as store:
+    async with local_store(patient()) as store:
         yield store
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from aiobotocore.session import AioSession
 
-from tests.engines import PATIENT
+from tests.engines import patient
 from tests.wire.scripted_server import Engine, ScriptedServer, scripted_server
 from tests.wire.stage import GRANTEE, NEWCOMER, Stage, username_of
 from wikibot_store import StoreConfig, Wiki, WikibotStore
@@ -75,7 +75,7 @@ async def store(server: ScriptedServer, session: AioSession) -> AsyncIterator[Wi
 async def direct(session: AioSession) -> AsyncIterator[WikibotStore]:
     """A store on a real engine, for other writers and to read what is stored; it is patient with a busy machine."""
     with local_engine() as url:
-        config = replace(PATIENT, endpoint_url=url)
+        config = replace(patient(), endpoint_url=url)
         async with WikibotStore.open(config, session=session) as direct:
             await create_tables(direct)
             for user_id in (GRANTEE, NEWCOMER):
@@ -101,7 +101,7 @@ async def stage(
     server: ScriptedServer, session: AioSession, direct: WikibotStore, engine: Engine
 ) -> AsyncIterator[Stage]:
     """A store behind a scripted server and a real engine, with a second store beside it."""
-    async with WikibotStore.open(replace(PATIENT, endpoint_url=server.url), session=session) as store:
+    async with WikibotStore.open(replace(patient(), endpoint_url=server.url), session=session) as store:
         yield Stage(server, store, direct, engine)
 
 

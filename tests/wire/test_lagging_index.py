@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from aiobotocore.session import AioSession
 
-from tests.engines import PATIENT
+from tests.engines import patient
 from wikibot_store import WikibotStore
 from wikibot_store.testing import FaultProxy
 
@@ -17,7 +17,7 @@ async def lagging(direct: WikibotStore, session: AioSession) -> AsyncIterator[tu
     assert direct.config.endpoint_url is not None
     async with (
         FaultProxy(direct.config.endpoint_url, seed=1) as proxy,
-        WikibotStore.open(replace(PATIENT, endpoint_url=proxy.url), session=session) as store,
+        WikibotStore.open(replace(patient(), endpoint_url=proxy.url), session=session) as store,
     ):
         yield proxy, store
 
