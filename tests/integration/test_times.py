@@ -174,7 +174,7 @@ with freeze_time(frozen, real_asyncio=True):
     from wikibot_store.local import local_store
 
 async def main():
-    async with local_store(patient()) as store:
+    async with local_store() as store:
         with freeze_time(frozen, real_asyncio=True):
             user = await store.users.create(id="ada", oauth_provider="github", oauth_provider_sub="1")
             wiki = await store.wikis.create("ada", "a", display_name="A", repo_path="/a")

@@ -191,7 +191,7 @@ async def test_an_iteration_leaves_corrupt_items_out(
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.getMessage().startswith(
-        "Query wikis (wikis.iter_by_owner): left out an item that does not decode: Invalid RFC3339 encoded datetime"
+        "Query wikis (wikis.iter_by_owner): left out an item that does not decode: created_at must be a time in ISO"
     )
     assert "secret" not in record.getMessage()
     assert "u-1" not in record.getMessage()
