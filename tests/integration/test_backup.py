@@ -297,6 +297,20 @@ async def test_items_that_are_there_are_kept_or_replaced(
     assert names == {key: left, lost: "old"}
 
 
+@pytest.mark.parametrize("mode", ["if_absent", "overwrite"])
+async def test_every_item_is_counted(
+    store: WikibotStore, target: WikibotStore, tmp_path: Path, mode: Literal["if_absent", "overwrite"]
+) -> None:
+    """An import counts each item that it writes, although it sends several requests at a time."""
+    for _ in range(60):
+        await put(store, "users", an_item(id=fresh()))
+    await backup.export_tables(store, tmp_path, tables=["users"])
+
+    imported = await backup.import_tables(target, tmp_path, tables=["users"], mode=mode)
+
+    assert [(table.items, table.kept) for table in imported] == [(60, 0)]
+
+
 # ---- imports that were cut off
 
 

@@ -74,7 +74,8 @@ async def write_raw(table: Table[Any], items: Sequence[msgspec.Raw], pace: Pace,
     async def work() -> None:
         nonlocal written
         for batch in batches:  # shared by all workers: each takes the next one
-            written += await (_put_absent(table, batch[0], pace) if if_absent else _put_all(table, batch, pace))
+            count = await (_put_absent(table, batch[0], pace) if if_absent else _put_all(table, batch, pace))
+            written += count  # read after the wait: other workers have added theirs meanwhile
 
     width = _REQUESTS_AT_A_TIME if pace.rate is None else 1
     workers = [asyncio.create_task(work()) for _ in range(width)]
