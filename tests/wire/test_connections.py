@@ -86,7 +86,7 @@ async def test_dead_connections_do_not_use_up_the_attempts(
     """After one attempt on a connection that a NAT gateway has forgotten, the retry uses a new one."""
     network = Network(dead)
     server.default = network.serve
-    config = StoreConfig(endpoint_url=server.url, read_timeout=0.1)
+    config = StoreConfig(endpoint_url=server.url, read_timeout=0.5)
 
     async with WikibotStore.open(config, session=session) as store:
         await _use_connections(store, server, 8)
