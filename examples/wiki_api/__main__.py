@@ -16,6 +16,8 @@ from examples.wiki_api.live import Live
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store.local import local_store
 
+_HOST = "127.0.0.1"
+
 
 def open_store() -> AbstractAsyncContextManager[WikibotStore]:
     """Open the store that WIKIBOT_ENDPOINT_URL or WIKIBOT_REGION names; without either, an embedded one.
@@ -56,11 +58,16 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8080, help="the port; 0 picks a free one (default: %(default)s)")
     port: int = parser.parse_args().port
     try:
+        with socket.socket() as probe:  # before the store is opened and filled
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((_HOST, port))
         store = open_store()
+    except OSError as error:
+        parser.error(f"port {port}: {error.strerror}. Choose another one with --port, or PORT=… make serve")
     except ValueError as error:
         parser.error(str(error))
     app = create_app(lambda: store, secret=os.environ.get("WIKI_API_SECRET") or secrets.token_urlsafe())
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, timeout_graceful_shutdown=10)
+    config = uvicorn.Config(app, host=_HOST, port=port, timeout_graceful_shutdown=10)
     # uvicorn shuts down cleanly, then raises the caught signal again.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit())

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import signal
+import socket
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -48,6 +49,18 @@ async def test_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
     assert process.returncode == 0
 
 
+def test_port_that_is_used(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that another program uses is an error that says what to do, before anything starts."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr(sys, "argv", ["wiki_api", "--port", str(port)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+
+    assert ended.value.code == 2
+    assert f"port {port}: Address already in use. Choose another one with --port" in capsys.readouterr().err
+
+
 async def test_store_is_embedded_by_default() -> None:
     """Without settings the command brings an engine of its own, with its tables made."""
     async with open_store() as store:
@@ -72,7 +85,7 @@ def test_settings_that_are_wrong_are_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without the index the command says at once what to set, instead of failing when a page asks for it."""
-    monkeypatch.setattr("sys.argv", ["wiki_api"])
+    monkeypatch.setattr("sys.argv", ["wiki_api", "--port", "0"])
     monkeypatch.setenv("WIKIBOT_ENDPOINT_URL", "http://127.0.0.1:1")
 
     with pytest.raises(SystemExit, match="2"):
