@@ -393,5 +393,5 @@ def test_capacity_is_told_if_asked_for(operation: str, request_: dict[str, Any],
 
 def test_an_unknown_operation_has_no_answer() -> None:
     """An operation without a canned answer is an error."""
-    with pytest.raises(ValueError, match="no canned answer to Scan"):
-        answer("Scan", b"{}")
+    with pytest.raises(ValueError, match="no canned answer to DescribeTable"):
+        answer("DescribeTable", b"{}")

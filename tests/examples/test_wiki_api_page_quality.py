@@ -457,6 +457,7 @@ async def test_ended_session_leads_to_the_login_and_back(browser: Browser, api_u
     """Whoever is logged out elsewhere is told so with the next action, and returns to the same wiki after the login."""
     async with visiting(browser, api_url, name) as page:
         await create_wiki(page, "Field notes")
+        await expect(page.get_by_text("live", exact=True)).to_be_visible()  # no request of the page's own is left
         await page.context.clear_cookies()
         await page.get_by_role("link", name="Settings").click()
         await page.locator("#name").get_by_role("button", name="Save").click()

@@ -22,7 +22,7 @@ from tests.half_done import (
     snapshot,
 )
 from tests.integration.clean_tables import wipe
-from tests.integration.samples import a_user, a_wiki_item, an_item, change, collect, fresh, put, stored
+from tests.integration.samples import a_user, a_user_item, a_wiki_item, an_item, change, collect, fresh, put, stored
 from tests.integration.stops import is_stopped
 from wikibot_store import NotFoundError, SweepPage, WikibotStore, WikiKey, usage
 from wikibot_store._wire import _pace
@@ -150,6 +150,23 @@ async def test_claims_of_corrupt_users_are_left(store: WikibotStore) -> None:
 
     assert [finding.key for finding in await findings_of(store, apply=True)] == [{"id": user.id}]
     assert await stored(store, "users", id=f"claim#username#{user.username}") is not None
+
+
+async def test_an_identity_of_two_users_is_the_older_one_s(store: WikibotStore) -> None:
+    """Of two users of one identity that nobody has claimed, the older gets the claim and the other is reported."""
+    identity = {"oauth_provider": "github", "oauth_provider_sub": fresh()}
+    older, newer = a_user_item(**identity, created_at="2019-01-01T00:00:00Z"), a_user_item(**identity)
+    for item in (older, newer):
+        await put(store, "users", item)
+
+    dry = {finding.key["id"]: finding for finding in await findings_of(store)}
+    repaired = {finding.key["id"]: finding.repaired for finding in await findings_of(store, apply=True)}
+
+    first, second = older["id"]["S"], newer["id"]["S"]
+    assert {finding.kind for finding in dry.values()} == {FindingKind.USER_WITHOUT_CLAIM}
+    assert dry[first].problem is None
+    assert dry[second].problem == f"{first} is older and has the same identity: delete one of the two"
+    assert repaired == {first: True, second: False}
 
 
 async def test_corrupt_grants_of_no_wiki_are_removed(store: WikibotStore) -> None:

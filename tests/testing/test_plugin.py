@@ -25,9 +25,9 @@ def _moto_stays_loaded() -> None:
         importlib.import_module(module)
 
 
-def run(pytester: pytest.Pytester, code: str, *arguments: str) -> pytest.RunResult:
-    """Run a project of one test module in this process."""
-    pytester.makeconftest(PATIENT_STORES)
+def run(pytester: pytest.Pytester, code: str, *arguments: str, settings: str = PATIENT_STORES) -> pytest.RunResult:
+    """Run a project of one test module in this process, with these settings of its stores."""
+    pytester.makeconftest(settings)
     pytester.makepyfile(code)
     return pytester.runpytest_inprocess("-p", "no:randomly", "-W", "error", *arguments)
 
@@ -89,6 +89,24 @@ def test_settings_can_be_overridden(pytester: pytest.Pytester) -> None:
             assert wikibot_store.config.endpoint_url == wikibot_endpoint
         """,
         *STRICT,
+    )
+
+    result.assert_outcomes(passed=1)
+
+
+def test_settings_are_the_defaults(pytester: pytest.Pytester) -> None:
+    """A project that changes no settings has those of StoreConfig; the plugin sets endpoint and tables."""
+    result = run(
+        pytester,
+        """
+        from wikibot_store import StoreConfig
+
+        def test_settings(wikibot_settings, wikibot_config):
+            assert wikibot_settings == StoreConfig()
+            assert wikibot_config.deadline == StoreConfig().deadline
+        """,
+        *STRICT,
+        settings="",
     )
 
     result.assert_outcomes(passed=1)

@@ -342,11 +342,16 @@ async def test_an_answer_that_is_in_the_socket_is_used(
     padding: int, limit: str, server: ScriptedServer, session: AioSession
 ) -> None:
     """A loop that stood still past the deadline reads the answer that has come meanwhile, however large it is."""
-    server.play(_then_stand_still(dynamodb(200, {"Item": wiki_item(display_name="n" * padding + "N")})))
+    answer = dynamodb(200, {"Item": wiki_item(display_name="n" * padding + "N")})
+    server.play(_then_stand_still(answer), sent(answer))
     config = StoreConfig(endpoint_url=server.url, max_attempts=1, **{limit: _LIMIT})  # type: ignore[arg-type]  # a float
 
     async with WikibotStore.open(config, session=session) as store:
         assert await _read(store) is not None
+        await asyncio.sleep(0.2)
+        assert await _read(store) is not None
+
+    assert server.connections == 1, "the limit of the first request does not end the connection"
 
 
 async def test_an_answer_that_is_cut_off_by_the_time_limit(server: ScriptedServer, session: AioSession) -> None:

@@ -154,9 +154,8 @@ async def test_requests_wait_for_what_others_consumed(
     monkeypatch.setattr(_pace, "asyncio", SimpleNamespace(sleep=sleep, Lock=asyncio.Lock))
     server.default = pages_of_segments
     pace = Pace(2)
-    pace.charge(3)
 
     found = [page async for page in scan({"wikis": store._tables.wikis.scan}, start("wikis"), pace)]
 
     assert len(found) == PAGES
-    assert pauses == [1.5, *([0.25] * (PAGES - 1))]
+    assert pauses == [0.25] * (PAGES - 1)

@@ -19,7 +19,7 @@ CORRUPT = wiki_item("corrupt") | {"status": {"S": "odd"}}
 def _no_inspections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Treat the wikis as a table that the sweep knows nothing special about."""
     monkeypatch.setattr(sweep, "_CHANGED_BY_REPAIRS", frozenset())
-    plain = sweep._Inspection(partial(Screening.others, name="wikis"), partial(inspect_items, "wikis"), 0)
+    plain = sweep._Inspection(Screening.others, partial(inspect_items, "wikis"), 0)
     monkeypatch.setattr(sweep, "_INSPECTIONS", {"wikis": plain})
 
 

@@ -29,12 +29,7 @@ class Pace:
             await self._wait()
         with collect() as usage:
             yield
-        self.charge(usage.read_units + usage.write_units)
-
-    def charge(self, units: float) -> None:
-        """Count units that were consumed outside of `request`."""
-        if self.rate is not None:
-            self._owed += units / self.rate
+        self._owed += (usage.read_units + usage.write_units) / self.rate
 
     async def _wait(self) -> None:
         if pause := self._owed:

@@ -55,7 +55,7 @@ _OWN_INSPECTIONS = {
 }
 # In every other table the items must decode.
 _INSPECTIONS = _OWN_INSPECTIONS | {
-    schema.name: _Inspection(partial(Screening.others, name=schema.name), partial(inspect_items, schema.name), 0)
+    schema.name: _Inspection(Screening.others, partial(inspect_items, schema.name), 0)
     for schema in TABLES
     if schema.name not in _OWN_INSPECTIONS
 }
