@@ -143,11 +143,16 @@ def run(
                 failure=None if result.failure is None else report(case, result),
             )
             if sum(map(len, memories.values())) > _MOST_REMEMBERED:
-                for each in memories.values():
-                    each.clear()
+                _forget(memories.values())
                 gc.collect()
     finally:
+        _forget(memories.values())
         gc.enable()
+
+
+def _forget(memories: Iterable[Memory]) -> None:
+    for memory in memories:
+        memory.clear()
 
 
 def pairs(actions: Sequence[Action], starts: Iterable[str], mode: str) -> Iterator[Case]:
