@@ -303,3 +303,14 @@ async def scripted_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[Sc
         listener.close()
         await server.aclose()
         await listener.wait_closed()
+
+
+async def all_is_read() -> None:
+    """Let the event loop read all bytes that were sent before."""
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+    with theirs:
+        theirs.send(b".")
+        await reader.readexactly(1)
+    writer.close()
+    await writer.wait_closed()

@@ -199,7 +199,7 @@ async def test_the_name_is_resolved_anew(
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
     server.play(reply(_WIKI))
 
-    async with WikibotStore.open(StoreConfig(endpoint_url="http://engine.example:8000"), session=session) as store:
+    async with WikibotStore.open(StoreConfig(endpoint_url="http://localhost:8000"), session=session) as store:
         assert await _read(store) is not None
 
 

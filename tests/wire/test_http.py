@@ -1,7 +1,6 @@
 """What the store needs from aiohttp: whole answers, connections in step, and no injected headers."""
 
 import asyncio
-import socket
 
 import pytest
 from aiobotocore.session import AioSession
@@ -13,6 +12,7 @@ from tests.wire.scripted_server import (
     Exchange,
     ScriptedServer,
     Step,
+    all_is_read,
     dynamodb,
     hang_up,
     http,
@@ -88,22 +88,11 @@ async def test_what_nobody_asked_for(unasked: bytes, server: ScriptedServer, sto
     await store.wikis.require("u-1", "first")
     first_is_read.set()
     await unasked_is_sent.wait()
-    await _all_is_read()
+    await all_is_read()
     second = await store.wikis.require("u-1", "second")
 
     assert second.wiki_slug == "second"
     assert server.connections == 2
-
-
-async def _all_is_read() -> None:
-    """Let the event loop read all bytes that were sent before."""
-    ours, theirs = socket.socketpair()
-    reader, writer = await asyncio.open_connection(sock=ours)
-    with theirs:
-        theirs.send(b".")
-        await reader.readexactly(1)
-    writer.close()
-    await writer.wait_closed()
 
 
 async def test_an_answer_without_a_body(server: ScriptedServer, store: WikibotStore) -> None:

@@ -1,7 +1,6 @@
 """One connection: what is written, what counts as an answer, and when a request ends without one."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -9,7 +8,7 @@ from http import HTTPStatus
 import pytest
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from tests.wire.scripted_server import Exchange, ScriptedServer, Step, http, in_turn, keep_silent, sent
+from tests.wire.scripted_server import Exchange, ScriptedServer, Step, all_is_read, http, in_turn, keep_silent, sent
 from wikibot_store._wire import _protocol
 from wikibot_store._wire._http import Transport
 
@@ -133,21 +132,10 @@ async def test_an_answer_that_ends_with_the_store(server: ScriptedServer) -> Non
         await transport.connect(server.url)
         waiting = asyncio.create_task(_post(transport))
         await server.received(1)
-        await _all_is_read()
+        await all_is_read()
 
     with pytest.raises(ConnectionClosedError):
         await waiting
-
-
-async def _all_is_read() -> None:
-    """Let the event loop read all bytes that were sent before."""
-    ours, theirs = socket.socketpair()
-    reader, writer = await asyncio.open_connection(sock=ours)
-    with theirs:
-        theirs.send(b".")
-        await reader.readexactly(1)
-    writer.close()
-    await writer.wait_closed()
 
 
 # ---- time limits
