@@ -82,7 +82,7 @@ bench-tail: $(VENV)/.bench  ## Measure the latency of reads, hedged and unhedged
 	$(BIN)/python -m benchmarks.tail $(ARGS)
 
 faults: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Call every method under every fault, on both engines, and write the table of docs/reliability.md
-	$(BIN)/python -m tests.faults.matrix
+	$(BIN)/python -m tests.faults.matrix $(ARGS)
 
 soak: $(VENV)/.dev $(DYNAMODB_LOCAL)  ## Use the whole API for SECONDS=120 through faults, restarts and stalls, and check what is stored
 	$(BIN)/python -W error -m tests.faults.soak --seconds $(SECONDS) $(ARGS)

@@ -22,8 +22,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.engines import patient
+from tests.hedges import prime
 from tests.waiting import together
-from tests.wire.hedges import prime
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import ScriptedServer, in_turn, keep_silent, refuse, reply, scripted_server
 from wikibot_store import (

@@ -454,7 +454,7 @@ async def middle(part: Locator, axis: Literal["x", "y"]) -> float:
 
 @in_browser
 async def test_ended_session_leads_to_the_login_and_back(browser: Browser, api_url: str, name: str) -> None:
-    """Whoever is logged out elsewhere is told so with the next request, and returns to the same wiki after the login."""
+    """Whoever is logged out elsewhere is told so with the next request, and returns to the same wiki by the login."""
     async with visiting(browser, api_url, name) as page:
         await create_wiki(page, "Field notes")
         await page.get_by_role("link", name="Settings").click()

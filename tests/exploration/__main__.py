@@ -44,9 +44,10 @@ def main() -> int:
     parser.add_argument("--record", type=Path, help="a folder: all cases in order, and go on where another run stopped")
     parser.add_argument("--part", default="1/1", help="which part of them, such as 1/2")
     parser.add_argument("--again", help="one case, as a failure names it")
+    parser.add_argument("--hedged", action="store_true", help="send every read twice; the first answer wins")
     parser.add_argument("--defects", action="store_true", help="take out what prevents each known defect")
     options = parser.parse_args()
-    with surroundings():
+    with surroundings(hedged=options.hedged):
         if options.again is not None:
             return _again(options.again)
         if options.defects:

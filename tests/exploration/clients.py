@@ -12,6 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple, cast
 
@@ -21,6 +22,7 @@ from aiobotocore.credentials import AioCredentials
 from botocore.exceptions import ConnectionClosedError
 
 from tests.exploration.model import Reply
+from tests.hedges import every_read_hedged
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store._wire._client import Wire
 from wikibot_store._wire._http import Transport
@@ -65,10 +67,11 @@ class Outcome(NamedTuple):
 
 
 class _Surroundings:
-    """Whose turn it is: what the clock shows and what chance gives depend on it alone."""
+    """The settings, and whose turn it is: what the clock shows and what chance gives depend on it alone."""
 
     def __init__(self) -> None:
         self.client, self.step, self.drawn = 0, 0, 0
+        self.config = StoreConfig(max_attempts=2, coalesce_reads=False, grantee_index=True)
 
     def turn(self, client: int, step: int) -> None:
         self.client, self.step, self.drawn = client, step, 0
@@ -99,9 +102,10 @@ class _Datetime(datetime, metaclass=_DatetimeType):
 
 
 @contextmanager
-def surroundings() -> Iterator[None]:
-    """Take clock and chance from the library for the time of the block."""
-    with pytest.MonkeyPatch.context() as patch:
+def surroundings(*, hedged: bool = False) -> Iterator[None]:
+    """Take clock and chance from the library for the time of the block; `hedged`: it sends every read twice."""
+    with pytest.MonkeyPatch.context() as patch, every_read_hedged() if hedged else nullcontext():
+        patch.setattr(_SURROUNDINGS, "config", replace(_SURROUNDINGS.config, hedge_reads=hedged))
         for name, module in list(sys.modules.items()):
             if name.partition(".")[0] == "wikibot_store" and getattr(module, "datetime", None) is datetime:
                 patch.setattr(module, "datetime", _Datetime)
@@ -185,22 +189,22 @@ class _Transport:
 class Run:
     """One call of the library, stopped at the first request that it waits for."""
 
-    def __init__(self, call: Call, client: int, config: StoreConfig, first_step: int = 0) -> None:
+    def __init__(self, call: Call, client: int, first_step: int = 0) -> None:
         self._client = client
         self._step = first_step
         self._loop = _Loop()  # type: ignore[abstract]  # what the library uses of a loop
         self._transport = _Transport(self._loop)
-        self._task = self._loop.create_task(self._play(call, config))
+        self._task = self._loop.create_task(self._play(call))
         self._advance()
 
-    async def _play(self, call: Call, config: StoreConfig) -> object:
+    async def _play(self, call: Call) -> object:
         wire = Wire(
             transport=cast("Transport", self._transport),
             signer=_SIGNER,
             credentials=cast("Any", _CREDENTIALS),
             make_client=_no_client,
             endpoint_url=_ENDPOINT,
-            config=config,
+            config=_SURROUNDINGS.config,
         )
         return await call(WikibotStore(wire))
 

@@ -26,10 +26,9 @@ from typing import Any, NamedTuple, Protocol
 from tests.exploration import model
 from tests.exploration.clients import LOST, Call, Outcome, Request, Run
 from tests.exploration.model import Database, Place, Reply, Touched
-from wikibot_store import StoreConfig, WriteOutcomeUnknownError
+from wikibot_store import WriteOutcomeUnknownError
 from wikibot_store.errors import ThrottledError, UnavailableError
 
-_CONFIG = StoreConfig(max_attempts=2, coalesce_reads=False, grantee_index=True)
 _PAIR = 2
 _LONGEST_TURN = 4
 _UNSETTLED = (WriteOutcomeUnknownError, UnavailableError, ThrottledError)
@@ -77,7 +76,7 @@ class Node:
         self.answers: tuple[Reply, ...] = ()
         self.footprint = Footprint()
         self.is_lossy = False
-        self._stop_at(Run(call, client, _CONFIG, first_step))
+        self._stop_at(Run(call, client, first_step))
 
     def _stop_at(self, run: Run) -> None:
         self._children: dict[object, Node] = {}
@@ -109,7 +108,7 @@ class Node:
         """Go on with the run that stands here, or play the call again up to here."""
         run, self._run = self._run, None
         if run is None:
-            run = Run(self._call, self.client, _CONFIG, self._first)
+            run = Run(self._call, self.client, self._first)
             for answer in self.answers:
                 run.answer(answer)
         run.answer(reply)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.exploration import service
+from tests.exploration.clients import surroundings
 from tests.exploration.defects import DEFECTS, TAKEN_OUT
 from tests.exploration.explorer import Memory, State
 from tests.exploration.model import Database
@@ -57,6 +58,20 @@ def test_some_pairs(side: str, mode: str) -> None:
 
     assert finished
     assert [each.failure for each in finished if each.failure is not None] == []
+
+
+@pytest.mark.parametrize("mode", ["one answer lost", "one crash"])
+def test_hedged_reads(mode: str) -> None:
+    """Calls whose reads are sent twice give no other results and tables."""
+    case = Case("one editor", [service.revoke("ada", "a", "bob"), service.rename("ada", "a", "b")], mode)
+    starts = service.starts()
+    alone, _ = play_case(case, starts[case.start])
+
+    with surroundings(hedged=True):
+        hedged, _ = play_case(case, starts[case.start])
+
+    assert hedged.failure is None, report(case, hedged)
+    assert hedged.states > alone.states
 
 
 def test_some_sequences() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from aiobotocore.config import AioConfig
 from tests.access_patterns import AccessPattern
 from tests.faults.clients import CLIENTS
 from tests.faults.invariants import Stored, read_all
+from tests.hedges import every_read_hedged
 from tests.integration.samples import STORED_TIME
 from tests.world import NOTHING, replace
 from wikibot_store import StoreConfig, WikibotStore, WikiKey
@@ -25,6 +26,7 @@ from wikibot_store.testing import FaultProxy
 _ATTEMPTS = 3
 _PATIENT = 60
 _HASTY = 0.15
+_CONNECTIONS = 4
 SLOW = 3.0
 """Seconds that a slow answer takes. Each of its ten pieces takes longer than the short read timeout."""
 
@@ -129,18 +131,28 @@ class Arena:
 
 
 @asynccontextmanager
-async def arena(engine: str, url: str) -> AsyncIterator[Arena]:
-    """Open an arena on an engine that has no tables yet."""
+async def arena(engine: str, url: str, *, hedged: bool = False) -> AsyncIterator[Arena]:
+    """Open an arena on an engine that has no tables yet.
+
+    `hedged`: the stores send every read twice, on connections that were opened before.
+    """
     session = local_session()
 
     def settings(read_timeout: float) -> dict[str, Any]:
-        return {"read_timeout": read_timeout, "max_attempts": _ATTEMPTS, "deadline": _PATIENT, "grantee_index": True}
+        return {
+            "read_timeout": read_timeout,
+            "max_attempts": _ATTEMPTS,
+            "deadline": _PATIENT,
+            "grantee_index": True,
+            "hedge_reads": hedged,
+        }
 
     def config(read_timeout: float) -> AioConfig:
         return AioConfig(read_timeout=read_timeout, retries={"total_max_attempts": _ATTEMPTS})
 
     def store(url: str, read_timeout: float) -> Any:  # noqa: ANN401 - a context
-        return WikibotStore.open(StoreConfig(endpoint_url=url, **settings(read_timeout)), session=session)
+        config = StoreConfig(endpoint_url=url, **settings(read_timeout))
+        return WikibotStore.open(config, session=session, connect=_CONNECTIONS if hedged else 0)
 
     async with (
         FaultProxy(url) as proxy,
@@ -151,7 +163,7 @@ async def arena(engine: str, url: str) -> AsyncIterator[Arena]:
         session.create_client("dynamodb", endpoint_url=proxy.url, config=config(_HASTY)) as hasty_client,
     ):
         await create_tables(direct)
-        with _no_waiting():
+        with _no_waiting(), every_read_hedged() if hedged else nullcontext():
             yield Arena(
                 engine=engine,
                 direct=direct,

@@ -8,11 +8,13 @@ completely or not at all; an operation of several steps may end between two of t
 and a second call ends as if the first one had met no fault. Everything else is *wrong*.
 """
 
+import argparse
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -200,30 +202,38 @@ class Bench:
         return None if again.state == self.expected.state else f"after another call, stored is {again.state}"
 
 
-async def play(engine: str, url: str, plan: Mapping[AccessPattern, Collection[str]], *, whole: bool) -> list[Trial]:
-    """Return the outcomes of calls on an engine, each under its kinds of faults."""
-    async with arena(engine, url) as here:
+async def play(
+    engine: str, url: str, plan: Mapping[AccessPattern, Collection[str]], *, whole: bool, hedged: bool = False
+) -> list[Trial]:
+    """Return the outcomes of calls on an engine, each under its kinds of faults; `hedged`: every read is sent twice."""
+    async with arena(engine, url, hedged=hedged) as here:
         benches = [(await Bench.prepare(here, case), kinds) for case, kinds in plan.items()]
         return [trial for bench, kinds in benches async for trial in bench.trials(kinds, whole=whole)]
 
 
-def play_whole(name: str) -> list[Trial]:
+def play_whole(name: str, *, hedged: bool) -> list[Trial]:
     """Run the whole matrix on one engine; the client of aiobotocore only where transactions have tokens, as on AWS."""
     (engine,) = [engine for engine in engines() if engine.name == name]
-    clients = CLIENTS if name == "dynamodb-local" else []
+    clients = CLIENTS if name == "dynamodb-local" and not hedged else []
+    plan = dict.fromkeys([*CASES, *clients], COLUMNS)
     with engine.start() as url:
-        return asyncio.run(play(name, url or "", dict.fromkeys([*CASES, *clients], COLUMNS), whole=True))
+        return asyncio.run(play(name, url or "", plan, whole=True, hedged=hedged))
 
 
 def main() -> int:
     """Run on all engines in parallel, print the table and write it into the document; fail if a call was wrong."""
+    parser = argparse.ArgumentParser(prog="make faults", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--hedged", action="store_true", help="send every read twice; the document stays as it is")
+    hedged = parser.parse_args().hedged
     if missing := [engine.missing for engine in engines() if engine.missing]:
         raise SystemExit(missing[0])
+    play_all = partial(play_whole, hedged=hedged)
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
-        trials = [trial for part in processes.map(play_whole, map(str, engines())) for trial in part]
+        trials = [trial for part in processes.map(play_all, map(str, engines())) for trial in part]
     text = rendered(trials, COLUMNS)
     print(text)  # noqa: T201 - a command prints
-    update_document(DOCUMENT, text)
+    if not hedged:
+        update_document(DOCUMENT, text)
     wrong = [trial for trial in trials if trial.verdict == WRONG and not trial.client]
     for trial in wrong:
         print(f"{trial.case}, {trial.kind}: {trial.why}", file=sys.stderr)  # noqa: T201 - a command prints

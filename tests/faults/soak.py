@@ -29,6 +29,7 @@ from tests.engines import dynamodb_local, missing_for_dynamodb_local
 from tests.faults.invariants import read_all
 from tests.faults.journal import Journal
 from tests.faults.workers import CREW, HOT, Worker
+from tests.hedges import every_read_hedged
 from tests.sessions import expiring_credentials, session_of
 from wikibot_store import (
     QuotaExceededError,
@@ -67,6 +68,7 @@ class Report:
     restarts: int = 0
     rotations: int = 0
     stalls: int = 0
+    hedges: int = 0
     problems: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -78,6 +80,7 @@ class Report:
                 f"{done} calls succeeded, others: {dict(errors)}",
                 f"{self.requests} requests, faults: {dict(self.faults)}",
                 f"{self.restarts} restarts, {self.rotations} rotations, {self.stalls} stalls",
+                f"{self.hedges} hedged reads",
                 f"{self.items} items checked",
                 *[f"PROBLEM: {problem}" for problem in self.problems],
                 f"{len(self.problems)} problems",
@@ -194,7 +197,7 @@ class Samples:
 async def soak(seconds: float, *, seed: int = 0) -> Report:
     """Run the workers for this long, check what is stored, and return the report."""
     report = Report()
-    with _watched(report):
+    with _watched(report), every_read_hedged():  # without it, the throttles would let no read be hedged
         tasks, files = asyncio.all_tasks(), _open_files()
         with tempfile.TemporaryDirectory() as data:
             engine = Engine(Path(data))
@@ -222,10 +225,11 @@ async def _play(engine: Engine, url: str, seconds: float, seed: int, report: Rep
             max_pool_connections=_CONNECTIONS,
             read_timeout=10,
             deadline=20,
+            hedge_reads=True,
         )
         async with (
             WikibotStore.open(direct_config, session=local_session()) as direct,
-            WikibotStore.open(config, session=await rotation.session()) as store,
+            WikibotStore.open(config, session=await rotation.session(), connect=_CONNECTIONS) as store,
         ):
             await create_tables(direct)
             journal = Journal()
@@ -243,6 +247,7 @@ async def _play(engine: Engine, url: str, seconds: float, seed: int, report: Rep
             stored = await read_all(direct)
         journal.check(stored)
         report.rotations = rotation.issued
+        report.hedges = store.stats().hedges
         report.calls = journal.calls
         report.items = len(journal.facts)
         report.problems += journal.problems

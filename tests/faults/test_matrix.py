@@ -38,6 +38,17 @@ async def test_no_outcome_is_wrong(number: int, engine: Engine) -> None:
 
 
 @pytest.mark.skipif(on_aws(), reason="the proxy cannot be used in front of AWS")
+async def test_no_outcome_is_wrong_where_every_read_is_sent_twice() -> None:
+    """A hedged read is never taken for another one, and no write is sent twice, whichever the fault strikes."""
+    plan = dict.fromkeys(CASES, ("answer lost", "reset midway"))
+    with ENGINES[0].start() as url:
+        trials = await play("engine", url or "", plan, whole=False, hedged=True)
+
+    assert [(trial.case, trial.kind, trial.why) for trial in trials if trial.verdict == WRONG] == []
+    assert {trial.case for trial in trials} == {str(case) for case in CASES}
+
+
+@pytest.mark.skipif(on_aws(), reason="the proxy cannot be used in front of AWS")
 async def test_what_is_wrong_is_found() -> None:
     """The same judgement finds that the client of aiobotocore reports a successful write as a failure."""
     with ENGINES[0].start() as url:

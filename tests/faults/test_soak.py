@@ -28,6 +28,7 @@ async def test_nothing_is_lost_and_nothing_is_doubled() -> None:
     assert report.restarts == 1
     assert report.rotations > 1
     assert report.faults.total() > 0
+    assert report.hedges > 0
     assert report.items > 0
 
 

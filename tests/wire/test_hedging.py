@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiobotocore.session import AioSession
 
+from tests.hedges import LATE_AFTER, prime
 from tests.sessions import session_with
-from tests.wire.hedges import LATE_AFTER, prime
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import (
     Engine,
