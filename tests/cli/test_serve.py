@@ -103,6 +103,14 @@ async def _create_user(environment: dict[str, str]) -> tuple[str | None, list[Sh
         return user.username, list(await store.acls.list_shared_with(user.id))
 
 
+@pytest.mark.parametrize("option", ["--endpoint-url", "--profile"])
+def test_where_to_serve_cannot_be_chosen(run: Run, option: str) -> None:
+    """The options that choose another endpoint are rejected, not ignored."""
+    error = run("serve", option, "http://127.0.0.1:1").usage_error
+
+    assert error == f"error: {option} has no meaning here: serve starts an engine of its own; leave it out"
+
+
 @pytest.mark.usefixtures("signal_handlers")
 def test_port_in_use_is_one_line(run: Run) -> None:
     """The error names a port that is in use, and says what to do."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from wikibot_store.cli._app import CommandError, Options, app, run, with_options
+from wikibot_store.cli._app import CommandError, Options, UsageError, app, run, with_options
 from wikibot_store.cli._output import console, note, print_json
 from wikibot_store.cli.demo import Step, play
 from wikibot_store.cli.tables import existing_tables
@@ -76,6 +76,9 @@ def serve(
     port: Annotated[int, typer.Option(metavar="NUMBER", min=0, max=65535, help="The port; 0 picks a free one.")] = 8000,
 ) -> None:
     """Run the embedded engine on 127.0.0.1 with its tables, until Ctrl-C or SIGTERM. Its items are then lost."""
+    for option, value in (("--endpoint-url", options.endpoint_url), ("--profile", options.profile)):
+        if value is not None:
+            raise UsageError(f"{option} has no meaning here: serve starts an engine of its own; leave it out")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -87,7 +90,7 @@ def serve(
         config = options.config()
         region = config.region or REGION
         config = replace(config, endpoint_url=url, region=region, grantee_index=True)
-        run(_make_tables(replace(options, profile=None), config))
+        run(_make_tables(options, config))
         environment = {
             "WIKIBOT_ENDPOINT_URL": url,
             "WIKIBOT_GRANTEE_INDEX": "true",
