@@ -129,6 +129,8 @@ class _Loop(asyncio.AbstractEventLoop):
     def run(self) -> None:
         """Run until nothing is left to do but to wait for answers."""
         before = asyncio._get_running_loop()
+        if isinstance(before, _Loop):
+            raise RuntimeError("a call cannot be played while another one goes on")
         asyncio._set_running_loop(self)
         try:
             while self._ready:

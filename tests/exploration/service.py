@@ -458,8 +458,15 @@ def _chains() -> dict[str, Database]:
     return chains
 
 
+def _prepare() -> None:
+    """Make the values that calls take from earlier calls: none can be made while a call goes on."""
+    _uid()
+    _token()
+
+
 def starts() -> dict[str, Database]:
     """Return the states that calls on wikis start from: whole ones, and half-done ones that crashes leave."""
+    _prepare()
     whole = {
         "one editor": base(),
         "no grant": shared_with(),
@@ -483,6 +490,7 @@ def starts() -> dict[str, Database]:
 
 def user_starts() -> dict[str, Database]:
     """Return the states that calls on users start from."""
+    _prepare()
     return {
         "two identities": _identities(),
         "names of two": after(_identities(), name("bob", "lovelace")),
