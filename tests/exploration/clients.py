@@ -129,7 +129,7 @@ class _Loop(asyncio.AbstractEventLoop):
     def run(self) -> None:
         """Run until nothing is left to do but to wait for answers."""
         before = asyncio._get_running_loop()
-        if isinstance(before, _Loop):
+        if type(before) is type(self):
             raise RuntimeError("a call cannot be played while another one goes on")
         asyncio._set_running_loop(self)
         try:
