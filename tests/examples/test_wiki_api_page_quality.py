@@ -453,6 +453,27 @@ async def middle(part: Locator, axis: Literal["x", "y"]) -> float:
 
 
 @in_browser
+async def test_switch_stays_while_its_change_is_on_its_way(browser: Browser, api_url: str, name: str) -> None:
+    """An older answer does not turn the switch back, and a second click while the first is under way does nothing."""
+    async with visiting(browser, api_url, name) as page:
+        await create_wiki(page, "Field notes")
+        await page.get_by_role("link", name="Settings").click()
+        switch = page.get_by_role("switch", name="Public")
+        release = await hold(page, re.compile(r"/api/wikis/[^/]+/[^/]+$"))
+        await switch.check()
+        # The page reads the wiki again, and shows it.
+        await page.locator("#wiki .pages").evaluate("(shown) => (shown.textContent = '')")
+        await page.evaluate("dispatchEvent(new Event('online'))")
+        await expect(page.locator("#wiki .pages")).to_have_text("0")
+        await expect(switch).to_be_checked()
+        await switch.dispatch_event("click")
+        await expect(switch).to_be_checked()
+        release.set()
+        await expect(page.locator("#wiki .visibility")).to_have_text("Public")
+        await expect(switch).to_be_checked()
+
+
+@in_browser
 async def test_ended_session_leads_to_the_login_and_back(browser: Browser, api_url: str, name: str) -> None:
     """Whoever is logged out elsewhere is told so with the next request, and returns to the same wiki by the login."""
     async with visiting(browser, api_url, name) as page:

@@ -23,6 +23,7 @@ let edited = {}; // the name that somebody is changing, and its version
 let lastUid = null; // of the wiki that was open last
 let opening = null;
 let missing = false;
+let answered = 0; // how many changes were answered
 
 export function connect(parts) {
   app = parts;
@@ -120,7 +121,9 @@ function show(part) {
 async function readAccess(id) {
   const colon = id.lastIndexOf(":");
   const slug = id.slice(colon + 1);
+  const before = answered;
   const answer = await send("GET", `/api/wikis/${encodeURIComponent(id.slice(0, colon))}/${encodeURIComponent(slug)}/access`);
+  if (before !== answered) return readAccess(id); // it may show the wiki as it was before a change
   if (id === wanted) etag = answer.headers.get("ETag");
   return answer.json();
 }
@@ -195,7 +198,7 @@ function fill() {
   const isTyping = keepTyping($("#name [name=name]"), wiki.display_name);
   if (!isTyping || wiki.display_name === edited.name) edited = { name: wiki.display_name, etag };
   keepTyping($("#slug [name=slug]"), wiki.wiki_slug);
-  $("#public").checked = wiki.is_public;
+  if ($("#public").ariaBusy !== "true") $("#public").checked = wiki.is_public;
   $("#token .state").textContent = wiki.has_mcp_token
     ? "This wiki has a token. It was shown once, when it was made."
     : "This wiki has no token.";
@@ -401,6 +404,7 @@ onClick($("#wiki .copy-link"), async () => {
 async function change(body, at = { id: wanted, path: path(), etag }) {
   try {
     const answer = await send("PATCH", at.path, { body, headers: { "If-Match": at.etag } });
+    answered += 1;
     const changed = { ...at, etag: answer.headers.get("ETag") };
     const wiki = await answer.json();
     if (at.id === wanted && access !== null) {
@@ -448,6 +452,11 @@ onSubmit($("#name"), (form) =>
 
 $("#public").addEventListener("change", async ({ target }) => {
   const is_public = target.checked;
+  if (target.ariaBusy === "true") {
+    target.checked = !is_public;
+    return;
+  }
+  target.ariaBusy = "true";
   const say = (isPublic) => (isPublic ? "The wiki is now public." : "The wiki is now private.");
   await attempt(async () => {
     const changed = await change({ is_public });
@@ -456,6 +465,7 @@ $("#public").addEventListener("change", async ({ target }) => {
       return say(!is_public);
     });
   });
+  target.ariaBusy = null;
   if (access) target.checked = access.wiki.is_public;
 });
 
