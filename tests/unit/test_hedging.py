@@ -1,6 +1,7 @@
 """When a read is late, and whether it may be sent once more."""
 
 import asyncio
+import gc
 import random
 from statistics import fmean
 
@@ -146,12 +147,15 @@ def test_no_hedges_after_a_throttle() -> None:
 async def test_a_failure_and_a_cancellation_in_the_same_moment() -> None:
     """A caller who is cancelled when the request has just failed gets the cancellation; no error is left behind."""
     failing = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    complaints: list[object] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
 
     async def fail() -> bytes:
         await failing.wait()
         raise ConnectionError
 
-    race = Race(asyncio.get_running_loop(), lambda: asyncio.create_task(fail()))
+    race = Race(loop, lambda: asyncio.create_task(fail()))
     race.start()
     caller = asyncio.create_task(race.answer())
     await asyncio.sleep(0)
@@ -162,3 +166,7 @@ async def test_a_failure_and_a_cancellation_in_the_same_moment() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await caller
+    del race, caller
+    gc.collect()
+    loop.set_exception_handler(None)
+    assert complaints == []
