@@ -119,8 +119,6 @@ class Race:
         except asyncio.CancelledError:
             for task in self._under_way:
                 task.cancel()
-            if not self._first.cancelled():  # it failed in the same moment: nobody will ask for the error
-                self._first.exception()
             raise
 
     @property
