@@ -80,6 +80,9 @@ FOUND_SINCE = {
     "an invitation is accepted twice by somebody who has its role": Case(
         "invitation", [accept("bob"), accept("cyd")], "one answer lost"
     ),
+    "a rename does not find a wiki that moves there and back between its reads": Case(
+        "renamed", [_TO_B, _TO_B, rename("ada", "b", "a")], "two preemptions"
+    ),
 }
 
 # ---- what prevents them, taken out

@@ -19,6 +19,7 @@ from tests.exploration.explorer import Actor, Memory, Node, State
 from tests.exploration.model import Database, Item
 from wikibot_store import Access, Acl, NotActiveError, Page, User, UserStatus, Wiki
 from wikibot_store.errors import AlreadyExistsError, ConflictError, NotFoundError, QuotaExceededError, WikibotStoreError
+from wikibot_store.keys import is_invite
 from wikibot_store.workflows.sweep import SweepPage
 
 _LIVE = frozenset({"active", "moving"})
@@ -102,7 +103,10 @@ def _label(uid: str) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def visible(database: Database) -> Mapping[str, Any]:
-    """Return what the tables say, without what only the library's own steps go by."""
+    """Return what the tables say, without what only the library's own steps go by.
+
+    A grant of a user who is gone counts as none: it gives no access, and the next sweep deletes it.
+    """
     users, claims = {}, {}
     for item in database.table("users"):
         if _text(item, "id").startswith("claim#"):
@@ -128,12 +132,13 @@ def visible(database: Database) -> Mapping[str, Any]:
             str(item.get("expires_at")),
         )
         for item in database.table("acls")
+        if is_invite(_text(item, "grantee_id")) or _text(item, "grantee_id") in users
     }
     return {"users": users, "claims": claims, "wikis": wikis, "acls": acls}
 
 
 def _grantee(grantee_id: str) -> str:
-    return "invite" if grantee_id.startswith("invite#") else grantee_id
+    return "invite" if is_invite(grantee_id) else grantee_id
 
 
 @lru_cache(maxsize=1 << 14)
@@ -389,11 +394,12 @@ class Judge:
         return action.deletes is not None and any(other.keeps == action.deletes for other in self.actions)
 
     def _moves(self, ended: frozenset[int]) -> bool:
-        """Return whether a move may be under way when these calls have ended.
+        """Return whether a move may be under way when these calls have ended, or may have been left by a crash.
 
         A revoke under its old key follows the wiki until the move is cleaned up, as if it had come before the move.
         """
-        return any(action.steps and number not in ended for number, action in enumerate(self.actions))
+        beside = any(action.steps and number not in ended for number, action in enumerate(self.actions))
+        return beside or _is_half_done(self.start)
 
     def _search(
         self,

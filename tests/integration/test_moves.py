@@ -274,14 +274,40 @@ async def _dying(move: Move) -> None:
         await store.wikis.delete(*key(move.source))
 
 
+async def _made_anew(move: Move) -> None:
+    await move.run()
+    await move.store.wikis.create(*key(move.source), display_name="Another", repo_path="/srv/b")
+
+
+async def _made_anew_and_dying(move: Move) -> None:
+    await _made_anew(move)
+    await _dying(move)
+
+
+async def _moved_there_and_missing(move: Move) -> None:
+    await move.run()
+    with before_requests(move.store, {3: crash}), suppress(CrashError):
+        await move.store.wikis.delete(*key(move.target))
+
+
 @pytest.mark.parametrize(
     ("arrange", "error", "table"),
-    [(_clash, AlreadyExistsError, "wikis"), (_missing, NotFoundError, "wikis"), (_dying, NotActiveError, "wikis")],
+    [
+        (_clash, AlreadyExistsError, "wikis"),
+        (_missing, NotFoundError, "wikis"),
+        (_dying, NotActiveError, "wikis"),
+        (_made_anew, AlreadyExistsError, "wikis"),
+        (_made_anew_and_dying, NotActiveError, "wikis"),
+        (_moved_there_and_missing, NotFoundError, "wikis"),
+    ],
 )
 async def test_refused(
     move: Move, arrange: Callable[[Move], Awaitable[None]], error: type[Exception], table: str
 ) -> None:
-    """A move to a taken key, or of a wiki that is missing or being deleted, is refused and changes nothing."""
+    """A move to a taken key, or of a wiki that is missing or being deleted, is refused and changes nothing.
+
+    So it is if the wiki has moved before, and another one is at its old key, or it is being deleted at the new key.
+    """
     await arrange(move)
     before = await read_all(move.store)
 

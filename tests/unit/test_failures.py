@@ -11,7 +11,7 @@ from wikibot_store import (
     WriteOutcomeUnknownError,
 )
 from wikibot_store._wire import CancellationReason, ExhaustedError, Refusal, client_errors, library_error
-from wikibot_store._wire._answers import ErrorBody, NoAnswerError, Progress, refusal_in, verdict_on
+from wikibot_store._wire._answers import ErrorBody, NoAnswerError, Progress, refusal_in, reply_in, verdict_on
 from wikibot_store._wire._failures import ADVICE
 from wikibot_store._wire._protocol import Answer
 from wikibot_store._wire._retry import Verdict
@@ -70,6 +70,15 @@ def test_a_table_with_other_keys(message: str) -> None:
 
     assert isinstance(error, RequestFailedError)
     assert error.message.startswith(f"{message}; table 'dev-wikis' may have been made with other keys: ")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"}", b"\xff{}", b"<html>"])
+def test_what_is_no_reply(body: bytes) -> None:
+    """A reply is an object of JSON; anything else is none, even with DynamoDB's headers."""
+    headers = {"x-amzn-requestid": "r-1"}
+
+    assert reply_in(Answer(200, headers, body)) is None
+    assert reply_in(Answer(200, headers, b"{}")) == b"{}"
 
 
 def test_all_advice_is_tested() -> None:

@@ -3,13 +3,17 @@
 import asyncio
 import logging
 from contextlib import suppress
+from itertools import count
 
 import pytest
 from aiobotocore.session import AioSession
+from botocore.exceptions import EndpointConnectionError
 
 from tests.wire.items import wiki_item
 from tests.wire.scripted_server import ScriptedServer, reply
 from wikibot_store import StoreConfig, WikibotStore
+from wikibot_store._wire._http import Transport
+from wikibot_store._wire._protocol import Connection
 
 
 async def _connected(server: ScriptedServer, number: int) -> None:
@@ -56,6 +60,22 @@ async def test_a_failure_is_logged(session: AioSession, caplog: pytest.LogCaptur
             "connections could not be opened in advance: EndpointConnectionError (ClientConnectorError)",
         )
     ]
+
+
+async def test_the_others_are_kept(
+    server: ScriptedServer, session: AioSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If one of the connections fails, the others are open when the store is handed out."""
+    connect, numbers = Transport._new_connection, count()
+
+    async def fail_once(transport: Transport, until: float) -> Connection:
+        if next(numbers) == 0:
+            raise EndpointConnectionError(endpoint_url=server.url)
+        return await connect(transport, until)
+
+    monkeypatch.setattr(Transport, "_new_connection", fail_once)
+    async with WikibotStore.open(StoreConfig(endpoint_url=server.url), session=session, connect=3) as store:
+        assert len(store._wire._transport._idle._connections) == 2
 
 
 async def _keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

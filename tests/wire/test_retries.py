@@ -429,6 +429,14 @@ def _signed_at(server: ScriptedServer, request: int) -> float:
     return moment.timestamp() - time.time()
 
 
+async def test_this_machines_clock_is_taken_for_right(server: ScriptedServer, store: WikibotStore) -> None:
+    """Until a server says otherwise, requests are signed with the present time, in whole seconds."""
+    server.play(reply({"Item": wiki_item()}))
+    await store.wikis.get("u-1", "notes")
+
+    assert -60 < _signed_at(server, 0) <= 0
+
+
 @pytest.mark.parametrize("code", sorted(_retry.SIGNATURE_CODES))
 @pytest.mark.parametrize("skew", [7200, -7200], ids=["slow", "fast"])
 async def test_a_wrong_clock_is_corrected(code: str, skew: float, server: ScriptedServer, store: WikibotStore) -> None:

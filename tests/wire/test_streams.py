@@ -189,7 +189,7 @@ async def test_an_iteration_leaves_corrupt_items_out(
 
     assert [wiki.wiki_slug for wiki in wikis] == ["a", "c"]
     (record,) = caplog.records
-    assert record.levelname == "WARNING"
+    assert (record.levelname, record.__dict__["attempt"]) == ("WARNING", 1)
     assert record.getMessage().startswith(
         "Query wikis (wikis.iter_by_owner): left out an item that does not decode: created_at must be a time in ISO"
     )

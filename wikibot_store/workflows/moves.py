@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from wikibot_store._dynamo.checks import utc_now
-from wikibot_store._dynamo.expressions import Update, equals
+from wikibot_store._dynamo.expressions import Update, compare, equals, not_exists
 from wikibot_store._dynamo.items import Item, string
 from wikibot_store._dynamo.table import ConditionFailedError, new_write_id
 from wikibot_store._dynamo.transaction import MAX_ACTIONS, Transaction, TransactionRefusedError
@@ -74,8 +74,7 @@ async def move_wiki(tables: Tables, source: WikiKey, target: WikiKey, *, limit: 
         if arrival is not None and await _has_moved(tables, wiki, source, tables.moves.decode(arrival)):
             return tables.wikis.decode(arrival)
         if item is None or wiki is None:
-            # Between the two reads it may have come back.
-            if await read_move(tables, source) is None:
+            if await _is_nowhere(tables, source, target):
                 raise NotFoundError(*tables.wikis.where((source.owner_id, source.wiki_slug)))
             await contention.pause()
             continue
@@ -88,6 +87,24 @@ async def move_wiki(tables: Tables, source: WikiKey, target: WikiKey, *, limit: 
             return await _switch(tables, moving, target, limit=limit)
         except _OvertakenError:
             await contention.pause()
+
+
+async def _is_nowhere(tables: Tables, source: WikiKey, target: WikiKey) -> bool:
+    """Return whether at one moment no wiki is at the source, and none at the target that came from there.
+
+    Between two reads it may move there and back, so this is a transaction. It writes nothing.
+    """
+    wikis, transaction = tables.wikis, Transaction(tables.wire)
+    transaction.check("source", wikis, (source.owner_id, source.wiki_slug), wikis.absent)
+    if target != source:
+        from_elsewhere = not_exists("moved_from") | compare("moved_from", "<>", string(source.wiki_id))
+        is_leaving = compare("status", "<>", _ACTIVE) & compare("status", "<>", _MOVING)
+        transaction.check("target", wikis, (target.owner_id, target.wiki_slug), from_elsewhere | is_leaving)
+    try:
+        await transaction.commit(wikis, (source.owner_id, source.wiki_slug))
+    except TransactionRefusedError:
+        return False
+    return True
 
 
 async def _has_moved(tables: Tables, left: Move | None, source: WikiKey, arrival: Move) -> bool:
