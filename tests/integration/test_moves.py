@@ -523,6 +523,22 @@ async def test_lost_target_is_made_anew(move: Move) -> None:
     await move.store.admin.reconcile_wiki_count(move.receiver.id)
 
 
+@pytest.mark.parametrize("lost", ["source", "target"])
+async def test_sweep_of_a_move_that_lost_an_end(move: Move, lost: str) -> None:
+    """A sweep makes a wiki whose target item is missing live again, and deletes what came from a missing source."""
+    await move.run_until(BEGIN + 1)
+    owner_id, wiki_slug = key(move.source if lost == "source" else move.target)
+    client = await move.store.client()
+    table = move.store.config.wikis_table
+    await client.delete_item(TableName=table, Key={"owner_id": {"S": owner_id}, "wiki_slug": {"S": wiki_slug}})
+
+    async for _ in move.store.admin.sweep(apply=True):
+        pass
+
+    assert await move.live_keys() == ([] if lost == "source" else [move.source])
+    assert await stored(move.store, "wikis", owner_id=move.target.owner_id, wiki_slug=move.target.wiki_slug) is None
+
+
 async def test_target_that_nobody_sent(move: Move) -> None:
     """A move is refused if the target holds the rest of a move that the source does not have."""
     await move.run_until(BEGIN + 1)
