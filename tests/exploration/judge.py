@@ -365,14 +365,14 @@ class Judge:
         refused: dict[int, BaseException] = {}
         for position, actor in enumerate(state.actors):
             before[position] = actor.began_after or frozenset()
-            if actor.node is None or _is_open(actor):
+            outcome = None if actor.node is None or _is_open(actor) else actor.node.outcome
+            may_have_revoked = self.actions[position].revokes is not None and (outcome is None or outcome.value is True)
+            if may_have_revoked and self._moves(before[position]):
+                before[position] = frozenset()
+            if outcome is None:
                 results[position] = None
                 continue
-            outcome = actor.node.outcome
-            assert outcome is not None
             results[position] = shown(outcome)
-            if self.actions[position].revokes is not None and outcome.value is True and self._moves(before[position]):
-                before[position] = frozenset()
             if isinstance(outcome.error, WikibotStoreError):
                 refused[position] = outcome.error
             elif outcome.error is not None:
@@ -430,7 +430,10 @@ class Judge:
                 return True
             for number in [number for number in results if may_come_next(number, placed)]:
                 outcome, then = self._play(here, number)
-                is_explained = _matches(results[number], outcome, is_lossy=number in lossy) or number in closed
+                is_move = self.actions[number % self._count].steps
+                is_explained = number in closed or _matches(
+                    results[number], outcome, is_lossy=number in lossy, is_move=is_move
+                )
                 if is_explained and go(then, placed | {number}):
                     return True
                 if any(go(then, placed) for then in self._after_parts(here, number)):
@@ -494,13 +497,20 @@ class Judge:
         return go(self.start, frozenset())
 
 
-def _matches(result: str | None, outcome: Outcome, *, is_lossy: bool) -> bool:
+def _matches(result: str | None, outcome: Outcome, *, is_lossy: bool, is_move: bool) -> bool:
     """Return whether a call may have returned this; behind a lost answer True and False of two calls are alike.
 
-    So they are for the deletion of a user that was called off, after which another call deleted the user.
+    So they are for the deletion of a user that was called off, after which another call deleted the user. A move that
+    was done before returns the wiki as it reads it, and others may have changed its name since it was found to be done.
     """
     is_uncertain = is_lossy and result in {"True", "False"} and isinstance(outcome.value, bool)
-    return result is None or shown(outcome) == result or is_uncertain
+    is_later = is_move and isinstance(outcome.value, Wiki) and _nameless(result) == _nameless(shown(outcome))
+    return result is None or shown(outcome) == result or is_uncertain or is_later
+
+
+def _nameless(wiki: str | None) -> str | None:
+    """Return what is shown of a wiki, without its name."""
+    return None if wiki is None else wiki.rpartition(" ")[0]
 
 
 def _are_alike(one: BaseException | None, other: BaseException) -> bool:
