@@ -365,11 +365,12 @@ class Judge:
         refused: dict[int, BaseException] = {}
         for position, actor in enumerate(state.actors):
             before[position] = actor.began_after or frozenset()
-            outcome = None if actor.node is None or _is_open(actor) else actor.node.outcome
+            node = None if _is_open(actor) else actor.node
+            outcome = None if node is None else node.outcome
             may_have_revoked = self.actions[position].revokes is not None and (outcome is None or outcome.value is True)
             if may_have_revoked and self._moves(before[position]):
                 before[position] = frozenset()
-            if outcome is None:
+            if node is None or outcome is None:
                 results[position] = None
                 continue
             results[position] = shown(outcome)
@@ -377,7 +378,7 @@ class Judge:
                 refused[position] = outcome.error
             elif outcome.error is not None:
                 return f"{self.actions[position].name} raised {outcome.error!r}"
-            if actor.node.is_lossy or self._may_be_called_off(self.actions[position]):
+            if node.is_lossy or self._may_be_called_off(self.actions[position]):
                 lossy.add(position)
         for number, outcome in again.items():
             results[number] = shown(outcome)
