@@ -17,10 +17,9 @@ from pathlib import Path
 
 from benchmarks import chart, table, works
 from benchmarks.contenders import BARE, CONTENDERS, NOTHING, OURS, Contender
-from benchmarks.results import summarize
+from benchmarks.results import RESULTS, summarize
 from benchmarks.rounds import BACKEND, CALLS, ENGINE, SCALE, Kind, Plan, Run, Setting, play
 
-_RESULTS = Path(__file__).parent / "results"
 _KINDS = {kind.name: kind for kind in (CALLS, ENGINE, BACKEND, SCALE)}
 _NAMES = {contender.name for contender in CONTENDERS}
 _WORKS = {name for kind in _KINDS.values() for name in kind.works}
@@ -45,7 +44,7 @@ def _arguments() -> argparse.Namespace:
         help="a library or a workload to measure; may be given several times",
     )
     parser.add_argument(
-        "--output", type=Path, help=f"folder for JSON and chart; default of a full run: {_RESULTS.name}/"
+        "--output", type=Path, help=f"folder for JSON and chart; default of a full run: {RESULTS.name}/"
     )
     return parser.parse_args()
 
@@ -102,7 +101,7 @@ def main() -> None:
         raise SystemExit("This comparison needs wrk, which Debian and Homebrew have as a package.")
     results = summarize(plan, _runs(plan))
     print(table.render(results))
-    folder = arguments.output or (None if arguments.quick or arguments.only else _RESULTS)
+    folder = arguments.output or (None if arguments.quick or arguments.only else RESULTS)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         version = "".join(map(str, sys.version_info[:2]))

@@ -1,17 +1,22 @@
 """A server with canned DynamoDB answers. It does almost no work, so that the benchmark measures the client.
 
-    python -m benchmarks.canned_server [--tls FOLDER] [--core NUMBER] [--latency SECONDS]
+    python -m benchmarks.canned_server [--tls FOLDER] [--core NUMBER] [--latency SECONDS] [--slow FACTOR]
 
 It prints its URL, serves until its standard input is closed, and then prints the largest number of connections that
 were open at the same time. With `--tls` it serves HTTPS; the client must trust the CA `authority.pem` in the folder.
+
+With `--slow` it takes a random time for each item of a request, and for the request as long as for its slowest item: a
+lognormal time with a median of 3 ms, but 30 to 80 ms for one item in 100 and 500 ms for one in 1,000, times the factor.
 """
 
 import argparse
 import asyncio
+import random
 import ssl
 import sys
 import zlib
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
 
 from benchmarks.answers import answer
@@ -61,7 +66,7 @@ class Connections:
 class CannedProtocol(asyncio.Protocol):
     """Reads whole requests and writes the answer to each."""
 
-    def __init__(self, connections: Connections, latency: float) -> None:
+    def __init__(self, connections: Connections, latency: Callable[[bytes], float]) -> None:
         self._connections = connections
         self._latency = latency
         self._buffer = b""
@@ -89,9 +94,13 @@ class CannedProtocol(asyncio.Protocol):
 
     def _answer(self, operation: str, request: bytes) -> None:
         response = respond(operation, request)
-        if self._latency:
-            asyncio.get_running_loop().call_later(self._latency, self._transport.write, response)
+        if seconds := self._latency(request):
+            asyncio.get_running_loop().call_later(seconds, self._write, response)
         else:
+            self._transport.write(response)
+
+    def _write(self, response: bytes) -> None:
+        if not self._transport.is_closing():
             self._transport.write(response)
 
 
@@ -101,7 +110,26 @@ def _header(head: bytes, start: bytes) -> bytes:
     return head[begin : head.index(b"\r\n", begin)].strip()
 
 
-async def serve(tls: ssl.SSLContext | None, latency: float) -> None:
+def _always(_: bytes, *, seconds: float) -> float:
+    return seconds
+
+
+def slow(request: bytes, *, factor: float) -> float:
+    """Return the random seconds that a request takes."""
+    items = max(1, request.count(b'"owner_id":{"S"') + request.count(b'"id":{"S"'))
+    return factor * max(_slow_item() for _ in range(items))
+
+
+def _slow_item() -> float:
+    kind = random.random()  # noqa: S311 - a latency, not a secret
+    if kind < 0.001:
+        return 0.5
+    if kind < 0.011:
+        return random.uniform(0.03, 0.08)  # noqa: S311 - see above
+    return 0.003 * random.lognormvariate(0, 0.4)
+
+
+async def serve(tls: ssl.SSLContext | None, latency: Callable[[bytes], float]) -> None:
     """Serve until standard input is closed."""
     loop = asyncio.get_running_loop()
     connections = Connections()
@@ -119,9 +147,12 @@ def main() -> None:
     parser.add_argument("--tls", type=Path, help="folder for the files of a temporary CA")
     parser.add_argument("--core", type=int, help="the CPU core to run on")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds to wait before each answer")
+    parser.add_argument("--slow", type=float, help="take a random time, which this factor multiplies")
     arguments = parser.parse_args()
     pin(arguments.core)
-    run(serve(Authority(arguments.tls).server_context(_ADDRESS) if arguments.tls else None, arguments.latency))
+    tls = Authority(arguments.tls).server_context(_ADDRESS) if arguments.tls else None
+    random_latency, latency = partial(slow, factor=arguments.slow), partial(_always, seconds=arguments.latency)
+    run(serve(tls, random_latency if arguments.slow else latency))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draws the results: bars for the cost of calls and for the requests of a backend, curves for the scale."""
+"""Draws the results: bars for the cost of calls and the requests of a backend, curves for the scale and the tail."""
 
 from typing import Any
 
@@ -14,13 +14,18 @@ _SHOWN = {
     "32 in flight": "Point read, 32 in flight",
 }
 _KINDS = {BASELINE: "limit", LIMIT: "limit", NOTHING: "limit", OURS: "store"}
+_ONE_IN = (2.0, 10.0, 100.0, 1_000.0)
+_MILLISECONDS = (1.0, 10.0, 100.0, 1_000.0)
 _MOST_READS = (100.0, 1_000.0, 10_000.0, 100_000.0)
 _MOST_MEMORY = (0.1, 1.0, 10.0, 100.0, 1_000.0)
 
 
 def draw(results: Results) -> str:
-    """Return the chart of the last setting, which is closest to a deployment: TLS and the faster event loop."""
-    about, setting = results["about"], results["settings"][-1]
+    """Return the chart, of the last setting: it is closest to a deployment, with TLS and the faster event loop."""
+    about = results["about"]
+    if about["kind"] == "tail":
+        return _tail(results)
+    setting = results["settings"][-1]
     circumstances = f"{setting['loop']}, {setting['scheme']}, Python {about['python']}, against {about['server']}"
     match about["kind"]:
         case "backend":
@@ -69,6 +74,27 @@ def _scale(setting: Results, note: str) -> str:
         y_ticks=_MOST_MEMORY,
     )
     return page(reads + memory, y, note)
+
+
+def _tail(results: Results) -> str:
+    """Draw how long the slowest reads take: at 100 on the horizontal axis is the 99th percentile."""
+    about = results["about"]
+    parts: list[str] = []
+    y: float = TITLE
+    for work in dict.fromkeys(row["work"] for row in results["results"]):
+        lines = [
+            Curve(row["contender"], row["curve"], "store" if row["hedges"] else "")
+            for row in results["results"]
+            if row["work"] == work
+        ]
+        title = f"{work[0].upper()}{work[1:]}: ms that one in 2 to 1,000 exceeds"
+        more, y = curves(y, title, lines, x_ticks=_ONE_IN, y_ticks=_MILLISECONDS)
+        parts += more
+    note = (
+        f"{about['rate']:g} reads per second; {about['loop']}, {about['scheme']}, Python {about['python']}, "
+        f"against {about['server']} with random delays"
+    )
+    return page(parts, y, note)
 
 
 def _rows(setting: Results, work: str) -> list[dict[str, Any]]:

@@ -46,9 +46,9 @@ class Server:
 
 
 @contextmanager
-def canned_server(*, core: int | None, tls: Path | None, latency: float = 0.0) -> Iterator[Server]:
+def canned_server(*, core: int | None, tls: Path | None, latency: float = 0.0, slow: float = 0.0) -> Iterator[Server]:
     """Run the canned server in a separate process; with `tls`, a folder for its CA, it serves HTTPS."""
-    command = [sys.executable, "-m", "benchmarks.canned_server", f"--latency={latency}"]
+    command = [sys.executable, "-m", "benchmarks.canned_server", f"--latency={latency}", f"--slow={slow}"]
     command += [] if core is None else [f"--core={core}"]
     command += [] if tls is None else [f"--tls={tls}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - the project's own code

@@ -14,6 +14,8 @@ from benchmarks.contenders import BASELINE, OURS, Contender
 from benchmarks.rounds import ENGINE, GUARDS, Plan, Run
 from benchmarks.worker import Figures, medians
 
+RESULTS = Path(__file__).parent / "results"
+"""Where a full run writes its JSON and its chart."""
 _CPUINFO = Path("/proc/cpuinfo")
 
 Results = dict[str, Any]
@@ -22,7 +24,7 @@ Results = dict[str, Any]
 
 def summarize(plan: Plan, runs: Iterable[Run]) -> Results:
     """Return the results of all runs."""
-    load = os.getloadavg()[0]
+    load = round(os.getloadavg()[0], 1)
     by_setting = defaultdict(list)
     for run in runs:
         by_setting[run.setting].append(run)
@@ -31,11 +33,8 @@ def summarize(plan: Plan, runs: Iterable[Run]) -> Results:
             "kind": plan.kind.name,
             "main": plan.kind.main,
             "server": "DynamoDB Local" if plan.kind == ENGINE else "canned answers",
-            "python": platform.python_version(),
-            "machine": f"{platform.machine()}, {_processor()}",
-            "load": round(load, 1),
-            "software": {name: metadata.version(name) for name in plan.kind.software},
-            "cores": os.cpu_count(),
+            **circumstances(plan.kind.software),
+            "load": load,
             "rounds": plan.rounds,
             "seconds": plan.seconds,
             "stream": plan.wikis,
@@ -43,6 +42,17 @@ def summarize(plan: Plan, runs: Iterable[Run]) -> Results:
         },
         "contenders": [_describe(contender) for contender in plan.contenders],
         "settings": [asdict(setting) | _summarize(plan.kind.main, by_setting[setting]) for setting in by_setting],
+    }
+
+
+def circumstances(software: Iterable[str]) -> dict[str, Any]:
+    """Return the Python, the machine with its load at this moment, and the versions of the software."""
+    return {
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {_processor()}",
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "software": {name: metadata.version(name) for name in software},
     }
 
 

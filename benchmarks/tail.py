@@ -1,174 +1,200 @@
 """Measures the latency that a backend's users feel: reads at a constant rate against a server with slow answers.
 
-    python -m benchmarks.tail [--seconds NUMBER] [--rate NUMBER] [--rounds NUMBER] [--scale NUMBER]
+    python -m benchmarks.tail [--only STORE] [--rate NUMBER] [--seconds NUMBER] [--quick]
 
-Reads start at a constant rate, whether earlier ones are answered or not (an open loop). The server answers after a
-lognormal time with a median of 3 ms; one item in 100 takes 30 to 80 ms, one in 1,000 takes 500 ms, and a batch takes as
-long as its slowest item. On a machine with other work, `--scale 5` makes the server five times as slow, so that the
-other work weighs less. The stores take turns in short blocks, so that other load affects all of them.
+Reads start at a constant rate, whether earlier ones are answered or not (an open loop). The canned server takes a
+random time for each item: a median of 3 ms, for one item in 100 30 to 80 ms, for one in 1,000 500 ms. On a machine with
+other work, `--slower 5` makes the server five times as slow, so that the other work weighs less. The stores take turns
+in short blocks, so that other load affects all of them.
 """
 
 import argparse
 import asyncio
 import json
 import math
-import random
-import subprocess
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
-from benchmarks.canned_server import CannedProtocol, Connections, respond
-from benchmarks.processes import cores, pin, run
+from benchmarks import chart, works
+from benchmarks.answers import slug
+from benchmarks.processes import canned_server, cores, pin, run
+from benchmarks.results import RESULTS, Results, circumstances
 from wikibot_store import StoreConfig, WikibotStore
 from wikibot_store.local import local_session
 
+Read = Callable[[WikibotStore, int], Awaitable[object]]
+
+UNHEDGED = "unhedged"
+HEDGED = "hedged"
+STORES: dict[str, dict[str, Any]] = {
+    "apart": {"coalesce_reads": False},
+    UNHEDGED: {},
+    HEDGED: {"hedge_reads": True},
+}
+"""The stores by name, with what differs from the default settings."""
+READS: dict[str, Read] = {
+    "point read": lambda store, number: store.wikis.get(works.OWNER, slug(number % works.WIKIS)),
+    "authorize": lambda store, number: store.authorize(works.USER, works.OWNER, slug(number % works.WIKIS)),
+}
 _PERCENTILES = (50, 90, 99, 99.9)
 # Two-sided, 95 %.
 _CONFIDENCE = 1.96
-_STORES: dict[str, dict[str, Any]] = {"unhedged": {}, "hedged": {"hedge_reads": True}}
+_WARM_UP = 10.0
+_POINTS_PER_DECADE = 20
+_RAREST = 1_000
 
 
-class _SlowProtocol(CannedProtocol):
-    """Answers after a random time."""
-
-    scale = 1.0
-
-    def _answer(self, operation: str, request: bytes) -> None:
-        items = max(1, request.count(b'"owner_id":{"S"') + request.count(b'"id":{"S"'))
-        seconds = self.scale * max(_seconds() for _ in range(items))
-        asyncio.get_running_loop().call_later(seconds, self._write, respond(operation, request))
-
-    def _write(self, response: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(response)
-
-
-def _seconds() -> float:
-    """Return how long the server takes for one item."""
-    kind = random.random()  # noqa: S311 - a latency, not a secret
-    if kind < 0.001:
-        return 0.5
-    if kind < 0.011:
-        return random.uniform(0.03, 0.08)  # noqa: S311 - see above
-    return 0.003 * random.lognormvariate(0, 0.4)
-
-
-async def _serve() -> None:
-    loop = asyncio.get_running_loop()
-    connections = Connections()
-    server = await loop.create_server(lambda: _SlowProtocol(connections, 0.0), "127.0.0.1", 0)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
-    server.close()
-
-
-@contextmanager
-def _slow_server(core: int | None, scale: float) -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.tail", "--serve", f"--scale={scale}"]
-    command += [] if core is None else [f"--core={core}"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - the project's own code
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.communicate(timeout=10)
-
-
-async def _block(store: WikibotStore, rate: float, seconds: float, numbers: Iterator[int]) -> list[float]:
+async def _block(store: WikibotStore, read: Read, rate: float, seconds: float, numbers: Iterator[int]) -> list[float]:
     """Read at a constant rate; return the latencies, each from the moment at which the read should have started."""
     latencies: list[float] = []
 
-    async def read(due: float) -> None:
-        await store.wikis.get("u-1", f"w{next(numbers)}")
+    async def timed(due: float) -> None:
+        await read(store, next(numbers))
         latencies.append(perf_counter() - due)
 
     begin = perf_counter()
     async with asyncio.TaskGroup() as reads:
-        for number in range(round(rate * seconds)):
+        for number in range(max(1, round(rate * seconds))):
             due = begin + number / rate
             await asyncio.sleep(max(0.0, due - perf_counter()))
-            reads.create_task(read(due))
+            reads.create_task(timed(due))
     return latencies
 
 
-async def _measure(url: str, rate: float, seconds: float, rounds: int) -> dict[str, Any]:
-    """Return the latencies in milliseconds and the requests per read of each store."""
-    latencies: dict[str, list[float]] = {name: [] for name in _STORES}
-    numbers = count()
+async def _measure(url: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the latencies and the requests per read of each kind of read and each store."""
     async with AsyncExitStack() as stack:
         stores = {
             name: await stack.enter_async_context(
-                WikibotStore.open(StoreConfig(endpoint_url=url, **settings), session=local_session())
+                WikibotStore.open(StoreConfig(endpoint_url=url, **STORES[name]), session=local_session())
             )
-            for name, settings in _STORES.items()
+            for name in arguments.only
         }
-        for store in stores.values():  # they connect, and learn how long reads take
-            await _block(store, rate, 10, numbers)
-        before = {name: store.stats() for name, store in stores.items()}
-        for _ in range(rounds):
-            for name, store in stores.items():
-                latencies[name] += await _block(store, rate, seconds / rounds, numbers)
-        after = {name: store.stats() for name, store in stores.items()}
-    return {
-        name: {
-            **_percentiles(latencies[name]),
+        return [row for work in READS for row in await _take_turns(work, stores, arguments)]
+
+
+async def _take_turns(
+    work: str, stores: dict[str, WikibotStore], arguments: argparse.Namespace
+) -> list[dict[str, Any]]:
+    latencies: dict[str, list[float]] = {name: [] for name in stores}
+    numbers = count()
+    for store in stores.values():  # they connect, and learn how long reads take
+        await _block(store, READS[work], arguments.rate, min(_WARM_UP, arguments.seconds), numbers)
+    before = {name: store.stats().hedges for name, store in stores.items()}
+    for number in range(1, arguments.rounds + 1):
+        print(f"{work}: round {number} of {arguments.rounds}", file=sys.stderr, flush=True)
+        for name, store in stores.items():
+            seconds = arguments.seconds / arguments.rounds
+            latencies[name] += await _block(store, READS[work], arguments.rate, seconds, numbers)
+    return [
+        {
+            "work": work,
+            "contender": name,
             "reads": len(latencies[name]),
-            "hedges": after[name].hedges - before[name].hedges,
+            "hedges": store.stats().hedges - before[name],
+            **_describe(sorted(latencies[name])),
         }
-        for name in stores
-    }
+        for name, store in stores.items()
+    ]
 
 
-def _percentiles(latencies: list[float]) -> dict[str, Any]:
-    """Return each percentile in milliseconds with the bounds of its 95 % confidence, from the order statistics."""
-    ordered = sorted(latencies)
+def _describe(ordered: list[float]) -> dict[str, Any]:
+    """Return percentiles in milliseconds, with the bounds of their 95 % confidence, and the curve of the chart."""
     size = len(ordered)
-    found = {}
+
+    def at(place: float) -> float:
+        return round(1000 * ordered[min(size - 1, max(0, int(place)))], 2)
+
+    percentiles = {}
     for percent in _PERCENTILES:
         share = percent / 100
-        spread = _CONFIDENCE * math.sqrt(size * share * (1 - share))
-        places = [size * share, size * share - spread, size * share + spread]
-        found[f"p{percent}"] = [round(1000 * ordered[min(size - 1, max(0, int(place)))], 2) for place in places]
-    return found
+        spread = _CONFIDENCE * math.sqrt(size * share * (1 - share))  # of the order statistics
+        percentiles[f"p{percent}"] = [at(size * share), at(size * share - spread), at(size * share + spread)]
+    decades = math.log10(_RAREST / 2)
+    points = round(decades * _POINTS_PER_DECADE)
+    rarities = [2 * 10 ** (decades * point / points) for point in range(points + 1)]
+    return {"percentiles": percentiles, "curve": [[one_in, at(size * (1 - 1 / one_in))] for one_in in rarities]}
+
+
+def render(results: Results) -> str:
+    """Return the results as text."""
+    about = results["about"]
+    software = ", ".join(f"{name} {version}" for name, version in about["software"].items())
+    lines = [
+        f"Against {about['server']}, Python {about['python']}, {software}; {about['loop']}, {about['scheme']}.",
+        f"{about['cores']} cores, {about['machine']}; the load of the machine was {about['load']} at the start.",
+        f"{about['rate']:g} reads per second, {about['seconds']:g} s each. In brackets: 95 % confidence.",
+    ]
+    for work in READS:
+        lines += ["", f"{work:12}" + "".join(f"{f'p{percent}, ms':>26}" for percent in _PERCENTILES) + "  sent twice"]
+        for row in results["results"]:
+            if row["work"] == work:
+                cells = (f"{middle} ({low} to {high})" for middle, low, high in row["percentiles"].values())
+                share = f"{row['hedges'] / row['reads']:.1%}"
+                lines.append(f"{row['contender']:12}" + "".join(f"{cell:>26}" for cell in cells) + f"{share:>12}")
+    return "\n".join(lines)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.tail", description="Measure the latency of reads against a server with slow answers."
+    )
+    parser.add_argument("--quick", action="store_true", help="one short round, to check that everything runs")
+    parser.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop", help="event loop to run on")
+    parser.add_argument("--scheme", choices=("http", "https"), default="https", help="with TLS or not")
+    parser.add_argument("--rounds", type=int, default=12, help="blocks of each store and kind of read")
+    parser.add_argument("--seconds", type=float, default=120.0, help="seconds for each store and kind of read")
+    parser.add_argument("--rate", type=float, default=200.0, help="reads per second")
+    parser.add_argument("--slower", type=float, default=1.0, help="how much slower the server is")
+    parser.add_argument(
+        "--only", action="append", choices=STORES, help="a store to measure; may be given several times"
+    )
+    parser.add_argument("--output", type=Path, help="folder for JSON and chart; default of a full run: results/")
+    arguments = parser.parse_args()
+    if arguments.output is None and not arguments.quick and not arguments.only:
+        arguments.output = RESULTS
+    if arguments.quick:
+        arguments.rounds, arguments.seconds = 1, 0.2
+    arguments.only = arguments.only or [UNHEDGED, HEDGED]
+    return arguments
 
 
 def main() -> None:
-    """Read the arguments, serve or measure, and print the results."""
-    parser = argparse.ArgumentParser(description="Measure the latency of reads against a server with slow answers.")
-    parser.add_argument("--serve", action="store_true", help="only serve")
-    parser.add_argument("--core", type=int, help="the core of the server")
-    parser.add_argument("--seconds", type=float, default=240.0, help="seconds per store")
-    parser.add_argument("--rate", type=float, default=200.0, help="reads per second")
-    parser.add_argument("--rounds", type=int, default=24, help="blocks of each store")
-    parser.add_argument("--scale", type=float, default=1.0, help="how much slower the server is")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_args()
-    if arguments.serve:
-        pin(arguments.core)
-        _SlowProtocol.scale = arguments.scale
-        run(_serve())
-        return
+    """Measure, print the table, and write JSON and chart."""
+    arguments = _arguments()
+    about = {
+        "kind": "tail",
+        "server": "canned answers",
+        **circumstances(("uvloop", "httptools")),
+        **{name: getattr(arguments, name) for name in ("loop", "scheme", "rounds", "seconds", "rate", "slower")},
+    }
     client_core, server_core = cores()
     pin(client_core)
-    with _slow_server(server_core, arguments.scale) as url:
-        results: dict[str, Any] = {}
+    with TemporaryDirectory() as folder:
+        tls = Path(folder) if arguments.scheme == "https" else None
+        with canned_server(core=server_core, tls=tls, slow=arguments.slower) as server:
+            if server.authority is not None:
+                os.environ["AWS_CA_BUNDLE"] = str(server.authority)
+            rows: list[dict[str, Any]] = []
 
-        async def measure() -> None:
-            results.update(await _measure(url, arguments.rate, arguments.seconds, arguments.rounds))
+            async def measure() -> None:
+                rows.extend(await _measure(server.url, arguments))
 
-        run(measure())
-    if arguments.json:
-        print(json.dumps(results))
-        return
-    print(f"{'':10}" + "".join(f"{f'p{percent} ms (95 %)':>26}" for percent in _PERCENTILES) + "   more requests")
-    for name, figures in results.items():
-        cells = [figures[f"p{percent}"] for percent in _PERCENTILES]
-        texts = "".join(f"{f'{value} ({low} to {high})':>26}" for value, low, high in cells)
-        print(f"{name:10}{texts}   {figures['hedges'] / figures['reads']:.1%}")
+            run(measure(), arguments.loop)
+    results = {"about": about, "results": rows}
+    print(render(results))
+    if arguments.output is not None:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        file = arguments.output / f"tail-py{''.join(map(str, sys.version_info[:2]))}.json"
+        file.write_text(json.dumps(results, indent=1) + "\n")
+        file.with_suffix(".svg").write_text(chart.draw(results))
 
 
 if __name__ == "__main__":

@@ -16,12 +16,14 @@ import pytest
 from benchmarks import table, works
 from benchmarks.answers import answer, owner, slug, user, wiki, wire
 from benchmarks.backend import NO_ANSWER, read_report
+from benchmarks.canned_server import slow
 from benchmarks.checks import CHECKS
 from benchmarks.contenders import BARE, BASELINE, CONTENDERS, LIMIT, NOTHING, OURS, Contender, Endpoint
 from benchmarks.drawing import Curve, curves
 from benchmarks.processes import canned_server
 from benchmarks.results import summarize
 from benchmarks.rounds import Plan, Run, Setting, measure
+from benchmarks.tail import HEDGED, READS, UNHEDGED
 from benchmarks.worker import Job, Outcome
 
 ROOT = Path(__file__).parents[1]
@@ -156,6 +158,38 @@ def test_the_scale_is_measured(tmp_path: Path) -> None:
     assert all(row["growth_mib"] >= 0 for row in setting["results"])
     curves = ET.fromstring(smoke.chart).findall(f"{SVG}polyline")  # noqa: S314 - the project's own file
     assert len(curves) == 4
+
+
+def test_the_tail_is_measured(tmp_path: Path) -> None:
+    """Both kinds of reads have percentiles within their confidence, and a curve of each store that never falls."""
+    command = ["-m", "benchmarks.tail", "--quick", "--loop=asyncio", f"--output={tmp_path}"]
+    text = subprocess.run(  # noqa: S603 - the project's own code
+        [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+
+    (path,) = tmp_path.glob("*.json")
+    rows = json.loads(path.read_text())["results"]
+    assert [(row["work"], row["contender"]) for row in rows] == [*product(READS, (UNHEDGED, HEDGED))]
+    for row in rows:
+        assert row["reads"] == 40
+        assert row["hedges"] <= 2
+        assert all(0 < low <= middle <= high for middle, low, high in row["percentiles"].values())
+        assert [rarity for rarity, _ in row["curve"]] == sorted({rarity for rarity, _ in row["curve"]})
+        assert [latency for _, latency in row["curve"]] == sorted(latency for _, latency in row["curve"])
+        assert (row["curve"][0][0], round(row["curve"][-1][0])) == (2, 1_000)
+    assert text.count("p99.9") == 2
+    chart = ET.fromstring(path.with_suffix(".svg").read_text())  # noqa: S314 - the project's own file
+    assert len(chart.findall(f"{SVG}polyline")) == len(rows)
+
+
+def test_a_read_of_more_items_takes_longer() -> None:
+    """The slow server takes as long as for the slowest item of a batch."""
+    one = b'{"Key":{"owner_id":{"S":"ada"},"wiki_slug":{"S":"notes"}}}'
+
+    def median(request: bytes) -> float:
+        return sorted(slow(request, factor=2.0) for _ in range(501))[250]
+
+    assert 0.004 < median(one) < 0.009 < median(one * 16)
 
 
 REPORT = """

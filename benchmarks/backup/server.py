@@ -99,7 +99,7 @@ class _Protocol(CannedProtocol):
     """Writes the parts of each answer without joining them."""
 
     def __init__(self, answers: Answers) -> None:
-        super().__init__(Connections(), 0.0)
+        super().__init__(Connections(), lambda _: 0.0)
         self._answers = answers
 
     def _answer(self, operation: str, request: bytes) -> None:
