@@ -87,7 +87,7 @@ def _tail(results: Results) -> str:
             for row in results["results"]
             if row["work"] == work
         ]
-        title = f"{work[0].upper()}{work[1:]}: ms that one in 2 to 1,000 exceeds"
+        title = f"{work[0].upper()}{work[1:]}: time in ms that 1 read in 2, 10, 100 and 1,000 exceeds"
         more, y = curves(y, title, lines, x_ticks=_ONE_IN, y_ticks=_MILLISECONDS)
         parts += more
     note = (

@@ -101,7 +101,7 @@ CONTENDERS = (
         "coalesce_reads=False: a GetItem per point read",
         module=OURS,
         connect="connect_apart",
-        works=("point read", "*in flight", "read one wiki*"),
+        works=("point read", "*in flight", "read one wiki*", "authorize*"),
     ),
     Contender("aiobotocore", "aiobotocore", "dicts", "client; values in DynamoDB's notation"),
     Contender("aioboto3", "aioboto3", "dicts", "Table resource; numbers as Decimal"),
