@@ -187,6 +187,13 @@ class Memory:
             known = self._played[root, database] = node.outcome, here
         return known
 
+    def passed(self, root: Node, database: Database) -> Iterator[Database]:
+        """Yield what the tables hold after each request of a call that is played alone."""
+        node, here = root, database
+        while node.request is not None:
+            _, _, here, node = self.execute(node, here)
+            yield here
+
 
 class Actor(NamedTuple):
     """One call in a state: where it is, None if its client died, and which calls had ended when it began.

@@ -6,9 +6,9 @@ before others began.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -420,31 +420,47 @@ class Judge:
         def are_justified(placed: frozenset[int]) -> bool:
             return all(self._justified(number, results, before, refused) for number in refused.keys() - placed)
 
-        closed = {number for number in results if self._is_closed(number, results, before)}
-        tried: set[tuple[Database, frozenset[int]]] = set()
+        def explained(number: int) -> Callable[[Outcome], bool]:
+            if self._is_closed(number, results, before):
+                return lambda _: True
+            is_move = self.actions[number % self._count].steps
+            return partial(_matches, results[number], is_lossy=number in lossy, is_move=is_move)
 
-        def go(here: Database, placed: frozenset[int]) -> bool:
-            if (here, placed) in tried:
+        explains = {number: explained(number) for number in results}
+        tried: set[tuple[Database, frozenset[int], frozenset[int]]] = set()
+
+        def go(here: Database, placed: frozenset[int], switched: frozenset[int]) -> bool:
+            if (here, placed, switched) in tried:
                 return False
-            tried.add((here, placed))
+            tried.add((here, placed, switched))
             if certain <= placed and visible(self._swept(here)) == wanted and are_justified(placed):
                 return True
-            for number in [number for number in results if may_come_next(number, placed)]:
-                outcome, then = self._play(here, number)
-                is_move = self.actions[number % self._count].steps
-                is_explained = number in closed or _matches(
-                    results[number], outcome, is_lossy=number in lossy, is_move=is_move
-                )
-                if is_explained and go(then, placed | {number}):
-                    return True
-                if any(go(then, placed) for then in self._after_parts(here, number)):
-                    return True
-            return False
+            return any(
+                go(then, placed | done, switched | begun)
+                for number in results
+                if may_come_next(number, placed)
+                for then, done, begun in self._steps(here, number, explains[number], switched)
+            )
 
-        if go(self.start, frozenset()):
+        if go(self.start, frozenset(), frozenset()):
             return None
         told = ", ".join(f"{self._name(number)} → {result or 'unknown'}" for number, result in results.items())
         return f"no order of the calls explains this: {told}; {_difference(visible(self.start), wanted)}"
+
+    def _steps(
+        self, here: Database, number: int, explains: Callable[[Outcome], bool], switched: frozenset[int]
+    ) -> Iterator[tuple[Database, frozenset[int], frozenset[int]]]:
+        """Yield what a call may leave, all of it or a part, with its number if it is done or if its move has begun."""
+        nothing, this = frozenset[int](), frozenset({number})
+        outcome, then = self._play(here, number)
+        if explains(outcome):
+            yield then, this, nothing
+        for part in self._after_parts(here, number):
+            yield part, nothing, nothing
+        if self._revoking and self.actions[number % self._count].steps and number not in switched:
+            begun = self._switched(here, number)
+            if begun is not None:
+                yield begun, nothing, this
 
     def _after_parts(self, database: Database, number: int) -> Iterator[Database]:
         """Yield what can be seen of a call before it is done."""
@@ -453,6 +469,14 @@ class Judge:
             _, then = self._play(database, _PART * (of + 1) + part)
             if then != database:
                 yield then
+
+    def _switched(self, database: Database, number: int) -> Database | None:
+        """Return what others see of a move that has switched and is not cleaned up: a revoke follows the wiki then."""
+        was = dict(live_wikis(database))
+        for passed in self.memory.passed(self._node(number), database):
+            if any(was.get(uid, wiki_id) != wiki_id for uid, wiki_id in live_wikis(passed)):
+                return passed
+        return None
 
     def _is_closed(self, number: int, results: Mapping[int, str | None], before: Mapping[int, frozenset[int]]) -> bool:
         """Return whether a call has found a wiki closed whose owner was being deleted."""
