@@ -4,6 +4,7 @@ python -m benchmarks.backend JOB
 """
 
 import asyncio
+import gc
 import os
 import re
 import time
@@ -64,6 +65,8 @@ async def load_all(job: Job, outcome: Outcome) -> None:
                 if job.check:
                     await CHECKS[name](client)
                 await _warm_up(client, _LINES[name])
+                gc.collect()
+                gc.freeze()  # as a backend should do once it has started, on whatever library it is
                 outcome.figures[name] = await _measure(f"{url}/{works.LINES.index(name)}", job)
             except Exception as error:  # noqa: BLE001 - reported in the table
                 outcome.failures[name] = describe(error)

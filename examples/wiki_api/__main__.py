@@ -1,6 +1,7 @@
 """Serve the API and its page on 127.0.0.1."""
 
 import argparse
+import gc
 import os
 import secrets
 import signal
@@ -37,11 +38,20 @@ def open_store() -> AbstractAsyncContextManager[WikibotStore]:
 
 
 class Server(uvicorn.Server):
-    """A server that ends the event streams of open pages before it waits for the running requests."""
+    """A server that ends the event streams of open pages before it waits for the running requests.
+
+    Once it has started, the garbage collector leaves alone what there is: docs/how-to/open-the-store.md says why.
+    """
 
     def __init__(self, config: uvicorn.Config, live: Live) -> None:
         super().__init__(config)
         self._live = live
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the store and the port, then freeze the objects that live as long as the process."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the event streams, then shut down."""
