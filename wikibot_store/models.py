@@ -1,9 +1,9 @@
 """The models: the items of the tables as immutable typed values."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -31,8 +31,6 @@ __all__ = [
 
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """The time of an item that was written without it, by another program."""
-
-_P = TypeVar("_P")
 
 
 class Role(StrEnum):
@@ -134,10 +132,6 @@ class PublicWiki:
     version: int
 
 
-def _part_of(model: object, part: type[_P]) -> _P:
-    return part(**{field.name: getattr(model, field.name) for field in fields(part)})  # type: ignore[arg-type]  # a dataclass
-
-
 # gc=False: the garbage collector does not track instances. This is safe because no field can refer back to an instance:
 # every field is a string, a number, a boolean, an enum member, a datetime or a constant.
 class User(_Discreet, frozen=True, gc=False, kw_only=True):
@@ -169,7 +163,9 @@ class User(_Discreet, frozen=True, gc=False, kw_only=True):
 
     def public(self) -> PublicUser:
         """Return the attributes that everybody may see."""
-        return _part_of(self, PublicUser)
+        return PublicUser(
+            id=self.id, username=self.username, display_name=self.display_name, avatar_url=self.avatar_url
+        )
 
 
 class Wiki(_Discreet, frozen=True, gc=False, kw_only=True):
@@ -214,7 +210,19 @@ class Wiki(_Discreet, frozen=True, gc=False, kw_only=True):
 
     def public(self) -> PublicWiki:
         """Return the attributes that all readers of the wiki may see."""
-        return _part_of(self, PublicWiki)
+        return PublicWiki(
+            owner_id=self.owner_id,
+            wiki_slug=self.wiki_slug,
+            uid=self.uid,
+            display_name=self.display_name,
+            is_public=self.is_public,
+            page_count=self.page_count,
+            disk_usage_bytes=self.disk_usage_bytes,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+            last_accessed=self.last_accessed,
+            version=self.version,
+        )
 
 
 class Acl(_Discreet, frozen=True, gc=False, kw_only=True):
