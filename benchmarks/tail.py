@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from benchmarks import chart, works
@@ -84,6 +84,7 @@ async def _take_turns(
     work: str, stores: dict[str, WikibotStore], arguments: argparse.Namespace
 ) -> list[dict[str, Any]]:
     latencies: dict[str, list[float]] = {name: [] for name in stores}
+    cpu = dict.fromkeys(stores, 0.0)
     numbers = count()
     for store in stores.values():  # they connect, and learn how long reads take
         await _block(store, READS[work], arguments.rate, min(_WARM_UP, arguments.seconds), numbers)
@@ -92,13 +93,16 @@ async def _take_turns(
         print(f"{work}: round {number} of {arguments.rounds}", file=sys.stderr, flush=True)
         for name, store in stores.items():
             seconds = arguments.seconds / arguments.rounds
+            begun = process_time()
             latencies[name] += await _block(store, READS[work], arguments.rate, seconds, numbers)
+            cpu[name] += process_time() - begun
     return [
         {
             "work": work,
             "contender": name,
             "reads": len(latencies[name]),
             "hedges": store.stats().hedges - before[name],
+            "cpu_us": round(cpu[name] / len(latencies[name]) * 1e6),
             **_describe(sorted(latencies[name])),
         }
         for name, store in stores.items()
@@ -133,12 +137,14 @@ def render(results: Results) -> str:
         f"{about['rate']:g} reads per second, {about['seconds']:g} s each. In brackets: 95 % confidence.",
     ]
     for work in READS:
-        lines += ["", f"{work:12}" + "".join(f"{f'p{percent}, ms':>26}" for percent in _PERCENTILES) + "  sent twice"]
+        lines += ["", f"{work:12}" + "".join(f"{f'p{percent}, ms':>26}" for percent in _PERCENTILES)]
+        lines[-1] += "  sent twice  CPU µs"
         for row in results["results"]:
             if row["work"] == work:
                 cells = (f"{middle} ({low} to {high})" for middle, low, high in row["percentiles"].values())
                 share = f"{row['hedges'] / row['reads']:.1%}"
-                lines.append(f"{row['contender']:12}" + "".join(f"{cell:>26}" for cell in cells) + f"{share:>12}")
+                texts = "".join(f"{cell:>26}" for cell in cells)
+                lines.append(f"{row['contender']:12}{texts}{share:>12}{row['cpu_us']:8}")
     return "\n".join(lines)
 
 

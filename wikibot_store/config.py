@@ -98,7 +98,7 @@ class StoreConfig:
 
     hedge_reads: bool = False
     """Whether a GetItem, Query or BatchGetItem whose answer is late is sent once more on another connection. The first
-    answer wins. A read is late if 97 of 100 latest ones of its operation were faster. Nothing is sent twice while
+    answer wins. A read is late if about 95 of 100 recent ones of its operation were faster. Nothing is sent twice while
     DynamoDB throttles, while all connections are in use, while most reads are late, or in the adaptive retry mode."""
 
     hedge_budget: float = 0.05

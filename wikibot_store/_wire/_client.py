@@ -25,7 +25,7 @@ from wikibot_store._wire._answers import (
 )
 from wikibot_store._wire._connections import Slots
 from wikibot_store._wire._credentials import CredentialSource
-from wikibot_store._wire._hedging import Hedges, Race
+from wikibot_store._wire._hedging import TIMER, Hedges, Race
 from wikibot_store._wire._http import Transport
 from wikibot_store._wire._logs import (
     SHARED,
@@ -357,7 +357,7 @@ class Wire:
 
         race = Race(self._loop, send)
         race.start()
-        timer = self._loop.call_later(late_after, hedge)
+        timer = self._loop.call_later(late_after + TIMER, hedge)
         try:
             reply = await race.answer()
         except HTTPClientError:

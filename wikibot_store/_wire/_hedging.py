@@ -3,15 +3,20 @@
 import asyncio
 from collections.abc import Callable
 
-# The share of answers that arrive before a read is late.
-_IN_TIME = 0.97
-# How fast the estimate follows: a late answer raises it by 5 %, and about 32 answers in time lower it as much again.
+TIMER = 0.001
+"""Seconds by which a timer of uvloop may be early: its times are whole milliseconds."""
+# The share of answers that are late: nearly as many as the budget has hedges for, so that it lasts. But not fewer than
+# one in 100, which an estimate could not follow, and not more than one in 20.
+_OF_BUDGET = 0.9
+_FEWEST = 0.01
+_MOST = 0.05
+# How fast the estimate follows: a late answer raises it by 5 %, and one to five hundred in time lower it as much again.
 _STEP = 0.05
 # The estimate starts at the fastest of the first answers, from where it rises within some dozens of answers.
 _FIRST = 10
 _LEARNED = 100
-# Timers of uvloop are not finer, and an estimate of 0 would never rise.
-_SHORTEST = 0.001
+# An estimate of 0 would never rise.
+_SHORTEST = TIMER
 # Hedges that may be saved up for later.
 _MOST_TOKENS = 10.0
 # If more than this share of the latest reads is late, everything is slow, and more requests would not help.
@@ -22,16 +27,17 @@ _QUIET = 1.0
 
 
 class Quantile:
-    """An estimate of the time within which 97 of 100 answers arrive, in constant memory.
+    """An estimate of the time that a share of the answers, `late`, exceeds; in constant memory.
 
     It follows the present: old answers lose their weight. It only compares, so it may be told of an answer that is late
     without knowing how late. The rule is DUMIQE of Yazidi and Hammer, "Multiplicative Update Methods for Incremental
     Quantile Estimation", IEEE Transactions on Cybernetics 49(3), 2019.
     """
 
-    __slots__ = ("_count", "_estimate")
+    __slots__ = ("_count", "_estimate", "_late")
 
-    def __init__(self) -> None:
+    def __init__(self, late: float) -> None:
+        self._late = late
         self._count = 0
         self._estimate = float("inf")
 
@@ -47,9 +53,9 @@ class Quantile:
         if self._count <= _FIRST:
             self._estimate = min(self._estimate, seconds)
         elif seconds > self._estimate:
-            self._estimate *= 1 + _STEP * _IN_TIME
+            self._estimate *= 1 + _STEP * (1 - self._late)
         else:
-            self._estimate *= 1 - _STEP * (1 - _IN_TIME)
+            self._estimate *= 1 - _STEP * self._late
 
 
 class Hedges:
@@ -63,7 +69,8 @@ class Hedges:
         self._tokens = 0.0
         self._late = 0.0
         self._quiet_until = 0.0
-        self._times = {operation: Quantile() for operation in ("BatchGetItem", "GetItem", "Query")}
+        late = min(max(_OF_BUDGET * budget, _FEWEST), _MOST)
+        self._times = {operation: Quantile(late) for operation in ("BatchGetItem", "GetItem", "Query")}
 
     def late_after(self, operation: str) -> float | None:
         """Return the seconds after which a read is late, None if nobody knows yet. A write has none at all."""
