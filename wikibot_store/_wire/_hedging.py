@@ -10,7 +10,7 @@ TIMER = 0.001
 _OF_BUDGET = 0.9
 _FEWEST = 0.01
 _MOST = 0.05
-# How fast the estimate follows: a late answer raises it by 5 %, and one to five hundred in time lower it as much again.
+# How fast the estimate follows: a late answer raises it by 5 %, and 20 to 100 answers in time lower it as much again.
 _STEP = 0.05
 # The estimate starts at the fastest of the first answers, from where it rises within some dozens of answers.
 _FIRST = 10
