@@ -8,9 +8,7 @@ python -m benchmarks --quick   # one short round, to check that everything runs
 """
 
 import argparse
-import json
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -103,11 +101,7 @@ def main() -> None:
     print(table.render(results))
     folder = arguments.output or (None if arguments.quick or arguments.only else RESULTS)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        version = "".join(map(str, sys.version_info[:2]))
-        file = folder / f"{plan.kind.name}-py{version}.json"
-        file.write_text(json.dumps(results, indent=1) + "\n")
-        file.with_suffix(".svg").write_text(chart.draw(results))
+        chart.save(results, folder)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Draws the results: bars for the cost of calls and the requests of a backend, curves for the scale and the tail."""
 
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 from benchmarks import works
@@ -18,6 +21,14 @@ _ONE_IN = (2.0, 10.0, 100.0, 1_000.0)
 _MILLISECONDS = (1.0, 10.0, 100.0, 1_000.0)
 _MOST_READS = (100.0, 1_000.0, 10_000.0, 100_000.0)
 _MOST_MEMORY = (0.1, 1.0, 10.0, 100.0, 1_000.0)
+
+
+def save(results: Results, folder: Path) -> None:
+    """Write the results of a benchmark as JSON, and their chart beside it; the name has its kind and this Python."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{results['about']['kind']}-py{''.join(map(str, sys.version_info[:2]))}.json"
+    file.write_text(json.dumps(results, indent=1) + "\n")
+    file.with_suffix(".svg").write_text(draw(results))
 
 
 def draw(results: Results) -> str:

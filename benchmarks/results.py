@@ -24,7 +24,7 @@ Results = dict[str, Any]
 
 def summarize(plan: Plan, runs: Iterable[Run]) -> Results:
     """Return the results of all runs."""
-    load = round(os.getloadavg()[0], 1)
+    before = circumstances(plan.kind.software)
     by_setting = defaultdict(list)
     for run in runs:
         by_setting[run.setting].append(run)
@@ -33,8 +33,7 @@ def summarize(plan: Plan, runs: Iterable[Run]) -> Results:
             "kind": plan.kind.name,
             "main": plan.kind.main,
             "server": "DynamoDB Local" if plan.kind == ENGINE else "canned answers",
-            **circumstances(plan.kind.software),
-            "load": load,
+            **before,
             "rounds": plan.rounds,
             "seconds": plan.seconds,
             "stream": plan.wikis,

@@ -40,10 +40,8 @@ _WORKS = {
 def render(results: Results) -> str:
     """Return all tables. For each setting: the workloads, the cold starts, the guards, and what was not measured."""
     about = results["about"]
-    software = ", ".join(f"{name} {version}" for name, version in about["software"].items())
     lines = [
-        f"Against {about['server']}, Python {about['python']}, {software}.",
-        f"{about['cores']} cores, {about['machine']}; the load of the machine was {about['load']} at the start.",
+        *circumstances(about),
         f"{_COMPARED[about['kind']]}; the cost also relative to the baseline and to {OURS}.",
         f"Medians of {about['rounds']} rounds; ± is half the range of the rounds.",
         "",
@@ -59,6 +57,15 @@ def render(results: Results) -> str:
             f"not measured: {each['contender']}, {each['work']}: {each['reason']}" for each in setting["left_out"]
         ]
     return "\n".join(lines)
+
+
+def circumstances(about: Results) -> list[str]:
+    """Return the lines that say on what a benchmark ran."""
+    software = ", ".join(f"{name} {version}" for name, version in about["software"].items())
+    return [
+        f"Against {about['server']}, Python {about['python']}, {software}.",
+        f"{about['cores']} cores, {about['machine']}; the load of the machine was {about['load']} at the start.",
+    ]
 
 
 def _contenders(contenders: list[dict[str, Any]]) -> list[str]:

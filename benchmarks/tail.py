@@ -10,7 +10,6 @@ in short blocks, so that other load affects all of them.
 
 import argparse
 import asyncio
-import json
 import math
 import os
 import sys
@@ -22,7 +21,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 from typing import Any
 
-from benchmarks import chart, works
+from benchmarks import chart, table, works
 from benchmarks.answers import slug
 from benchmarks.processes import canned_server, cores, pin, run
 from benchmarks.results import RESULTS, Results, circumstances
@@ -130,11 +129,10 @@ def _describe(ordered: list[float]) -> dict[str, Any]:
 def render(results: Results) -> str:
     """Return the results as text."""
     about = results["about"]
-    software = ", ".join(f"{name} {version}" for name, version in about["software"].items())
     lines = [
-        f"Against {about['server']}, Python {about['python']}, {software}; {about['loop']}, {about['scheme']}.",
-        f"{about['cores']} cores, {about['machine']}; the load of the machine was {about['load']} at the start.",
-        f"{about['rate']:g} reads per second, {about['seconds']:g} s each. In brackets: 95 % confidence.",
+        *table.circumstances(about),
+        f"{about['loop']}, {about['scheme']}; {about['rate']:g} reads per second, {about['seconds']:g} s each.",
+        "In brackets: 95 % confidence.",
     ]
     for work in READS:
         lines += ["", f"{work:12}" + "".join(f"{f'p{percent}, ms':>26}" for percent in _PERCENTILES)]
@@ -197,10 +195,7 @@ def main() -> None:
     results = {"about": about, "results": rows}
     print(render(results))
     if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        file = arguments.output / f"tail-py{''.join(map(str, sys.version_info[:2]))}.json"
-        file.write_text(json.dumps(results, indent=1) + "\n")
-        file.with_suffix(".svg").write_text(chart.draw(results))
+        chart.save(results, arguments.output)
 
 
 if __name__ == "__main__":
